@@ -1,0 +1,98 @@
+#ifndef STORAGE_BLOBS_H
+#define STORAGE_BLOBS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/rc.h"
+#include "storage/meta.h"
+
+/*
+ * The seam for large content.  A store of blobs takes content in through a
+ * scratch, gives it a place under its digest, reads it back and removes it;
+ * which repository may see it is not its business.  Today: files.
+ * All functions may block on the disk: workers only, unless said otherwise.
+ * Any of them: RC_IO, RC_LIMIT (too many open files), logged here.
+ */
+struct blobs;
+struct scratch;
+
+/* Content on its way in, found again by its session's id after a restart.
+ * One thread at a time. */
+
+/** scratch_create(b, id, s_r): new and empty.  RC_EXISTS, RC_NOSPACE. */
+RC_MUST_USE enum rc scratch_create(
+    struct blobs *, const char *id, struct scratch **s_r);
+/** scratch_open(b, id, s_r): RC_NOTFOUND. */
+RC_MUST_USE enum rc scratch_open(
+    struct blobs *, const char *id, struct scratch **s_r);
+/** scratch_close(s): keeps the content.  Takes NULL. */
+void scratch_close(struct scratch **);
+
+uint64_t scratch_size(const struct scratch *);
+/** scratch_append(s, p, n): all or RC_NOSPACE, after which the size is what it
+ * was before. */
+RC_MUST_USE enum rc scratch_append(struct scratch *, const void *p, size_t n);
+/** scratch_read(s, offset, p, n): exactly ${n} bytes; RC_RANGE. */
+RC_MUST_USE enum rc scratch_read(
+    struct scratch *, uint64_t offset, void *p, size_t n);
+/** scratch_truncate(s, n): cut down to ${n} bytes. */
+RC_MUST_USE enum rc scratch_truncate(struct scratch *, uint64_t n_bytes);
+/**
+ * scratch_place(s, domain, digest):
+ * Make the content durable and give it its place: fsync, rename, fsync of the
+ * folder.  The scratch is empty-handed afterwards and only to be closed.
+ * On failure scratch_size() tells whether the content is still here: what
+ * could not be synced is thrown away.
+ */
+RC_MUST_USE enum rc scratch_place(
+    struct scratch *, uint32_t key_domain, const struct digest *);
+/** scratch_stat(b, id, size_r, changed_ms_r): RC_NOTFOUND. */
+RC_MUST_USE enum rc scratch_stat(struct blobs *, const char *id,
+    uint64_t *size_r, int64_t *changed_ms_r);
+/** scratch_remove(b, id): absent is fine. */
+RC_MUST_USE enum rc scratch_remove(struct blobs *, const char *id);
+
+/**
+ * blobs_open(b, domain, digest, mode, fd_r, size_r):
+ * A descriptor for reading, the caller's.  READ_INLINE: RC_WOULDBLOCK when
+ * the name is not in the kernel's cache; then a loop may call.
+ * RC_NOTFOUND.
+ */
+RC_MUST_USE enum rc blobs_open(struct blobs *, uint32_t key_domain,
+    const struct digest *, enum read_mode, int *fd_r, uint64_t *size_r);
+
+/** blobs_stat(b, domain, digest, mode, size_r): the same without opening. */
+RC_MUST_USE enum rc blobs_stat(struct blobs *, uint32_t key_domain,
+    const struct digest *, enum read_mode, uint64_t *size_r);
+
+/** blobs_remove(b, domain, digest): RC_NOTFOUND. */
+RC_MUST_USE enum rc blobs_remove(
+    struct blobs *, uint32_t key_domain, const struct digest *);
+
+/**
+ * blobs_quarantine(b, domain, digest, fd):
+ * Out of service, kept for a person.  ${fd}: from blobs_open(), what was found
+ * damaged.  RC_NOTFOUND; RC_BUSY: a push has put other content there since.
+ */
+RC_MUST_USE enum rc blobs_quarantine(
+    struct blobs *, uint32_t key_domain, const struct digest *, int fd);
+
+/**
+ * blobs_walk(b, fn, arg):
+ * Call ${fn} for each blob, in no order, until it returns non-zero.  What is
+ * added or removed meanwhile may or may not be seen.  Files that are no
+ * blobs are given with ${digest} NULL and their path.
+ */
+typedef int blobs_walk_fn(void *arg, uint32_t key_domain,
+    const struct digest *, uint64_t size_bytes, const char *path);
+RC_MUST_USE enum rc blobs_walk(struct blobs *, blobs_walk_fn *, void *arg);
+
+/** blobs_scratch_walk(b, fn, arg): the same for scratches. */
+typedef int scratch_walk_fn(
+    void *arg, const char *id, uint64_t size_bytes, int64_t changed_ms);
+RC_MUST_USE enum rc blobs_scratch_walk(
+    struct blobs *, scratch_walk_fn *, void *arg);
+
+#endif

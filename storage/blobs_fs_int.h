@@ -1,0 +1,65 @@
+#ifndef STORAGE_BLOBS_FS_INT_H
+#define STORAGE_BLOBS_FS_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/digest.h"
+#include "base/rc.h"
+#include "storage/blobs.h"
+
+/*
+ * Blobs as files, private to blobs_fs*.c.  Everything is opened relative to
+ * descriptors of the three folders, so that the folder may be renamed under
+ * a running process.
+ */
+#define BLOBS_MAGIC 0x626c6f62U
+#define SCRATCH_MAGIC 0x73637261U
+
+/* "k4294967295/sha512/ab/" + 128 hex digits + NUL, with some room. */
+#define BLOB_PATH_BYTES 168
+
+/* A folder blobs/[k<domain>/]<alg> whose 256 parts exist durably. */
+struct fanout {
+	uint32_t key_domain;
+	uint8_t alg;
+	struct fanout *next;
+};
+
+struct blobs {
+	unsigned magic;
+	char *dir; /* for messages only */
+	int dir_fd;
+	int blobs_fd;
+	int uploads_fd;
+	int quarantine_fd;
+	bool read_only;
+	_Atomic bool sync_failed;
+	pthread_mutex_t lock; /* of fanouts and their making */
+	struct fanout *fanouts;
+	pthread_rwlock_t names; /* shared: a name is given; exclusive: what a
+				   name leads to is looked at and moved */
+};
+
+/** blobs_fs_failed(b, what, path): log errno, give its rc. */
+enum rc
+blobs_fs_failed(const struct blobs *, const char *what, const char *path);
+
+int64_t blobs_fs_mtime_ms(const struct stat *);
+
+/** blobs_fs_path(domain, digest, out): relative to the folder blobs/. */
+void blobs_fs_path(
+    uint32_t key_domain, const struct digest *, char out[BLOB_PATH_BYTES]);
+
+/** blobs_fs_place(b, id, domain, digest): give uploads/${id}, synced already,
+ * its place, durably. */
+RC_MUST_USE enum rc blobs_fs_place(
+    struct blobs *, const char *id, uint32_t key_domain, const struct digest *);
+
+/** blobs_fs_sync(b, fd, what): fsync of a folder; a failure is remembered. */
+RC_MUST_USE enum rc blobs_fs_sync(struct blobs *, int fd, const char *what);
+
+#endif

@@ -1,0 +1,146 @@
+#ifndef STORAGE_FSCK_INT_H
+#define STORAGE_FSCK_INT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/digest.h"
+#include "base/rc.h"
+#include "base/span.h"
+#include "storage/fsck.h"
+#include "storage/meta_int.h"
+#include "storage/records.h"
+
+/*
+ * The check of a folder, private to fsck*.c (fsck_job.c is only a caller).
+ *
+ * One function per table looks at one row, in whatever transaction it is
+ * given, and tells what it finds with fsck_found().  In a read that is all:
+ * the row and all it is held against are of one snapshot, so what it finds
+ * is no matter of timing.  When a repair is wanted the same function then
+ * runs once more as a change, on the row as it is by then; there
+ * fsck_found() answers true and the function does what the message says is
+ * to be done.  So what is repaired and what is reported cannot differ.
+ *
+ * Files are looked at outside of transactions (fsck_files.c).
+ */
+
+/* What one row was found to have. */
+struct fsck_finding {
+	struct fsck_finding *next;
+	enum fsck_problem_kind kind;
+	bool fixable;
+	char *text;
+};
+
+struct fsck_findings {
+	struct fsck_finding *first, **last;
+	size_t n; /* beyond FSCK_FINDINGS_MAX only counted */
+};
+#define FSCK_FINDINGS_MAX 16
+
+/* Blobs in files that a batch of rows has come by. */
+#define FSCK_BATCH_ROWS 128
+struct fsck_file {
+	uint32_t key_domain;
+	struct digest digest;
+	struct blob_rec rec;
+};
+
+struct fsck {
+	struct store *store;
+	const struct fsck_options *options;
+	struct fsck_progress *progress;
+	struct fsck_file files[FSCK_BATCH_ROWS];
+	size_t n_files;
+	int64_t paced_from_ns;
+	uint64_t paced_bytes;
+	uint64_t unpaced_bytes; /* hashed in the read that is going on */
+};
+
+struct fsck_check {
+	struct fsck *f;
+	struct meta_txn *t;
+	struct arena *arena; /* reset after each row */
+	bool fixing;	     /* in a change */
+	int64_t now_ms;
+	enum meta_table table;
+	struct span key, value; /* in a change: copies */
+	struct fsck_findings *found;
+};
+
+typedef enum rc fsck_check_fn(struct fsck_check *);
+
+/* fsck.c */
+
+/** fsck_found(c, kind, fixable, fmt, ...): a problem; true: mend it now. */
+bool fsck_found(struct fsck_check *, enum fsck_problem_kind, bool fixable,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/** fsck_tell(f, kind, repaired, fmt, ...): a problem, at once. */
+void fsck_tell(struct fsck *, enum fsck_problem_kind, bool repaired,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/** fsck_table(f, table, check, count): all rows, in short reads.  ${count}:
+ * they are told in the progress.  RC_CANCELLED, RC_IO. */
+RC_MUST_USE enum rc
+fsck_table(struct fsck *, enum meta_table, fsck_check_fn *, bool count);
+
+bool fsck_stopped(const struct fsck *);
+/** fsck_pace(f, n): ${n} bytes were read; wait as the options ask.
+ * RC_CANCELLED. */
+RC_MUST_USE enum rc fsck_pace(struct fsck *, uint64_t n_bytes);
+
+/* fsck_rows.c */
+
+fsck_check_fn fsck_registry_row, fsck_repository_row, fsck_repository_name_row,
+    fsck_link_row, fsck_holder_row, fsck_tag_row, fsck_digest_tag_row,
+    fsck_upload_row;
+
+/** fsck_has(c, table, key, has_r): is there such a row? */
+RC_MUST_USE enum rc fsck_has(
+    struct fsck_check *, enum meta_table, const struct rec_key *, bool *has_r);
+/** fsck_need_repository(c, repo, what, ok_r): told as dangling and deleted
+ * with its row if it is not there. */
+RC_MUST_USE enum rc fsck_need_repository(
+    struct fsck_check *, uint64_t repo, const char *what, bool *ok_r);
+/** fsck_unreadable(c): told; the row is deleted. */
+RC_MUST_USE enum rc fsck_unreadable(struct fsck_check *);
+/** fsck_row_delete(c): the row that is looked at. */
+RC_MUST_USE enum rc fsck_row_delete(struct fsck_check *);
+/** fsck_none(c): an index's row says nothing behind its key. */
+RC_MUST_USE enum rc fsck_none(struct fsck_check *);
+/* For messages; in the arena. */
+const char *fsck_repo_text(struct fsck_check *, uint64_t repo);
+const char *fsck_digest_text(struct fsck_check *, const struct digest *);
+
+/* fsck_manifest.c */
+
+fsck_check_fn fsck_manifest_row, fsck_edge_row, fsck_parent_row,
+    fsck_referrer_row;
+
+/* fsck_blob.c */
+
+fsck_check_fn fsck_blob_row, fsck_blob_content, fsck_content_row,
+    fsck_unheld_row;
+
+/** fsck_blob_restore(c, domain, digest): a record for content that has none:
+ * what is in the database is served again, else it is out of service. */
+RC_MUST_USE enum rc fsck_blob_restore(
+    struct fsck_check *, uint32_t key_domain, const struct digest *);
+/** fsck_content_sound(c, domain, digest, text_r): is it there, and right? */
+RC_MUST_USE enum rc fsck_content_sound(struct fsck_check *, uint32_t key_domain,
+    const struct digest *, struct span *text_r, bool *sound_r);
+/** fsck_counts(f): those that are kept. */
+RC_MUST_USE enum rc fsck_counts(struct fsck *);
+
+/* fsck_files.c */
+
+/** fsck_files(f): those of this batch. */
+RC_MUST_USE enum rc fsck_files(struct fsck *);
+/** fsck_orphans(f): files that no record knows. */
+RC_MUST_USE enum rc fsck_orphans(struct fsck *);
+
+#endif

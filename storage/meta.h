@@ -1,0 +1,264 @@
+#ifndef STORAGE_META_H
+#define STORAGE_META_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/digest.h"
+#include "base/manifest.h"
+#include "base/name.h"
+#include "base/rc.h"
+#include "base/span.h"
+
+/*
+ * The seam for metadata.  Operations are whole transactions in the words of
+ * the domain, never keys and values, so that a store in SQL can stand here
+ * as well as LMDB does today.
+ *
+ * Reads: one consistent view each; what they return is copied into the
+ * caller's arena.  A read that was asked READ_INLINE and would have to touch a
+ * large value gives RC_WOULDBLOCK and is asked again READ_BLOCKING from a
+ * worker.  Any read: RC_TOOBIG past the arena's cap, RC_IO, RC_CORRUPT.
+ *
+ * Changes: return when they are durable (they survive the loss of power);
+ * workers only, unless said otherwise.  A change that fails changed nothing.
+ * Any change: RC_NOSPACE, RC_READONLY, RC_IO.
+ *
+ * Times are milliseconds since 1970.  Threads: any.
+ */
+struct meta;
+
+enum read_mode { READ_INLINE, READ_BLOCKING };
+
+/* A page of names in byte order. */
+struct page {
+	struct span *items;
+	size_t n;
+	bool more; /* there are names behind the last one */
+};
+
+/* Repositories. */
+
+struct repository_row {
+	uint64_t id;
+	int64_t created_ms;
+};
+
+/** meta_repository_get(m, name, row_r): RC_NOTFOUND. */
+RC_MUST_USE enum rc meta_repository_get(
+    struct meta *, struct span name, struct repository_row *row_r);
+
+/** meta_repository_page(m, last, n, arena, page_r): names after ${last}. */
+RC_MUST_USE enum rc meta_repository_page(struct meta *, struct span last,
+    size_t n, struct arena *, struct page *page_r);
+
+/* Tags. */
+
+/** meta_tag_page(m, repository, last, n, arena, page_r): RC_NOTFOUND: no such
+ * repository. */
+RC_MUST_USE enum rc meta_tag_page(struct meta *, struct span repository,
+    struct span last, size_t n, struct arena *, struct page *page_r);
+
+/** meta_tag_delete(m, repository, tag): the tag only.  RC_NOTFOUND. */
+RC_MUST_USE enum rc
+meta_tag_delete(struct meta *, struct span repository, struct span tag);
+
+/* Manifests. */
+
+struct manifest_row {
+	struct digest digest;
+	struct span media_type;
+	struct span artifact_type; /* may be empty */
+	uint64_t size_bytes;
+	int64_t pushed_ms;
+	int64_t pulled_ms; /* 0: never */
+	bool has_subject;
+	struct digest subject;
+	struct span text; /* with MANIFEST_TEXT only */
+};
+
+enum manifest_want { MANIFEST_ROW, MANIFEST_TEXT };
+
+/** meta_manifest_get(m, repository, ref, want, mode, arena, row_r):
+ * By tag or digest.  RC_NOTFOUND: no such repository, tag or manifest. */
+RC_MUST_USE enum rc meta_manifest_get(struct meta *, struct span repository,
+    const struct reference *, enum manifest_want, enum read_mode,
+    struct arena *, struct manifest_row *row_r);
+
+/*
+ * What a manifest may reference without its being in the repository:
+ * nothing; the children of an index; anything.  Never needed: a subject and
+ * nondistributable layers.
+ */
+enum sparse { SPARSE_NONE, SPARSE_INDEX, SPARSE_ALL };
+
+struct manifest_put {
+	struct span repository;
+	struct digest digest; /* of ${text}, verified by the caller */
+	struct span text;
+	const struct manifest *manifest; /* ${text} parsed */
+	const struct span *tags;
+	size_t n_tags;
+	enum sparse sparse;
+	bool create_repository;
+	int64_t now_ms;
+};
+
+struct manifest_put_result {
+	bool existed;	       /* the manifest was here; its times are kept */
+	struct digest missing; /* with RC_MISSING */
+	enum edge_kind missing_kind;
+};
+
+/**
+ * meta_manifest_put(m, put, result_r):
+ * Make a manifest visible with its edges, its place among the referrers of
+ * its subject and its tags, all in one transaction.  RC_NOTFOUND: no such
+ * repository and none to be created.  RC_MISSING: something it references is
+ * not in the repository; ${result_r} tells what.
+ */
+RC_MUST_USE enum rc meta_manifest_put(struct meta *,
+    const struct manifest_put *, struct manifest_put_result *result_r);
+
+/* Who still references what was to be deleted. */
+#define META_HOLDERS_SHOWN 8
+struct holding {
+	struct digest by[META_HOLDERS_SHOWN]; /* manifests, the first few */
+	size_t n;
+	bool more;
+};
+
+/** meta_manifest_delete(m, repository, digest, holding_r):
+ * The manifest with all of its tags.  RC_NOTFOUND; RC_REFERENCED: indexes of
+ * the repository hold it. */
+RC_MUST_USE enum rc meta_manifest_delete(struct meta *, struct span repository,
+    const struct digest *, struct holding *holding_r);
+
+/** meta_manifest_pulled(m, repository, digest, now_ms):
+ * Note a pull.  Never waits nor fails: notes are gathered and written with a
+ * later commit, and the latest wins.  Loop or worker. */
+void meta_manifest_pulled(struct meta *, struct span repository,
+    const struct digest *, int64_t now_ms);
+
+struct referrer_row {
+	struct digest digest;
+	struct span media_type;
+	struct span artifact_type; /* may be empty */
+	struct span annotations;   /* JSON object text, may be empty */
+	uint64_t size_bytes;
+};
+
+struct referrer_query {
+	struct span repository;
+	struct digest subject;
+	struct span artifact_type;  /* empty: any */
+	const struct digest *after; /* NULL: from the first */
+	size_t max_rows;
+	size_t max_bytes; /* of annotations and types on one page; at least
+			     one row is returned */
+};
+
+struct referrer_page {
+	struct referrer_row *rows; /* by digest */
+	size_t n;
+	bool more;
+};
+
+/** meta_referrer_page(m, query, mode, arena, page_r): an unknown repository or
+ * subject has no referrers: RC_OK. */
+RC_MUST_USE enum rc
+meta_referrer_page(struct meta *, const struct referrer_query *, enum read_mode,
+    struct arena *, struct referrer_page *page_r);
+
+/* Blobs. */
+
+/* Where content lies and how it is written there.  Stored: never renumber. */
+enum blob_location { BLOB_IN_META = 1, BLOB_IN_FILE = 2 };
+enum blob_encoding { BLOB_PLAIN = 1 };
+
+/* Content is one copy per (key domain, digest); 0 is "not encrypted". */
+#define KEY_DOMAIN_PLAIN 0
+
+struct blob_row {
+	uint64_t size_bytes;
+	enum blob_location location;
+	enum blob_encoding encoding;
+	uint32_t key_domain;
+	int64_t created_ms;
+	struct span content; /* with BLOB_CONTENT, of BLOB_IN_META */
+};
+
+enum blob_want { BLOB_ROW, BLOB_CONTENT };
+
+/** meta_blob_get(m, repository, digest, want, mode, arena, row_r):
+ * RC_NOTFOUND: no such repository, or not linked in it, or quarantined. */
+RC_MUST_USE enum rc
+meta_blob_get(struct meta *, struct span repository, const struct digest *,
+    enum blob_want, enum read_mode, struct arena *, struct blob_row *row_r);
+
+struct blob_put {
+	struct span repository;
+	struct digest digest; /* verified */
+	uint64_t size_bytes;
+	enum blob_location location; /* BLOB_IN_FILE: already durable there */
+	struct span content;	     /* BLOB_IN_META */
+	struct span upload_id; /* the session that ends with it, or empty */
+	bool create_repository;
+	int64_t now_ms;
+};
+
+/** meta_blob_put(m, put): record, link and end the session.  A record that is
+ * there already is healed by the new content.  RC_NOTFOUND: repository. */
+RC_MUST_USE enum rc meta_blob_put(struct meta *, const struct blob_put *);
+
+struct blob_mount {
+	struct span from;
+	struct span to;
+	struct digest digest;
+	bool create_repository;
+	int64_t now_ms;
+};
+
+/** meta_blob_mount(m, mount): link what ${from} holds into ${to}.
+ * RC_NOTFOUND: not in ${from}; or no ${to} and none to be created. */
+RC_MUST_USE enum rc meta_blob_mount(struct meta *, const struct blob_mount *);
+
+/** meta_blob_holders(m, digest, max, arena, page_r): the names of up to
+ * ${max} repositories in which the blob is linked. */
+RC_MUST_USE enum rc meta_blob_holders(struct meta *, const struct digest *,
+    size_t max, struct arena *, struct page *page_r);
+
+/** meta_blob_unlink(m, repository, digest, holding_r): RC_NOTFOUND;
+ * RC_REFERENCED: manifests of the repository need it. */
+RC_MUST_USE enum rc meta_blob_unlink(struct meta *, struct span repository,
+    const struct digest *, struct holding *holding_r);
+
+/* Upload sessions: the rows; upload.h holds the life of a session. */
+
+#define UPLOAD_ID_BYTES 33 /* 32 hex digits and a NUL */
+
+struct upload_row {
+	char id[UPLOAD_ID_BYTES];
+	struct span repository;
+	uint8_t alg; /* enum digest_alg the content is hashed with */
+	int64_t started_ms;
+};
+
+/** meta_upload_add(m, row): queued, not waited for: it is durable with the
+ * next commit.  Loop or worker.  RC_BUSY: the queue is full. */
+RC_MUST_USE enum rc meta_upload_add(struct meta *, const struct upload_row *);
+
+/** meta_upload_get(m, id, arena, row_r): RC_NOTFOUND. */
+RC_MUST_USE enum rc meta_upload_get(
+    struct meta *, struct span id, struct arena *, struct upload_row *row_r);
+
+/** meta_upload_delete(m, id): RC_NOTFOUND. */
+RC_MUST_USE enum rc meta_upload_delete(struct meta *, struct span id);
+
+/** meta_upload_page(m, after_id, n, arena, rows_r, n_r): in order of id. */
+RC_MUST_USE enum rc meta_upload_page(struct meta *, struct span after_id,
+    size_t n, struct arena *, struct upload_row **rows_r, size_t *n_r);
+
+#endif

@@ -1,0 +1,261 @@
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "storage/meta_ops_int.h"
+
+/*
+ * Blobs as the repositories see them: linked, mounted, unlinked, read.
+ */
+
+/* Links. */
+
+static enum rc
+link_put(
+    struct meta_txn *t, uint64_t repo, const struct digest *d, int64_t now_ms)
+{
+	uint8_t value[REC_LINK_BYTES];
+	struct rec_key k;
+	struct span old;
+	enum rc rc;
+
+	key_repo_digest(&k, repo, d);
+	rc = kv_get(t, TABLE_BLOB_LINKS, key_span(&k), &old);
+	if (rc == RC_NOTFOUND) {
+		rec_link_write(now_ms, value);
+		rc = kv_put(t, TABLE_BLOB_LINKS, key_span(&k),
+		    (struct span){ (const char *)value, sizeof(value) });
+	}
+	if (rc != RC_OK)
+		return (rc);
+	return (blob_hold(t, d, HOLDER_LINK, repo));
+}
+
+static enum rc
+blob_put(struct meta_txn *t, void *arg)
+{
+	const struct blob_put *put = arg;
+	struct blob_in in = {
+		.digest = &put->digest,
+		.size_bytes = put->size_bytes,
+		.location = put->location,
+		.content = put->content,
+		.now_ms = put->now_ms,
+	};
+	uint64_t repo;
+	enum rc rc;
+
+	rc = repo_take(
+	    t, put->repository, put->create_repository, put->now_ms, &repo);
+	if (rc != RC_OK)
+		return (rc);
+	if ((rc = blob_record(t, &in)) != RC_OK)
+		return (rc);
+	if ((rc = link_put(t, repo, &put->digest, put->now_ms)) != RC_OK)
+		return (rc);
+	/* The session may have expired meanwhile; the content is here. */
+	if (put->upload_id.n > 0)
+		rc = upload_drop(t, put->upload_id);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+enum rc
+meta_blob_put(struct meta *m, const struct blob_put *put)
+{
+	struct blob_put copy = *put;
+
+	return (meta_change(m, blob_put, &copy, put->content.n));
+}
+
+static enum rc
+blob_mount(struct meta_txn *t, void *arg)
+{
+	const struct blob_mount *mount = arg;
+	struct repository_row from;
+	struct blob_rec rec;
+	uint64_t to;
+	enum rc rc;
+
+	if ((rc = repo_find(t, mount->from, &from)) != RC_OK)
+		return (rc);
+	if ((rc = blob_linked(t, from.id, &mount->digest, &rec)) != RC_OK)
+		return (rc);
+	rc = repo_take(
+	    t, mount->to, mount->create_repository, mount->now_ms, &to);
+	if (rc != RC_OK)
+		return (rc);
+	return (link_put(t, to, &mount->digest, mount->now_ms));
+}
+
+enum rc
+meta_blob_mount(struct meta *m, const struct blob_mount *mount)
+{
+	struct blob_mount copy = *mount;
+
+	return (meta_change(m, blob_mount, &copy, 0));
+}
+
+struct blob_unlink {
+	struct span repository;
+	const struct digest *digest;
+	struct holding *holding;
+	int64_t now_ms;
+};
+
+static enum rc
+blob_unlink(struct meta_txn *t, void *arg)
+{
+	static const uint8_t kinds[] = { EDGE_CONFIG, EDGE_LAYER, 0 };
+	const struct blob_unlink *u = arg;
+	struct repository_row row;
+	struct rec_key k;
+	struct span value;
+	enum rc rc;
+
+	*u->holding = (struct holding){ 0 };
+	if ((rc = repo_find(t, u->repository, &row)) != RC_OK)
+		return (rc);
+	key_repo_digest(&k, row.id, u->digest);
+	rc = kv_get(t, TABLE_BLOB_LINKS, key_span(&k), &value);
+	if (rc != RC_OK)
+		return (rc);
+	rc = edge_holders(t, row.id, u->digest, kinds, u->holding);
+	if (rc != RC_OK)
+		return (rc);
+	if ((rc = kv_delete(t, TABLE_BLOB_LINKS, key_span(&k))) != RC_OK)
+		return (rc);
+	return (blob_release(t, u->digest, HOLDER_LINK, row.id, u->now_ms));
+}
+
+enum rc
+meta_blob_unlink(struct meta *m, struct span repository, const struct digest *d,
+    struct holding *holding_r)
+{
+	struct blob_unlink u = {
+		.repository = repository,
+		.digest = d,
+		.holding = holding_r,
+		.now_ms = clock_real_ms(),
+	};
+
+	return (meta_change(m, blob_unlink, &u, 0));
+}
+
+/* Reading. */
+
+static enum rc
+blob_get(struct meta_txn *t, struct span repository, const struct digest *d,
+    struct blob_row *row_r)
+{
+	struct repository_row repo;
+	struct blob_rec rec;
+	enum rc rc;
+
+	if ((rc = repo_find(t, repository, &repo)) != RC_OK)
+		return (rc);
+	if ((rc = blob_linked(t, repo.id, d, &rec)) != RC_OK)
+		return (rc);
+	*row_r = (struct blob_row){
+		.size_bytes = rec.size_bytes,
+		.location = rec.location,
+		.encoding = rec.encoding,
+		.key_domain = KEY_DOMAIN_PLAIN,
+		.created_ms = rec.created_ms,
+	};
+	return (RC_OK);
+}
+
+enum rc
+meta_blob_get(struct meta *m, struct span repository, const struct digest *d,
+    enum blob_want want, enum read_mode mode, struct arena *a,
+    struct blob_row *row_r)
+{
+	struct meta_txn t;
+	enum rc rc;
+
+	if ((rc = meta_read_begin(m, &t)) != RC_OK)
+		return (rc);
+	rc = blob_get(&t, repository, d, row_r);
+	if (rc == RC_OK && want == BLOB_CONTENT &&
+	    row_r->location == BLOB_IN_META)
+		rc = blob_content(
+		    &t, d, row_r->size_bytes, mode, a, &row_r->content);
+	meta_read_end(&t);
+	return (rc);
+}
+
+static int
+name_cmp(const void *a, const void *b)
+{
+
+	return (span_cmp(*(const struct span *)a, *(const struct span *)b));
+}
+
+static enum rc
+holder_name(struct kv_walk *w, struct arena *a, struct span *name_r)
+{
+	struct digest d;
+	uint32_t domain;
+	uint64_t repo;
+	uint8_t kind;
+
+	if (!key_read_holder(w->key, &domain, &d, &kind, &repo))
+		return (meta_corrupt(w->table, w->key));
+	return (repo_name(w->t, repo, a, name_r));
+}
+
+static enum rc
+holders_fill(struct kv_walk *w, size_t max, struct arena *a, struct page *page)
+{
+	enum rc rc;
+
+	while ((rc = kv_walk_next(w)) == RC_OK) {
+		if (page->n == max) {
+			page->more = true;
+			return (RC_OK);
+		}
+		rc = holder_name(w, a, &page->items[page->n]);
+		if (rc != RC_OK)
+			return (rc);
+		page->n++;
+	}
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+static enum rc
+blob_holders(struct meta_txn *t, const struct digest *d, size_t max,
+    struct arena *a, struct page *page)
+{
+	struct rec_key k;
+	struct kv_walk w;
+	enum rc rc;
+
+	/* The prefix of a holder's key ends before the repository. */
+	key_holder(&k, KEY_DOMAIN_PLAIN, d, HOLDER_LINK, 0);
+	k.n -= sizeof(uint64_t);
+	rc = kv_walk_begin(t, TABLE_HOLDERS, key_span(&k), SPAN_NONE, &w);
+	if (rc != RC_OK)
+		return (rc);
+	rc = holders_fill(&w, max, a, page);
+	kv_walk_end(&w);
+	if (rc == RC_OK && page->n > 1)
+		qsort(page->items, page->n, sizeof(*page->items), name_cmp);
+	return (rc);
+}
+
+enum rc
+meta_blob_holders(struct meta *m, const struct digest *d, size_t max,
+    struct arena *a, struct page *page_r)
+{
+	struct meta_txn t;
+	enum rc rc;
+
+	*page_r = (struct page){ 0 };
+	page_r->items = arena_calloc(a, max, sizeof(*page_r->items));
+	if (page_r->items == NULL)
+		return (RC_TOOBIG);
+	if ((rc = meta_read_begin(m, &t)) != RC_OK)
+		return (rc);
+	rc = blob_holders(&t, d, max, a, page_r);
+	meta_read_end(&t);
+	return (rc);
+}

@@ -1,0 +1,380 @@
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/obj.h"
+#include "storage/meta_ops_int.h"
+
+/*
+ * Manifests of a repository.  The text is content like any other, one copy
+ * for all repositories and always in the database; the row says what the
+ * manifest is to its repository.
+ */
+
+static enum rc
+manifest_load(
+    struct meta_txn *t, const struct rec_key *k, struct manifest_rec *rec_r)
+{
+	struct span value;
+	enum rc rc;
+
+	rc = kv_get(t, TABLE_MANIFESTS, key_span(k), &value);
+	if (rc == RC_OK && !rec_manifest_read(value, rec_r))
+		rc = meta_corrupt(TABLE_MANIFESTS, key_span(k));
+	return (rc);
+}
+
+enum rc
+manifest_find(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    struct manifest_rec *rec_r)
+{
+	struct rec_key k;
+	enum rc rc;
+
+	key_repo_digest(&k, repo, d);
+	rc = manifest_load(t, &k, rec_r);
+	if (rc == RC_OK && (rec_r->flags & MANIFEST_QUARANTINED) != 0)
+		rc = RC_NOTFOUND;
+	return (rc);
+}
+
+static enum rc
+manifest_save(
+    struct meta_txn *t, const struct rec_key *k, const struct manifest_rec *rec)
+{
+	uint8_t *p;
+	enum rc rc;
+
+	rc = kv_reserve(
+	    t, TABLE_MANIFESTS, key_span(k), rec_manifest_size(rec), &p);
+	if (rc == RC_OK)
+		rec_manifest_write(rec, p);
+	return (rc);
+}
+
+/* Changing a row in place. */
+
+static bool
+touch_apply(struct manifest_rec *rec, const struct manifest_touch *touch)
+{
+	uint8_t flags = rec->flags;
+	bool changed;
+
+	flags = (uint8_t)((flags & ~touch->clear_flags) | touch->set_flags);
+	changed = flags != rec->flags;
+	rec->flags = flags;
+	if (rec->pulled_ms < touch->pulled_ms) {
+		rec->pulled_ms = touch->pulled_ms;
+		changed = true;
+	}
+	return (changed);
+}
+
+/* The row is taken out of the map before it is overwritten there. */
+enum rc
+manifest_touch(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    const struct manifest_touch *touch)
+{
+	struct manifest_rec rec;
+	struct rec_key k;
+	struct span value;
+	char *copy;
+	enum rc rc;
+
+	key_repo_digest(&k, repo, d);
+	rc = kv_get(t, TABLE_MANIFESTS, key_span(&k), &value);
+	if (rc != RC_OK)
+		return (rc);
+	copy = xmalloc(value.n);
+	memcpy(copy, value.p, value.n);
+	if (!rec_manifest_read((struct span){ copy, value.n }, &rec))
+		rc = meta_corrupt(TABLE_MANIFESTS, key_span(&k));
+	else if (touch_apply(&rec, touch))
+		rc = manifest_save(t, &k, &rec);
+	free(copy);
+	return (rc);
+}
+
+enum rc
+manifest_mark(struct meta_txn *t, const struct digest *d, bool quarantined)
+{
+	const struct manifest_touch touch = {
+		.set_flags = quarantined ? MANIFEST_QUARANTINED : 0,
+		.clear_flags = quarantined ? 0 : MANIFEST_QUARANTINED,
+	};
+	struct rec_key prefix;
+	struct digest same;
+	struct kv_walk w;
+	uint32_t domain;
+	uint64_t repo;
+	uint8_t kind;
+	enum rc rc;
+
+	key_holder(&prefix, KEY_DOMAIN_PLAIN, d, HOLDER_MANIFEST, 0);
+	prefix.n -= sizeof(repo);
+	rc = kv_walk_begin(t, TABLE_HOLDERS, key_span(&prefix), SPAN_NONE, &w);
+	if (rc != RC_OK)
+		return (rc);
+	while ((rc = kv_walk_next(&w)) == RC_OK) {
+		if (!key_read_holder(w.key, &domain, &same, &kind, &repo))
+			rc = meta_corrupt(w.table, w.key);
+		else
+			rc = manifest_touch(t, repo, d, &touch);
+		if (rc != RC_OK && rc != RC_NOTFOUND)
+			break;
+	}
+	kv_walk_end(&w);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+/* Reading: repository, tag, row, text; four look-ups for the whole of the
+ * most frequent request there is. */
+
+static enum rc
+row_fill(const struct digest *d, const struct manifest_rec *rec,
+    enum read_mode mode, struct arena *a, struct manifest_row *row)
+{
+	enum rc rc;
+
+	if (mode == READ_INLINE &&
+	    rec->media_type.n + rec->artifact_type.n > META_INLINE_MAX_BYTES)
+		return (RC_WOULDBLOCK);
+	row->digest = *d;
+	row->size_bytes = rec->size_bytes;
+	row->pushed_ms = rec->pushed_ms;
+	row->pulled_ms = rec->pulled_ms;
+	row->has_subject = (rec->flags & MANIFEST_HAS_SUBJECT) != 0;
+	row->subject = rec->subject;
+	row->text = SPAN_NONE;
+	if ((rc = copy_out(a, rec->media_type, &row->media_type)) != RC_OK)
+		return (rc);
+	return (copy_out(a, rec->artifact_type, &row->artifact_type));
+}
+
+static enum rc
+manifest_get(struct meta_txn *t, struct span repository,
+    const struct reference *ref, enum read_mode mode, struct arena *a,
+    struct manifest_row *row_r)
+{
+	struct repository_row repo;
+	struct manifest_rec rec;
+	struct digest d;
+	enum rc rc;
+
+	if ((rc = repo_find(t, repository, &repo)) != RC_OK)
+		return (rc);
+	if (ref->is_digest)
+		d = ref->digest;
+	else if ((rc = tag_find(t, repo.id, ref->tag, &d)) != RC_OK)
+		return (rc);
+	if ((rc = manifest_find(t, repo.id, &d, &rec)) != RC_OK)
+		return (rc);
+	return (row_fill(&d, &rec, mode, a, row_r));
+}
+
+enum rc
+meta_manifest_get(struct meta *m, struct span repository,
+    const struct reference *ref, enum manifest_want want, enum read_mode mode,
+    struct arena *a, struct manifest_row *row_r)
+{
+	struct meta_txn t;
+	enum rc rc;
+
+	if ((rc = meta_read_begin(m, &t)) != RC_OK)
+		return (rc);
+	rc = manifest_get(&t, repository, ref, mode, a, row_r);
+	if (rc == RC_OK && want == MANIFEST_TEXT)
+		rc = blob_content(&t, &row_r->digest, row_r->size_bytes, mode,
+		    a, &row_r->text);
+	meta_read_end(&t);
+	return (rc);
+}
+
+/* Putting. */
+
+struct put_arg {
+	const struct manifest_put *put;
+	struct manifest_put_result *result;
+};
+
+static enum rc
+put_text(struct meta_txn *t, uint64_t repo, const struct manifest_put *put)
+{
+	const struct blob_in in = {
+		.digest = &put->digest,
+		.size_bytes = put->text.n,
+		.location = BLOB_IN_META,
+		.content = put->text,
+		.now_ms = put->now_ms,
+	};
+	enum rc rc;
+
+	if ((rc = blob_record(t, &in)) != RC_OK)
+		return (rc);
+	return (blob_hold(t, &put->digest, HOLDER_MANIFEST, repo));
+}
+
+static enum rc
+put_row(struct meta_txn *t, uint64_t repo, const struct manifest_put *put,
+    struct manifest_put_result *result)
+{
+	const struct manifest *m = put->manifest;
+	struct manifest_rec old, rec = {
+		.flags = m->has_subject ? MANIFEST_HAS_SUBJECT : 0,
+		.size_bytes = put->text.n,
+		.pushed_ms = put->now_ms,
+		.media_type = m->media_type,
+		.artifact_type = m->artifact_type,
+		.subject = m->subject,
+	};
+	struct rec_key k;
+	enum rc rc;
+
+	key_repo_digest(&k, repo, &put->digest);
+	rc = manifest_load(t, &k, &old);
+	if (rc == RC_OK) {
+		result->existed = true;
+		rec.pushed_ms = old.pushed_ms;
+		rec.pulled_ms = old.pulled_ms;
+	} else if (rc != RC_NOTFOUND) {
+		return (rc);
+	}
+	return (manifest_save(t, &k, &rec));
+}
+
+static enum rc
+put_edges(struct meta_txn *t, uint64_t repo, const struct manifest_put *put,
+    struct manifest_put_result *result)
+{
+	const struct descriptor *e;
+	size_t i;
+	enum rc rc;
+
+	for (i = 0; i < put->manifest->n_edges; i++) {
+		e = &put->manifest->edges[i];
+		rc = edge_put(t, repo, &put->digest, e, put->sparse);
+		if (rc == RC_MISSING) {
+			result->missing = e->digest;
+			result->missing_kind = e->kind;
+		}
+		if (rc != RC_OK)
+			return (rc);
+	}
+	return (RC_OK);
+}
+
+static enum rc
+put_tags(struct meta_txn *t, uint64_t repo, const struct manifest_put *put)
+{
+	size_t i;
+	enum rc rc = RC_OK;
+
+	for (i = 0; i < put->n_tags && rc == RC_OK; i++)
+		rc = tag_set(t, repo, put->tags[i], &put->digest, put->now_ms);
+	return (rc);
+}
+
+static enum rc
+manifest_put(struct meta_txn *t, void *arg)
+{
+	const struct put_arg *pa = arg;
+	const struct manifest_put *put = pa->put;
+	uint64_t repo;
+	enum rc rc;
+
+	*pa->result = (struct manifest_put_result){ 0 };
+	rc = repo_take(
+	    t, put->repository, put->create_repository, put->now_ms, &repo);
+	if (rc != RC_OK)
+		return (rc);
+	if ((rc = put_edges(t, repo, put, pa->result)) != RC_OK)
+		return (rc);
+	if ((rc = put_text(t, repo, put)) != RC_OK)
+		return (rc);
+	if ((rc = put_row(t, repo, put, pa->result)) != RC_OK)
+		return (rc);
+	if (put->manifest->has_subject)
+		rc = referrer_put(
+		    t, repo, &put->digest, put->manifest, put->text.n);
+	if (rc != RC_OK)
+		return (rc);
+	return (put_tags(t, repo, put));
+}
+
+enum rc
+meta_manifest_put(struct meta *m, const struct manifest_put *put,
+    struct manifest_put_result *result_r)
+{
+	struct put_arg arg = { put, result_r };
+
+	return (meta_change(m, manifest_put, &arg, put->text.n));
+}
+
+/* Deleting. */
+
+struct delete_arg {
+	struct span repository;
+	const struct digest *digest;
+	struct holding *holding;
+	int64_t now_ms;
+};
+
+static enum rc
+manifest_drop(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    const struct manifest_rec *rec, int64_t now_ms)
+{
+	bool has_subject = (rec->flags & MANIFEST_HAS_SUBJECT) != 0;
+	struct digest subject = rec->subject;
+	struct rec_key k;
+	enum rc rc;
+
+	if ((rc = tags_drop(t, repo, d)) != RC_OK)
+		return (rc);
+	if ((rc = edges_drop(t, repo, d)) != RC_OK)
+		return (rc);
+	if (has_subject)
+		rc = referrer_drop(t, repo, &subject, d);
+	if (rc != RC_OK)
+		return (rc);
+	key_repo_digest(&k, repo, d);
+	if ((rc = kv_delete(t, TABLE_MANIFESTS, key_span(&k))) != RC_OK)
+		return (rc);
+	return (blob_release(t, d, HOLDER_MANIFEST, repo, now_ms));
+}
+
+/* One in quarantine can be deleted too. */
+static enum rc
+manifest_delete(struct meta_txn *t, void *arg)
+{
+	static const uint8_t kinds[] = { EDGE_MANIFEST, 0 };
+	const struct delete_arg *da = arg;
+	struct repository_row row;
+	struct manifest_rec rec;
+	struct rec_key k;
+	enum rc rc;
+
+	*da->holding = (struct holding){ 0 };
+	if ((rc = repo_find(t, da->repository, &row)) != RC_OK)
+		return (rc);
+	key_repo_digest(&k, row.id, da->digest);
+	if ((rc = manifest_load(t, &k, &rec)) != RC_OK)
+		return (rc);
+	rc = edge_holders(t, row.id, da->digest, kinds, da->holding);
+	if (rc != RC_OK)
+		return (rc);
+	return (manifest_drop(t, row.id, da->digest, &rec, da->now_ms));
+}
+
+enum rc
+meta_manifest_delete(struct meta *m, struct span repository,
+    const struct digest *d, struct holding *holding_r)
+{
+	struct delete_arg arg = {
+		.repository = repository,
+		.digest = d,
+		.holding = holding_r,
+		.now_ms = clock_real_ms(),
+	};
+
+	return (meta_change(m, manifest_delete, &arg, 0));
+}

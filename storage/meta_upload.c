@@ -1,0 +1,158 @@
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/obj.h"
+#include "storage/commit_int.h"
+#include "storage/meta_env_int.h"
+#include "storage/meta_ops_int.h"
+
+/*
+ * The rows of upload sessions.
+ */
+
+#define UPLOAD_ID_DIGITS (UPLOAD_ID_BYTES - 1)
+
+struct upload_add {
+	char id[UPLOAD_ID_DIGITS];
+	struct upload_rec rec;
+	char repository[NAME_REPOSITORY_MAX_BYTES]; /* of rec */
+};
+
+static enum rc
+upload_add(struct meta_txn *t, void *arg)
+{
+	const struct upload_add *add = arg;
+	struct span id = { add->id, sizeof(add->id) };
+	uint8_t *p;
+	enum rc rc;
+
+	rc = kv_reserve(t, TABLE_UPLOADS, id, rec_upload_size(&add->rec), &p);
+	if (rc == RC_OK)
+		rec_upload_write(&add->rec, p);
+	return (rc);
+}
+
+enum rc
+meta_upload_add(struct meta *m, const struct upload_row *row)
+{
+	struct upload_add *add;
+	enum rc rc;
+
+	must(row->repository.n <= NAME_REPOSITORY_MAX_BYTES);
+	must(strnlen(row->id, UPLOAD_ID_BYTES) == UPLOAD_ID_DIGITS);
+	if (m->read_only)
+		return (RC_READONLY);
+	add = xmalloc(sizeof(*add));
+	memcpy(add->id, row->id, sizeof(add->id));
+	if (row->repository.n > 0)
+		memcpy(add->repository, row->repository.p, row->repository.n);
+	add->rec = (struct upload_rec){
+		.alg = row->alg,
+		.started_ms = row->started_ms,
+		.repository = { add->repository, row->repository.n },
+	};
+	if ((rc = commit_post(m->commit, upload_add, add, free)) != RC_OK)
+		free(add);
+	return (rc);
+}
+
+static enum rc
+row_fill(
+    struct span key, struct span value, struct arena *a, struct upload_row *row)
+{
+	struct upload_rec rec;
+
+	if (key.n != UPLOAD_ID_DIGITS || !rec_upload_read(value, &rec))
+		return (meta_corrupt(TABLE_UPLOADS, key));
+	memcpy(row->id, key.p, key.n);
+	row->id[key.n] = '\0';
+	row->alg = rec.alg;
+	row->started_ms = rec.started_ms;
+	return (copy_out(a, rec.repository, &row->repository));
+}
+
+enum rc
+meta_upload_get(
+    struct meta *m, struct span id, struct arena *a, struct upload_row *row_r)
+{
+	struct meta_txn t;
+	struct rec_key k;
+	struct span value;
+	enum rc rc;
+
+	if ((rc = meta_read_begin(m, &t)) != RC_OK)
+		return (rc);
+	key_str(&k, id);
+	rc = kv_get(&t, TABLE_UPLOADS, key_span(&k), &value);
+	if (rc == RC_OK)
+		rc = row_fill(id, value, a, row_r);
+	meta_read_end(&t);
+	return (rc);
+}
+
+enum rc
+upload_drop(struct meta_txn *t, struct span id)
+{
+	struct rec_key k;
+
+	key_str(&k, id);
+	return (kv_delete(t, TABLE_UPLOADS, key_span(&k)));
+}
+
+static enum rc
+upload_delete(struct meta_txn *t, void *arg)
+{
+	const struct span *id = arg;
+
+	return (upload_drop(t, *id));
+}
+
+enum rc
+meta_upload_delete(struct meta *m, struct span id)
+{
+
+	return (meta_change(m, upload_delete, &id, 0));
+}
+
+/* The array is full at ${n}; a walk that ends before leaves room over. */
+static enum rc
+page_fill(struct kv_walk *w, struct span after_id, size_t n, struct arena *a,
+    struct upload_row *rows, size_t *n_r)
+{
+	enum rc rc = RC_OK;
+
+	while (*n_r < n && (rc = kv_walk_next(w)) == RC_OK) {
+		if (span_eq(w->key, after_id))
+			continue;
+		rc = row_fill(w->key, w->value, a, &rows[*n_r]);
+		if (rc != RC_OK)
+			return (rc);
+		(*n_r)++;
+	}
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+enum rc
+meta_upload_page(struct meta *m, struct span after_id, size_t n,
+    struct arena *a, struct upload_row **rows_r, size_t *n_r)
+{
+	struct meta_txn t;
+	struct rec_key from;
+	struct kv_walk w;
+	enum rc rc;
+
+	*n_r = 0;
+	*rows_r = arena_calloc(a, n, sizeof(**rows_r));
+	if (*rows_r == NULL)
+		return (RC_TOOBIG);
+	if ((rc = meta_read_begin(m, &t)) != RC_OK)
+		return (rc);
+	key_str(&from, after_id);
+	rc = kv_walk_begin(&t, TABLE_UPLOADS, SPAN_NONE, key_span(&from), &w);
+	if (rc == RC_OK) {
+		rc = page_fill(&w, after_id, n, a, *rows_r, n_r);
+		kv_walk_end(&w);
+	}
+	meta_read_end(&t);
+	return (rc);
+}

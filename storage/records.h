@@ -1,0 +1,243 @@
+#ifndef STORAGE_RECORDS_H
+#define STORAGE_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/rc.h"
+#include "base/span.h"
+#include "storage/meta.h"
+
+/*
+ * What is written in meta.mdb, byte by byte.  One table per noun.
+ *
+ * Notation: u8, u32, u64 unsigned integers, big-endian; i64 milliseconds since
+ * 1970 as u64; digest = u8 algorithm, then its 32 or 64 bytes; str = u32
+ * length, then the bytes; rest = bytes up to the end; repo = u64, the id of a
+ * repository (names are long and may change some day); blob = u32 key domain,
+ * digest.  Every value but those of "content" begins with a u8 version, 1
+ * today; what is behind the last member is damage, not an extension.
+ *
+ * No part of a key that has another part behind it is of unknown length, so
+ * keys with one prefix lie together, and no key is longer than KEY_MAX_BYTES
+ * (LMDB takes 511).
+ *
+ *  table             key                         value (behind the version)
+ *  registry          "format"                    u32
+ *                    "counts"                    u64 x META_COUNTS
+ *  repositories      name                        repo, i64 created
+ *  repository_names  repo                        rest: name
+ *  tags              repo, tag                   i64 tagged, digest
+ *  digest_tags       repo, digest, tag           -
+ *  manifests         repo, digest                u8 flags, u64 size,
+ *                                                i64 pushed, i64 pulled,
+ *                                                str media type, str artifact
+ *                                                type, [digest subject]
+ *  blob_links        repo, digest                i64 linked
+ *  blobs             blob                        u8 location, u8 encoding,
+ *                                                u8 state, u64 size,
+ *                                                i64 created, i64 unheld
+ *  content           blob                        the bytes, no version: what
+ *                                                they are says the row in
+ *                                                "blobs"
+ *  holders           blob, u8 kind, repo         -
+ *  edges             repo, parent, u8 edge kind,
+ *                    child                       u8 flags, u64 size
+ *  parents           repo, child, u8 edge kind,
+ *                    parent                      -
+ *  referrers         repo, subject, referrer     u64 size, str media type,
+ *                                                str artifact type,
+ *                                                str annotations
+ *  uploads           id (32 hex digits)          u8 algorithm, i64 started,
+ *                                                rest: repository's name
+ *  unheld            i64 since, blob             -
+ *
+ * digest_tags, parents, holders, referrers and unheld are indexes: they could
+ * be made anew from the others.
+ */
+enum meta_table {
+	TABLE_REGISTRY,
+	TABLE_REPOSITORIES,
+	TABLE_REPOSITORY_NAMES,
+	TABLE_TAGS,
+	TABLE_DIGEST_TAGS,
+	TABLE_MANIFESTS,
+	TABLE_BLOB_LINKS,
+	TABLE_BLOBS,
+	TABLE_CONTENT,
+	TABLE_HOLDERS,
+	TABLE_EDGES,
+	TABLE_PARENTS,
+	TABLE_REFERRERS,
+	TABLE_UPLOADS,
+	TABLE_UNHELD,
+	META_TABLES
+};
+
+/** meta_table_name(table): as it is called in the database. */
+const char *meta_table_name(enum meta_table);
+
+#define RECORD_VERSION 1
+
+/*
+ * Keys.
+ */
+#define KEY_MAX_BYTES 256
+
+struct rec_key {
+	size_t n;
+	uint8_t p[KEY_MAX_BYTES];
+};
+
+static inline struct span
+key_span(const struct rec_key *k)
+{
+	return ((struct span){ (const char *)k->p, k->n });
+}
+
+/* The builders write the key anew; what is too long for a key (a client's
+ * tag of 10 KiB) gives an empty one, which no table holds. */
+void key_str(struct rec_key *, struct span name);
+void key_repo(struct rec_key *, uint64_t repo);
+void key_tag(struct rec_key *, uint64_t repo, struct span tag);
+void key_repo_digest(struct rec_key *, uint64_t repo, const struct digest *);
+void key_digest_tag(
+    struct rec_key *, uint64_t repo, const struct digest *, struct span tag);
+void key_blob(struct rec_key *, uint32_t key_domain, const struct digest *);
+void key_holder(struct rec_key *, uint32_t key_domain, const struct digest *,
+    uint8_t kind, uint64_t repo);
+/* kind 0: the prefix of all kinds; other NULL: the prefix of that kind. */
+void key_edge(struct rec_key *, uint64_t repo, const struct digest *from,
+    uint8_t kind, const struct digest *other);
+void key_referrer(struct rec_key *, uint64_t repo, const struct digest *subject,
+    const struct digest *referrer);
+void key_unheld(struct rec_key *, int64_t since_ms, uint32_t key_domain,
+    const struct digest *);
+
+/* The readers: false if the bytes are not such a key.  Spans borrow. */
+bool key_read_repo(struct span, uint64_t *repo_r);
+bool key_read_tag(struct span, uint64_t *repo_r, struct span *tag_r);
+bool key_read_repo_digest(struct span, uint64_t *repo_r, struct digest *);
+bool key_read_digest_tag(
+    struct span, uint64_t *repo_r, struct digest *, struct span *tag_r);
+bool key_read_blob(struct span, uint32_t *domain_r, struct digest *);
+bool key_read_holder(struct span, uint32_t *domain_r, struct digest *,
+    uint8_t *kind_r, uint64_t *repo_r);
+bool key_read_edge(struct span, uint64_t *repo_r, struct digest *from_r,
+    uint8_t *kind_r, struct digest *other_r);
+bool key_read_referrer(struct span, uint64_t *repo_r, struct digest *subject_r,
+    struct digest *referrer_r);
+bool key_read_unheld(
+    struct span, int64_t *since_r, uint32_t *domain_r, struct digest *);
+
+/*
+ * Values.  ..._size() bytes are written by ..._write(); ..._read() is false
+ * for bytes that are not such a value.  Spans in what was read borrow.
+ */
+
+/* The value of an index's row, where the key says it all. */
+struct span rec_none(void);
+bool rec_none_read(struct span);
+
+#define REC_FORMAT_BYTES 5
+void rec_format_write(unsigned format, uint8_t *p);
+bool rec_format_read(struct span, unsigned *format_r);
+
+/* What cannot be known from the number of rows in a table. */
+struct meta_counts {
+	uint64_t next_repository;	     /* ids below are or were taken */
+	uint64_t inline_blobs, inline_bytes; /* rows with BLOB_IN_META */
+	uint64_t file_blobs, file_bytes;     /* rows with BLOB_IN_FILE */
+	uint64_t unheld_blobs, unheld_bytes; /* rows with .unheld_ms */
+};
+#define META_COUNTS 7
+#define REC_COUNTS_BYTES (1 + 8 * META_COUNTS)
+void rec_counts_write(const struct meta_counts *, uint8_t *p);
+bool rec_counts_read(struct span, struct meta_counts *);
+
+#define REC_REPOSITORY_BYTES 17
+void rec_repository_write(const struct repository_row *, uint8_t *p);
+bool rec_repository_read(struct span, struct repository_row *);
+
+size_t rec_repository_name_size(struct span name);
+void rec_repository_name_write(struct span name, uint8_t *p);
+bool rec_repository_name_read(struct span, struct span *name_r);
+
+struct tag_rec {
+	int64_t tagged_ms;
+	struct digest digest;
+};
+#define REC_TAG_MAX_BYTES (1 + 8 + 1 + DIGEST_BYTES_MAX)
+size_t rec_tag_size(const struct tag_rec *);
+void rec_tag_write(const struct tag_rec *, uint8_t *p);
+bool rec_tag_read(struct span, struct tag_rec *);
+
+enum {
+	MANIFEST_HAS_SUBJECT = 1,
+	MANIFEST_QUARANTINED = 2, /* its text is damaged: as if not here */
+};
+struct manifest_rec {
+	uint8_t flags;
+	uint64_t size_bytes;
+	int64_t pushed_ms;
+	int64_t pulled_ms;
+	struct span media_type;
+	struct span artifact_type;
+	struct digest subject;
+};
+size_t rec_manifest_size(const struct manifest_rec *);
+void rec_manifest_write(const struct manifest_rec *, uint8_t *p);
+bool rec_manifest_read(struct span, struct manifest_rec *);
+
+#define REC_LINK_BYTES 9
+void rec_link_write(int64_t linked_ms, uint8_t *p);
+bool rec_link_read(struct span, int64_t *linked_ms_r);
+
+enum blob_state { BLOB_SERVED = 1, BLOB_QUARANTINED = 2 };
+struct blob_rec {
+	enum blob_location location;
+	enum blob_encoding encoding;
+	enum blob_state state;
+	uint64_t size_bytes;
+	int64_t created_ms;
+	int64_t unheld_ms; /* since when nobody holds it; 0: held */
+};
+#define REC_BLOB_BYTES 28
+void rec_blob_write(const struct blob_rec *, uint8_t *p);
+bool rec_blob_read(struct span, struct blob_rec *);
+
+enum holder_kind { HOLDER_LINK = 1, HOLDER_MANIFEST = 2 };
+
+enum {
+	EDGE_ABSENT = 1, /* the child was not here and did not need to be */
+};
+struct edge_rec {
+	uint8_t flags;
+	uint64_t size_bytes;
+};
+#define REC_EDGE_BYTES 10
+void rec_edge_write(const struct edge_rec *, uint8_t *p);
+bool rec_edge_read(struct span, struct edge_rec *);
+
+struct referrer_rec {
+	uint64_t size_bytes;
+	struct span media_type;
+	struct span artifact_type;
+	struct span annotations;
+};
+size_t rec_referrer_size(const struct referrer_rec *);
+void rec_referrer_write(const struct referrer_rec *, uint8_t *p);
+bool rec_referrer_read(struct span, struct referrer_rec *);
+
+struct upload_rec {
+	uint8_t alg;
+	int64_t started_ms;
+	struct span repository;
+};
+size_t rec_upload_size(const struct upload_rec *);
+void rec_upload_write(const struct upload_rec *, uint8_t *p);
+bool rec_upload_read(struct span, struct upload_rec *);
+
+#endif

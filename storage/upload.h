@@ -1,0 +1,93 @@
+#ifndef STORAGE_UPLOAD_H
+#define STORAGE_UPLOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "storage/meta.h"
+#include "storage/store.h"
+
+/*
+ * Upload sessions (distribution-spec, "Pushing blobs").  A session is a row in
+ * the metadata and a scratch; both outlive the process.  Its hash runs while
+ * bytes arrive; after a restart, or when the final digest is of another
+ * algorithm, the scratch is read once more.
+ *
+ * Whoever changes a session has acquired it: one at a time, a second gets
+ * RC_BUSY.  The order of calls:
+ *
+ *	upload_start ... upload_acquire, upload_write*, then one of
+ *	upload_finish   the content is a durable blob of the repository, the
+ *			session is gone
+ *	upload_release  the session waits for more
+ *
+ * All may block (workers only), unless said otherwise.
+ */
+struct upload;
+
+/** upload_start(s, repository, alg, id_r): a new session.  Never waits: loop
+ * or worker.  RC_LIMIT too many sessions; RC_NOSPACE below the reserve. */
+RC_MUST_USE enum rc upload_start(struct store *, struct span repository,
+    uint8_t alg, char id_r[UPLOAD_ID_BYTES]);
+
+/** upload_acquire(s, repository, id, u_r): RC_NOTFOUND: no such session in
+ * that repository (or it has expired); RC_BUSY. */
+RC_MUST_USE enum rc upload_acquire(struct store *, struct span repository,
+    struct span id, struct upload **u_r);
+
+/** upload_offset(u): bytes taken so far.  Any thread that holds ${u}. */
+uint64_t upload_offset(const struct upload *);
+
+/**
+ * upload_write(u, p, n):
+ * Append and hash.  RC_NOSPACE, RC_TOOBIG (upload_max_bytes), RC_IO: nothing of
+ * this call was taken.
+ */
+RC_MUST_USE enum rc upload_write(struct upload *, const void *p, size_t n);
+
+/** upload_rewind(u, offset): forget what was appended behind ${offset}. */
+RC_MUST_USE enum rc upload_rewind(struct upload *, uint64_t offset);
+
+/**
+ * upload_finish(u, digest, create_repository):
+ * Verify, make durable, link.  On RC_OK ${u} is gone and *${u} NULL.
+ * RC_DIGEST: the content has another digest; the session stays acquired and
+ * as it was.  RC_NOTFOUND: the repository does not exist.
+ */
+RC_MUST_USE enum rc
+upload_finish(struct upload **u, const struct digest *, bool create_repository);
+
+/** upload_seen(u, d_r): what the content is, after upload_finish said
+ * RC_DIGEST.  The holder of ${u}. */
+void upload_seen(const struct upload *, struct digest *d_r);
+
+/** upload_release(u): takes NULL; sets it to NULL. */
+void upload_release(struct upload **);
+
+/** upload_status(s, repository, id, offset_r): RC_NOTFOUND.  Works while
+ * somebody writes. */
+RC_MUST_USE enum rc upload_status(
+    struct store *, struct span repository, struct span id, uint64_t *offset_r);
+
+/** upload_cancel(s, repository, id): RC_NOTFOUND, RC_BUSY. */
+RC_MUST_USE enum rc
+upload_cancel(struct store *, struct span repository, struct span id);
+
+/**
+ * upload_whole(s, repository, digest, bytes, id, create_repository):
+ * Content that is in memory already, without a scratch: verified, durable,
+ * linked.  ${id}: the session, still without content, that ends with it;
+ * empty for none.  RC_DIGEST; RC_NOTFOUND repository; RC_TOOBIG:
+ * more than upload_whole_max(): use a session.
+ */
+RC_MUST_USE enum rc
+upload_whole(struct store *, struct span repository, const struct digest *,
+    struct span bytes, struct span id, bool create_repository);
+uint64_t upload_whole_max(const struct store *);
+
+/** upload_expire(s, now_ms, budget, n_r): remove up to ${budget} sessions
+ * untouched for the configured lifetime.  Background thread. */
+RC_MUST_USE enum rc
+upload_expire(struct store *, int64_t now_ms, unsigned budget, unsigned *n_r);
+
+#endif

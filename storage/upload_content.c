@@ -1,0 +1,314 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/obj.h"
+#include "base/thread.h"
+#include "storage/store_int.h"
+#include "storage/upload_int.h"
+
+/*
+ * The content of a session: bytes are appended to the scratch and hashed as
+ * they come, and at the end become a blob, in the metadata when they are
+ * few, else in a file of their own.
+ *
+ * The running hash may be behind the offset (after a restart, a rewind, or a
+ * final digest that did not match): then the scratch is read again from
+ * where the hash stands.
+ */
+
+/* So often, in bytes taken, is the free space looked at. */
+#define ROOM_STEP_BYTES (4ULL * 1024 * 1024)
+#define READ_BYTES (256 * 1024)
+
+/* --- hashing ------------------------------------------------------------- */
+
+/* Feed ${h} with the scratch from *${at} to its end. */
+static enum rc
+scratch_hash(struct scratch *s, struct hasher *h, uint64_t *at)
+{
+	uint64_t size = scratch_size(s);
+	char *p;
+	size_t n;
+	enum rc rc = RC_OK;
+
+	if (*at >= size)
+		return (RC_OK);
+	p = xmalloc(READ_BYTES);
+	while (*at < size) {
+		n = READ_BYTES;
+		if (size - *at < n)
+			n = (size_t)(size - *at);
+		if ((rc = scratch_read(s, *at, p, n)) != RC_OK)
+			break;
+		hasher_update(h, p, n);
+		*at += n;
+	}
+	free(p);
+	return (rc);
+}
+
+static void
+hash_drop(struct upload *u)
+{
+	hasher_free(&u->hasher);
+	u->hashed_bytes = 0;
+}
+
+/* Bring the running hash up to the offset. */
+static enum rc
+hash_catch_up(struct upload *u)
+{
+	if (u->hasher == NULL) {
+		u->hasher = hasher_new(u->alg);
+		u->hashed_bytes = 0;
+	}
+	if (u->hashed_bytes == u->offset_bytes)
+		return (RC_OK);
+	return (scratch_hash(u->scratch, u->hasher, &u->hashed_bytes));
+}
+
+static enum rc
+content_digest(struct upload *u, uint8_t alg, struct digest *d_r)
+{
+	struct hasher *other = NULL;
+	uint64_t at = 0;
+	enum rc rc;
+
+	if (alg == u->alg) {
+		if ((rc = hash_catch_up(u)) != RC_OK)
+			return (rc);
+		hasher_final(u->hasher, d_r);
+		hash_drop(u);
+		return (RC_OK);
+	}
+	other = hasher_new(alg);
+	rc = u->scratch == NULL ? RC_OK : scratch_hash(u->scratch, other, &at);
+	if (rc == RC_OK)
+		hasher_final(other, d_r);
+	hasher_free(&other);
+	return (rc);
+}
+
+/* --- the scratch --------------------------------------------------------- */
+
+/* What was taken is not in the scratch any more; the session goes on with
+ * what is. */
+static enum rc
+content_lost(struct upload *u, uint64_t size)
+{
+	log_error("upload %s: %" PRIu64 " of %" PRIu64 " bytes are left", u->id,
+	    size, u->offset_bytes);
+	hash_drop(u);
+	u->offset_bytes = size;
+	return (RC_IO);
+}
+
+/* A new one, or what a crash left behind before the first byte counted. */
+static enum rc
+scratch_fresh(struct upload *u)
+{
+	struct blobs *b = u->table->store->blobs;
+	enum rc rc;
+
+	rc = scratch_create(b, u->id, &u->scratch);
+	if (rc != RC_EXISTS)
+		return (rc);
+	if ((rc = scratch_open(b, u->id, &u->scratch)) != RC_OK)
+		return (rc);
+	return (scratch_truncate(u->scratch, 0));
+}
+
+/* Open the scratch and make it as long as the session says. */
+static enum rc
+scratch_need(struct upload *u)
+{
+	uint64_t size;
+	enum rc rc;
+
+	if (u->scratch != NULL)
+		return (RC_OK);
+	if (u->offset_bytes == 0)
+		return (scratch_fresh(u));
+	rc = scratch_open(u->table->store->blobs, u->id, &u->scratch);
+	if (rc == RC_NOTFOUND)
+		return (content_lost(u, 0));
+	if (rc != RC_OK)
+		return (rc);
+	size = scratch_size(u->scratch);
+	if (size < u->offset_bytes)
+		return (content_lost(u, size));
+	return (scratch_truncate(u->scratch, u->offset_bytes));
+}
+
+/* --- taking -------------------------------------------------------------- */
+
+static enum rc
+room_check(struct upload *u, size_t n)
+{
+	struct store *s = u->table->store;
+	uint64_t max = s->options.upload_max_bytes;
+	uint64_t end = u->offset_bytes + n;
+	enum rc rc;
+
+	if (store_failed(s))
+		return (RC_IO);
+	if (max != 0 && end > max)
+		return (RC_TOOBIG);
+	if (end <= u->room_until_bytes)
+		return (RC_OK);
+	if ((rc = store_room(s, n)) != RC_OK)
+		return (rc);
+	u->room_until_bytes = end + ROOM_STEP_BYTES;
+	return (RC_OK);
+}
+
+enum rc
+upload_write(struct upload *u, const void *p, size_t n)
+{
+	enum rc rc;
+
+	OBJ_CHECK(u, UPLOAD_MAGIC);
+	if (n == 0)
+		return (RC_OK);
+	if ((rc = room_check(u, n)) != RC_OK)
+		return (rc);
+	if ((rc = scratch_need(u)) != RC_OK)
+		return (rc);
+	if ((rc = hash_catch_up(u)) != RC_OK)
+		return (rc);
+	if ((rc = scratch_append(u->scratch, p, n)) != RC_OK) {
+		u->room_until_bytes = 0;
+		return (rc);
+	}
+	hasher_update(u->hasher, p, n);
+	u->hashed_bytes += n;
+	u->offset_bytes += n;
+	return (RC_OK);
+}
+
+enum rc
+upload_rewind(struct upload *u, uint64_t offset)
+{
+	enum rc rc;
+
+	OBJ_CHECK(u, UPLOAD_MAGIC);
+	if (offset > u->offset_bytes)
+		return (RC_RANGE);
+	if (offset == u->offset_bytes)
+		return (RC_OK);
+	if ((rc = scratch_need(u)) != RC_OK)
+		return (rc);
+	if ((rc = scratch_truncate(u->scratch, offset)) != RC_OK)
+		return (rc);
+	u->offset_bytes = offset;
+	u->room_until_bytes = 0;
+	hash_drop(u);
+	return (RC_OK);
+}
+
+/* --- ending -------------------------------------------------------------- */
+
+enum rc
+upload_may_end(struct uploads *t, struct span repository, bool create)
+{
+	struct repository_row row;
+
+	if (store_failed(t->store))
+		return (RC_IO);
+	if (create)
+		return (RC_OK);
+	return (meta_repository_get(t->store->meta, repository, &row));
+}
+
+/* Few bytes: into the metadata. */
+static enum rc
+finish_in_meta(struct upload *u, struct blob_put *put)
+{
+	struct store *s = u->table->store;
+	struct arena a;
+	char *p;
+	enum rc rc = RC_OK;
+
+	arena_init(&a, put->size_bytes + 256);
+	put->location = BLOB_IN_META;
+	if (put->size_bytes > 0) {
+		p = arena_alloc(&a, put->size_bytes);
+		must(p != NULL);
+		put->content = (struct span){ p, put->size_bytes };
+		rc = scratch_read(u->scratch, 0, p, put->size_bytes);
+	}
+	if (rc == RC_OK)
+		rc = meta_blob_put(s->meta, put);
+	arena_reset(&a);
+	if (rc == RC_OK && scratch_remove(s->blobs, u->id) != RC_OK)
+		log_warn("upload %s: its scratch stays for the sweep", u->id);
+	return (rc);
+}
+
+/* Many bytes: a file.  Once it has its place the session is empty-handed:
+ * when the record then fails, the client sends all of it again. */
+static enum rc
+finish_in_file(struct upload *u, struct blob_put *put)
+{
+	enum rc rc;
+
+	put->location = BLOB_IN_FILE;
+	rc = scratch_place(u->scratch, KEY_DOMAIN_PLAIN, &put->digest);
+	if (rc == RC_OK)
+		rc = meta_blob_put(u->table->store->meta, put);
+	if (rc != RC_OK && scratch_size(u->scratch) < u->offset_bytes) {
+		hash_drop(u);
+		u->offset_bytes = 0;
+		scratch_close(&u->scratch);
+	}
+	return (rc);
+}
+
+void
+upload_seen(const struct upload *u, struct digest *d_r)
+{
+	OBJ_CHECK(u, UPLOAD_MAGIC);
+	*d_r = u->seen;
+}
+
+enum rc
+upload_finish(struct upload **u_p, const struct digest *want, bool create)
+{
+	struct upload *u = *u_p;
+	struct blob_put put = {
+		.repository = upload_repository(u),
+		.digest = *want,
+		.size_bytes = u->offset_bytes,
+		.upload_id = span_of(u->id),
+		.create_repository = create,
+	};
+	struct digest got;
+	enum rc rc;
+
+	OBJ_CHECK(u, UPLOAD_MAGIC);
+	rc = upload_may_end(u->table, put.repository, create);
+	if (rc != RC_OK)
+		return (rc);
+	if (put.size_bytes > 0 && (rc = scratch_need(u)) != RC_OK)
+		return (rc);
+	if ((rc = content_digest(u, want->alg, &got)) != RC_OK)
+		return (rc);
+	if (!digest_eq(&got, want)) {
+		u->seen = got;
+		return (RC_DIGEST);
+	}
+	put.now_ms = clock_real_ms();
+	if (put.size_bytes <= u->table->store->options.inline_max_bytes ||
+	    put.size_bytes == 0)
+		rc = finish_in_meta(u, &put);
+	else
+		rc = finish_in_file(u, &put);
+	if (rc == RC_OK)
+		upload_forget(u_p);
+	return (rc);
+}

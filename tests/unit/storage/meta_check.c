@@ -1,0 +1,202 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "meta_tools.h"
+#include "storage/meta_int.h"
+
+/*
+ * Do the tables agree with one another?  Asked row by row, in the plainest
+ * way: each index has the row that it should have for each row of what it
+ * indexes, and no more rows than that.
+ */
+
+static bool
+has(struct meta_txn *t, enum meta_table table, const struct rec_key *k)
+{
+	struct span value;
+	enum rc rc = kv_get(t, table, key_span(k), &value);
+
+	if (rc != RC_NOTFOUND)
+		assert_int_equal(rc, RC_OK);
+	return (rc == RC_OK);
+}
+
+typedef void row_fn(struct meta_txn *, struct span key, struct span value);
+
+static void
+each(struct meta_txn *t, enum meta_table table, row_fn *fn)
+{
+	struct kv_walk w;
+	enum rc rc;
+
+	assert_int_equal(
+	    kv_walk_begin(t, table, SPAN_NONE, SPAN_NONE, &w), RC_OK);
+	while ((rc = kv_walk_next(&w)) == RC_OK)
+		fn(t, w.key, w.value);
+	assert_int_equal(rc, RC_NOTFOUND);
+	kv_walk_end(&w);
+}
+
+static void
+check_repository(struct meta_txn *t, struct span key, struct span value)
+{
+	struct repository_row row;
+	struct rec_key k;
+	struct span name;
+
+	assert_true(rec_repository_read(value, &row));
+	key_repo(&k, row.id);
+	assert_int_equal(
+	    kv_get(t, TABLE_REPOSITORY_NAMES, key_span(&k), &value), RC_OK);
+	assert_true(rec_repository_name_read(value, &name));
+	assert_true(span_eq(name, key));
+}
+
+static void
+check_tag(struct meta_txn *t, struct span key, struct span value)
+{
+	struct tag_rec rec;
+	struct rec_key k;
+	struct span tag;
+	uint64_t repo;
+
+	assert_true(key_read_tag(key, &repo, &tag));
+	assert_true(rec_tag_read(value, &rec));
+	key_digest_tag(&k, repo, &rec.digest, tag);
+	assert_true(has(t, TABLE_DIGEST_TAGS, &k));
+	key_repo_digest(&k, repo, &rec.digest);
+	assert_true(has(t, TABLE_MANIFESTS, &k));
+}
+
+static uint64_t n_subjects;
+
+static void
+check_manifest(struct meta_txn *t, struct span key, struct span value)
+{
+	struct manifest_rec rec;
+	struct rec_key k;
+	struct digest d;
+	uint64_t repo;
+
+	assert_true(key_read_repo_digest(key, &repo, &d));
+	assert_true(rec_manifest_read(value, &rec));
+	assert_int_equal(rec_manifest_size(&rec), value.n);
+	key_holder(&k, 0, &d, HOLDER_MANIFEST, repo);
+	assert_true(has(t, TABLE_HOLDERS, &k));
+	key_blob(&k, 0, &d);
+	assert_true(has(t, TABLE_BLOBS, &k));
+	if ((rec.flags & MANIFEST_QUARANTINED) == 0) {
+		assert_int_equal(
+		    kv_get(t, TABLE_CONTENT, key_span(&k), &value), RC_OK);
+		assert_int_equal(value.n, rec.size_bytes);
+	}
+	if ((rec.flags & MANIFEST_HAS_SUBJECT) != 0) {
+		n_subjects++;
+		key_referrer(&k, repo, &rec.subject, &d);
+		assert_true(has(t, TABLE_REFERRERS, &k));
+	}
+}
+
+static void
+check_link(struct meta_txn *t, struct span key, struct span value)
+{
+	struct rec_key k;
+	struct digest d;
+	uint64_t repo;
+	int64_t linked_ms;
+
+	assert_true(key_read_repo_digest(key, &repo, &d));
+	assert_true(rec_link_read(value, &linked_ms));
+	key_holder(&k, 0, &d, HOLDER_LINK, repo);
+	assert_true(has(t, TABLE_HOLDERS, &k));
+	key_blob(&k, 0, &d);
+	assert_true(has(t, TABLE_BLOBS, &k));
+}
+
+static void
+check_edge(struct meta_txn *t, struct span key, struct span value)
+{
+	struct digest parent, child;
+	struct edge_rec rec;
+	struct rec_key k;
+	uint64_t repo;
+	uint8_t kind;
+
+	assert_true(key_read_edge(key, &repo, &parent, &kind, &child));
+	assert_true(rec_edge_read(value, &rec));
+	key_edge(&k, repo, &child, kind, &parent);
+	assert_true(has(t, TABLE_PARENTS, &k));
+	key_repo_digest(&k, repo, &parent);
+	assert_true(has(t, TABLE_MANIFESTS, &k));
+	key_repo_digest(&k, repo, &child);
+	if ((rec.flags & EDGE_ABSENT) == 0)
+		assert_true(has(t,
+		    kind == EDGE_MANIFEST ? TABLE_MANIFESTS : TABLE_BLOB_LINKS,
+		    &k));
+}
+
+static void
+check_blob(struct meta_txn *t, struct span key, struct span value)
+{
+	struct blob_rec rec;
+	struct rec_key k;
+	struct kv_walk w;
+	struct digest d;
+	uint32_t domain;
+
+	assert_true(key_read_blob(key, &domain, &d));
+	assert_true(rec_blob_read(value, &rec));
+	assert_int_equal(
+	    kv_walk_begin(t, TABLE_HOLDERS, key, SPAN_NONE, &w), RC_OK);
+	assert_int_equal(kv_walk_next(&w) == RC_OK, rec.unheld_ms == 0);
+	kv_walk_end(&w);
+	if (rec.unheld_ms != 0) {
+		key_unheld(&k, rec.unheld_ms, domain, &d);
+		assert_true(has(t, TABLE_UNHELD, &k));
+	}
+	key_blob(&k, domain, &d);
+	assert_int_equal(has(t, TABLE_CONTENT, &k),
+	    rec.location == BLOB_IN_META && rec.state == BLOB_SERVED);
+}
+
+static void
+check_counts(struct meta_txn *t)
+{
+	struct meta_counts kept, counted;
+
+	assert_int_equal(meta_counts_kept(t, &kept), RC_OK);
+	assert_int_equal(meta_counts_of(t, &counted), RC_OK);
+	assert_memory_equal(&kept, &counted, sizeof(kept));
+	assert_int_equal(
+	    kept.inline_blobs + kept.file_blobs, kv_count(t, TABLE_BLOBS));
+	assert_int_equal(kept.unheld_blobs, kv_count(t, TABLE_UNHELD));
+	assert_int_equal(kv_count(t, TABLE_REPOSITORIES),
+	    kv_count(t, TABLE_REPOSITORY_NAMES));
+	assert_int_equal(
+	    kv_count(t, TABLE_TAGS), kv_count(t, TABLE_DIGEST_TAGS));
+	assert_int_equal(kv_count(t, TABLE_EDGES), kv_count(t, TABLE_PARENTS));
+	assert_int_equal(kv_count(t, TABLE_HOLDERS),
+	    kv_count(t, TABLE_BLOB_LINKS) + kv_count(t, TABLE_MANIFESTS));
+	assert_int_equal(kv_count(t, TABLE_REFERRERS), n_subjects);
+}
+
+void
+mt_check(struct mt *mt)
+{
+	struct meta_txn t;
+
+	n_subjects = 0;
+	assert_int_equal(meta_read_begin(mt->m, &t), RC_OK);
+	each(&t, TABLE_REPOSITORIES, check_repository);
+	each(&t, TABLE_TAGS, check_tag);
+	each(&t, TABLE_MANIFESTS, check_manifest);
+	each(&t, TABLE_BLOB_LINKS, check_link);
+	each(&t, TABLE_EDGES, check_edge);
+	each(&t, TABLE_BLOBS, check_blob);
+	check_counts(&t);
+	meta_read_end(&t);
+}

@@ -1,0 +1,228 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "storage/content.h"
+#include "storage/upload.h"
+#include "storage_tools.h"
+
+#define REPO SPAN("team/app")
+#define SMALL_BYTES 1000
+#define LARGE_BYTES 20000
+
+struct fixture {
+	char dir[TOOL_PATH_BYTES];
+	struct store_options options;
+	struct store *s;
+	struct arena a;
+	char *p;
+	struct digest small, large;
+};
+
+static void
+push(struct fixture *f, const struct digest *d, size_t n)
+{
+	assert_int_equal(upload_whole(f->s, REPO, d, (struct span){ f->p, n },
+			     SPAN_NONE, true),
+	    RC_OK);
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	log_set_level(LOG_LVL_ERROR);
+	tool_folder(f->dir);
+	f->options = tool_options(f->dir);
+	f->s = tool_store_open(&f->options);
+	arena_init(&f->a, 1 << 20);
+	f->p = tool_bytes(LARGE_BYTES, 1);
+	f->small = tool_digest(f->p, SMALL_BYTES);
+	f->large = tool_digest(f->p, LARGE_BYTES);
+	push(f, &f->small, SMALL_BYTES);
+	push(f, &f->large, LARGE_BYTES);
+	*state = f;
+	return (0);
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	arena_reset(&f->a);
+	store_close(&f->s);
+	tool_folder_remove(f->dir);
+	free(f->p);
+	free(f);
+	return (0);
+}
+
+static enum rc
+open_rc(struct fixture *f, const struct digest *d, enum read_mode mode)
+{
+	struct content c;
+	enum rc rc;
+
+	rc = content_open(f->s, REPO, d, mode, &f->a, &c);
+	if (rc == RC_OK && c.kind == CONTENT_FILE)
+		(void)close(c.fd);
+	return (rc);
+}
+
+static enum rc
+stat_rc(struct fixture *f, const struct digest *d, enum read_mode mode)
+{
+	uint64_t size;
+
+	return (content_stat(f->s, REPO, d, mode, &f->a, &size));
+}
+
+static void
+test_small_content_comes_from_memory(void **state)
+{
+	struct fixture *f = *state;
+	struct content c;
+	uint64_t size;
+
+	assert_int_equal(
+	    content_open(f->s, REPO, &f->small, READ_INLINE, &f->a, &c), RC_OK);
+	assert_int_equal(c.kind, CONTENT_MEMORY);
+	assert_int_equal(c.size_bytes, SMALL_BYTES);
+	assert_int_equal(c.bytes.n, SMALL_BYTES);
+	assert_memory_equal(c.bytes.p, f->p, SMALL_BYTES);
+	assert_int_equal(c.fd, -1);
+	assert_int_equal(
+	    content_stat(f->s, REPO, &f->small, READ_INLINE, &f->a, &size),
+	    RC_OK);
+	assert_int_equal(size, SMALL_BYTES);
+}
+
+static void
+test_large_content_comes_from_a_file(void **state)
+{
+	struct fixture *f = *state;
+	struct content c;
+	uint64_t size;
+	char got[LARGE_BYTES];
+
+	assert_int_equal(
+	    content_open(f->s, REPO, &f->large, READ_BLOCKING, &f->a, &c),
+	    RC_OK);
+	assert_int_equal(c.kind, CONTENT_FILE);
+	assert_int_equal(c.size_bytes, LARGE_BYTES);
+	assert_int_equal(pread(c.fd, got, sizeof(got), 0), LARGE_BYTES);
+	assert_memory_equal(got, f->p, LARGE_BYTES);
+	(void)close(c.fd);
+	assert_int_equal(
+	    content_stat(f->s, REPO, &f->large, READ_INLINE, &f->a, &size),
+	    RC_OK);
+	assert_int_equal(size, LARGE_BYTES);
+	/* Its name is cached by now. */
+	assert_int_equal(open_rc(f, &f->large, READ_INLINE), RC_OK);
+}
+
+static void
+test_large_value_is_not_copied_on_a_loop(void **state)
+{
+	struct fixture *f = *state;
+	char *p = tool_bytes(200000, 3);
+	struct digest d = tool_digest(p, 200000);
+
+	store_close(&f->s);
+	f->options.inline_max_bytes = 1 << 20;
+	f->s = tool_store_open(&f->options);
+	assert_int_equal(upload_whole(f->s, REPO, &d,
+			     (struct span){ p, 200000 }, SPAN_NONE, true),
+	    RC_OK);
+	assert_int_equal(open_rc(f, &d, READ_INLINE), RC_WOULDBLOCK);
+	assert_int_equal(open_rc(f, &d, READ_BLOCKING), RC_OK);
+	assert_int_equal(stat_rc(f, &d, READ_INLINE), RC_OK);
+	free(p);
+}
+
+static void
+test_content_is_seen_in_its_repository_only(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("never pushed", 12);
+	struct content c;
+	uint64_t size;
+
+	assert_int_equal(content_open(f->s, SPAN("team/other"), &f->large,
+			     READ_BLOCKING, &f->a, &c),
+	    RC_NOTFOUND);
+	assert_int_equal(content_stat(f->s, SPAN("team/other"), &f->small,
+			     READ_BLOCKING, &f->a, &size),
+	    RC_NOTFOUND);
+	assert_int_equal(open_rc(f, &d, READ_BLOCKING), RC_NOTFOUND);
+	assert_int_equal(stat_rc(f, &d, READ_BLOCKING), RC_NOTFOUND);
+}
+
+static void
+test_lost_file_is_not_found_until_pushed_again(void **state)
+{
+	struct fixture *f = *state;
+	char path[TOOL_PATH_BYTES];
+
+	assert_int_equal(unlink(tool_blob_path(f->dir, &f->large, path)), 0);
+	assert_int_equal(open_rc(f, &f->large, READ_BLOCKING), RC_NOTFOUND);
+	assert_int_equal(stat_rc(f, &f->large, READ_INLINE), RC_NOTFOUND);
+	push(f, &f->large, LARGE_BYTES);
+	assert_int_equal(open_rc(f, &f->large, READ_BLOCKING), RC_OK);
+	assert_int_equal(stat_rc(f, &f->large, READ_INLINE), RC_OK);
+}
+
+static void
+test_cut_off_file_is_not_found_until_pushed_again(void **state)
+{
+	struct fixture *f = *state;
+	char path[TOOL_PATH_BYTES];
+
+	tool_file_truncate(
+	    tool_blob_path(f->dir, &f->large, path), LARGE_BYTES - 1);
+	assert_int_equal(open_rc(f, &f->large, READ_BLOCKING), RC_NOTFOUND);
+	assert_int_equal(stat_rc(f, &f->large, READ_BLOCKING), RC_NOTFOUND);
+	push(f, &f->large, LARGE_BYTES);
+	assert_int_equal(open_rc(f, &f->large, READ_BLOCKING), RC_OK);
+	assert_int_equal(stat_rc(f, &f->large, READ_BLOCKING), RC_OK);
+}
+
+static void
+test_too_many_open_files_is_a_limit(void **state)
+{
+	struct fixture *f = *state;
+	enum rc open_at_limit, stat_at_limit;
+
+	tool_no_files(true);
+	open_at_limit = open_rc(f, &f->large, READ_BLOCKING);
+	stat_at_limit = stat_rc(f, &f->large, READ_INLINE);
+	tool_no_files(false);
+	assert_int_equal(open_at_limit, RC_LIMIT);
+	assert_int_equal(stat_at_limit, RC_LIMIT);
+}
+
+int
+main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_small_content_comes_from_memory),
+		TEST(test_large_content_comes_from_a_file),
+		TEST(test_large_value_is_not_copied_on_a_loop),
+		TEST(test_content_is_seen_in_its_repository_only),
+		TEST(test_lost_file_is_not_found_until_pushed_again),
+		TEST(test_cut_off_file_is_not_found_until_pushed_again),
+		TEST(test_too_many_open_files_is_a_limit),
+	};
+
+	return (cmocka_run_group_tests_name("content", tests, NULL, NULL));
+}

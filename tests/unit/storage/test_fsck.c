@@ -1,0 +1,1217 @@
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/manifest.h"
+#include "base/obj.h"
+#include "storage/content.h"
+#include "storage/fsck.h"
+#include "storage/meta_int.h"
+#include "storage/store_int.h"
+#include "storage/upload.h"
+#include "storage_tools.h"
+
+/*
+ * A folder with one of everything is damaged in every way there is, checked,
+ * repaired and checked again.
+ */
+#define REPO SPAN("team/app")
+#define OTHER SPAN("team/other")
+#define LAYER_BYTES 20000
+#define REPO_ID 1 /* the first repository's */
+
+struct fixture {
+	char dir[TOOL_PATH_BYTES];
+	struct store_options options;
+	struct store *s;
+	struct meta *m;
+	char *layer_bytes;
+	struct digest config, layer, image, index, artifact, unheld;
+	char upload[UPLOAD_ID_BYTES];
+};
+
+/* --- one of everything --------------------------------------------------- */
+
+static void
+blob_push(struct store *s, struct span repo, const char *p, size_t n,
+    struct digest *d_r)
+{
+	*d_r = tool_digest(p, n);
+	must(upload_whole(s, repo, d_r, (struct span){ p, n }, SPAN_NONE,
+		 true) == RC_OK);
+}
+
+static enum rc
+manifest_push(struct store *s, struct span repo, const char *text,
+    const char *tag, struct digest *d_r)
+{
+	struct manifest_put_result result;
+	struct span tag_span = span_of(tag);
+	char why[MANIFEST_WHY_BYTES];
+	struct manifest m;
+	struct arena a;
+	enum rc rc;
+
+	arena_init(&a, 1 << 20);
+	*d_r = tool_digest(text, strlen(text));
+	must(manifest_parse(SPAN_NONE, span_of(text), &a, &m, why) == RC_OK);
+	rc = meta_manifest_put(store_meta(s),
+	    &(struct manifest_put){
+		.repository = repo,
+		.digest = *d_r,
+		.text = span_of(text),
+		.manifest = &m,
+		.tags = &tag_span,
+		.n_tags = tag != NULL,
+		.create_repository = true,
+		.now_ms = clock_real_ms(),
+	    },
+	    &result);
+	arena_reset(&a);
+	return (rc);
+}
+
+static const char *
+descriptor(
+    const char *media_type, const struct digest *d, size_t n, char out[512])
+{
+	char text[DIGEST_STR_BYTES];
+
+	snprintf(out, 512,
+	    "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu}", media_type,
+	    digest_str(d, text), n);
+	return (out);
+}
+
+static size_t
+image_text(const struct digest *config, const struct digest *layer,
+    size_t layer_n, const char *more, char out[2048])
+{
+	char c[512], l[512];
+
+	return ((size_t)snprintf(out, 2048,
+	    "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":%s,"
+	    "\"layers\":[%s]%s}",
+	    MEDIA_OCI_MANIFEST,
+	    descriptor(
+		"application/vnd.oci.image.config.v1+json", config, 2, c),
+	    descriptor(
+		"application/vnd.oci.image.layer.v1.tar", layer, layer_n, l),
+	    more));
+}
+
+static void
+image_push(struct fixture *f)
+{
+	char text[2048], one[512];
+	size_t n;
+
+	n = image_text(&f->config, &f->layer, LAYER_BYTES, "", text);
+	assert_int_equal(
+	    manifest_push(f->s, REPO, text, "v1", &f->image), RC_OK);
+	snprintf(text + 1024, 1024,
+	    "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"manifests\":[%s]}",
+	    MEDIA_OCI_INDEX, descriptor(MEDIA_OCI_MANIFEST, &f->image, n, one));
+	assert_int_equal(
+	    manifest_push(f->s, REPO, text + 1024, "all", &f->index), RC_OK);
+}
+
+static void
+artifact_push(struct fixture *f)
+{
+	char text[2048], more[1024], one[512];
+
+	snprintf(more, sizeof(more),
+	    ",\"artifactType\":\"application/x-sbom\",\"subject\":%s,"
+	    "\"annotations\":{\"a\":\"b\"}",
+	    descriptor(MEDIA_OCI_MANIFEST, &f->image, 500, one));
+	(void)image_text(&f->config, &f->config, 2, more, text);
+	assert_int_equal(
+	    manifest_push(f->s, REPO, text, NULL, &f->artifact), RC_OK);
+}
+
+static void
+fill(struct fixture *f)
+{
+	struct holding holding;
+
+	f->layer_bytes = tool_bytes(LAYER_BYTES, 4);
+	blob_push(f->s, REPO, "{}", 2, &f->config);
+	blob_push(f->s, REPO, f->layer_bytes, LAYER_BYTES, &f->layer);
+	image_push(f);
+	artifact_push(f);
+	assert_int_equal(meta_blob_mount(f->m,
+			     &(struct blob_mount){
+				 .from = REPO,
+				 .to = OTHER,
+				 .digest = f->layer,
+				 .create_repository = true,
+				 .now_ms = clock_real_ms(),
+			     }),
+	    RC_OK);
+	blob_push(f->s, OTHER, "unheld", 6, &f->unheld);
+	assert_int_equal(
+	    meta_blob_unlink(f->m, OTHER, &f->unheld, &holding), RC_OK);
+	assert_int_equal(
+	    upload_start(f->s, REPO, DIGEST_SHA256, f->upload), RC_OK);
+}
+
+static void
+store_use(struct fixture *f)
+{
+	f->s = tool_store_open(&f->options);
+	f->m = store_meta(f->s);
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	log_set_level(LOG_LVL_ERROR);
+	tool_folder(f->dir);
+	f->options = tool_options(f->dir);
+	store_use(f);
+	fill(f);
+	*state = f;
+	return (0);
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	store_close(&f->s);
+	tool_folder_remove(f->dir);
+	free(f->layer_bytes);
+	free(f);
+	return (0);
+}
+
+/* --- checking ------------------------------------------------------------ */
+
+struct result {
+	unsigned n, repaired;
+	unsigned kinds[FSCK_COUNT + 1];
+	struct fsck_progress progress;
+	char texts[4096];
+};
+
+static void
+result_add(void *arg, const struct fsck_problem *p)
+{
+	struct result *r = arg;
+	size_t at = strlen(r->texts);
+
+	r->n++;
+	r->kinds[p->kind]++;
+	if (p->repaired)
+		r->repaired++;
+	snprintf(r->texts + at, sizeof(r->texts) - at, "  %s%s\n", p->text,
+	    p->repaired ? " (repaired)" : "");
+}
+
+static enum rc
+fsck(struct store *s, bool repair, struct result *r)
+{
+	const struct fsck_options options = {
+		.repair = repair,
+		.problem = result_add,
+		.arg = r,
+	};
+
+	memset(r, 0, sizeof(*r));
+	return (fsck_run(s, &options, &r->progress));
+}
+
+static void
+assert_clean(struct store *s, const char *when)
+{
+	struct result r;
+
+	assert_int_equal(fsck(s, false, &r), RC_OK);
+	if (r.n > 0)
+		print_error("%s:\n%s", when, r.texts);
+	assert_int_equal(r.n, 0);
+	assert_int_equal(r.progress.problems, 0);
+}
+
+static void
+test_sound_folder_has_no_problems(void **state)
+{
+	struct fixture *f = *state;
+	struct result r;
+
+	assert_int_equal(fsck(f->s, false, &r), RC_OK);
+	if (r.n > 0)
+		print_error("%s", r.texts);
+	assert_int_equal(r.n, 0);
+	/* config, layer, image, index, artifact, what nobody holds */
+	assert_int_equal(r.progress.blobs, 6);
+	assert_int_equal(r.progress.blobs_total, 6);
+	assert_true(r.progress.bytes > LAYER_BYTES);
+	assert_int_equal(r.progress.bytes, r.progress.bytes_total);
+	assert_true(r.progress.records > 30);
+	assert_int_equal(r.progress.orphan_files, 0);
+
+	store_close(&f->s);
+	f->options.read_only = true;
+	store_use(f);
+	assert_clean(f->s, "read-only");
+}
+
+/* --- damage to records --------------------------------------------------- */
+
+static enum rc
+row_delete(struct meta_txn *t, enum meta_table table, const struct rec_key *k)
+{
+	return (kv_delete(t, table, key_span(k)));
+}
+
+static enum rc
+row_spoil(struct meta_txn *t, enum meta_table table, const struct rec_key *k)
+{
+	return (kv_put(t, table, key_span(k), SPAN("\001spoilt")));
+}
+
+static enum rc
+row_add(struct meta_txn *t, enum meta_table table, const struct rec_key *k)
+{
+	return (kv_put(t, table, key_span(k), rec_none()));
+}
+
+static enum rc
+tag_row_deleted(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_tag(&k, REPO_ID, SPAN("v1"));
+	return (row_delete(t, TABLE_TAGS, &k));
+}
+
+static enum rc
+tag_row_spoilt(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_tag(&k, REPO_ID, SPAN("v1"));
+	return (row_spoil(t, TABLE_TAGS, &k));
+}
+
+static enum rc
+tag_of_nothing(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct tag_rec rec = { .tagged_ms = 1, .digest = f->layer };
+	uint8_t value[REC_TAG_MAX_BYTES];
+	struct rec_key k;
+
+	rec_tag_write(&rec, value);
+	key_tag(&k, REPO_ID, SPAN("lost"));
+	return (kv_put(t, TABLE_TAGS, key_span(&k),
+	    (struct span){ (const char *)value, rec_tag_size(&rec) }));
+}
+
+static enum rc
+digest_tag_deleted(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_digest_tag(&k, REPO_ID, &f->image, SPAN("v1"));
+	return (row_delete(t, TABLE_DIGEST_TAGS, &k));
+}
+
+static enum rc
+digest_tag_added(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_digest_tag(&k, REPO_ID, &f->index, SPAN("v1"));
+	return (row_add(t, TABLE_DIGEST_TAGS, &k));
+}
+
+static enum rc
+repository_deleted(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_str(&k, REPO);
+	return (row_delete(t, TABLE_REPOSITORIES, &k));
+}
+
+static enum rc
+repository_spoilt(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_str(&k, REPO);
+	return (row_spoil(t, TABLE_REPOSITORIES, &k));
+}
+
+static enum rc
+repository_name_deleted(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_repo(&k, REPO_ID);
+	return (row_delete(t, TABLE_REPOSITORY_NAMES, &k));
+}
+
+static enum rc
+manifest_spoilt(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_repo_digest(&k, REPO_ID, &f->image);
+	return (row_spoil(t, TABLE_MANIFESTS, &k));
+}
+
+static enum rc
+manifest_deleted(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_repo_digest(&k, REPO_ID, &f->image);
+	return (row_delete(t, TABLE_MANIFESTS, &k));
+}
+
+static enum rc
+manifest_altered(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	const struct manifest_rec rec = {
+		.size_bytes = 7,
+		.pushed_ms = 1,
+		.media_type = SPAN(MEDIA_OCI_MANIFEST),
+		.artifact_type = SPAN("application/x-other"),
+	};
+	struct rec_key k;
+	uint8_t *p;
+	enum rc rc;
+
+	key_repo_digest(&k, REPO_ID, &f->artifact);
+	rc = kv_reserve(
+	    t, TABLE_MANIFESTS, key_span(&k), rec_manifest_size(&rec), &p);
+	if (rc == RC_OK)
+		rec_manifest_write(&rec, p);
+	return (rc);
+}
+
+static enum rc
+link_deleted(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_repo_digest(&k, REPO_ID, &f->layer);
+	return (row_delete(t, TABLE_BLOB_LINKS, &k));
+}
+
+static enum rc
+link_spoilt(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_repo_digest(&k, REPO_ID, &f->layer);
+	return (row_spoil(t, TABLE_BLOB_LINKS, &k));
+}
+
+static enum rc
+link_in_no_repository(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	uint8_t value[REC_LINK_BYTES];
+	struct rec_key k;
+
+	rec_link_write(1, value);
+	key_repo_digest(&k, 99, &f->layer);
+	return (kv_put(t, TABLE_BLOB_LINKS, key_span(&k),
+	    (struct span){ (const char *)value, sizeof(value) }));
+}
+
+static enum rc
+holder_deleted(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_holder(&k, 0, &f->config, HOLDER_LINK, REPO_ID);
+	return (row_delete(t, TABLE_HOLDERS, &k));
+}
+
+static enum rc
+holder_of_manifest_deleted(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_holder(&k, 0, &f->image, HOLDER_MANIFEST, REPO_ID);
+	return (row_delete(t, TABLE_HOLDERS, &k));
+}
+
+static enum rc
+holder_added(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_holder(&k, 0, &f->unheld, HOLDER_LINK, REPO_ID);
+	return (row_add(t, TABLE_HOLDERS, &k));
+}
+
+static enum rc
+blob_deleted(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_blob(&k, 0, &f->config);
+	return (row_delete(t, TABLE_BLOBS, &k));
+}
+
+static enum rc
+file_blob_deleted(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_blob(&k, 0, &f->layer);
+	return (row_delete(t, TABLE_BLOBS, &k));
+}
+
+static enum rc
+manifest_blob_deleted(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_blob(&k, 0, &f->image);
+	return (row_delete(t, TABLE_BLOBS, &k));
+}
+
+static enum rc
+blob_spoilt(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_blob(&k, 0, &f->config);
+	return (row_spoil(t, TABLE_BLOBS, &k));
+}
+
+static enum rc
+file_blob_spoilt(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_blob(&k, 0, &f->layer);
+	return (row_spoil(t, TABLE_BLOBS, &k));
+}
+
+static enum rc
+blob_resized(struct meta_txn *t, const struct digest *d)
+{
+	struct blob_rec rec;
+	struct rec_key k;
+	struct span value;
+	uint8_t *p;
+
+	key_blob(&k, 0, d);
+	must(kv_get(t, TABLE_BLOBS, key_span(&k), &value) == RC_OK);
+	must(rec_blob_read(value, &rec));
+	rec.size_bytes++;
+	must(kv_reserve(t, TABLE_BLOBS, key_span(&k), REC_BLOB_BYTES, &p) ==
+	     RC_OK);
+	rec_blob_write(&rec, p);
+	return (RC_OK);
+}
+
+static enum rc
+inline_blob_resized(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+
+	return (blob_resized(t, &f->config));
+}
+
+static enum rc
+file_blob_resized(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+
+	return (blob_resized(t, &f->layer));
+}
+
+static enum rc
+unheld_deleted(struct meta_txn *t, void *arg)
+{
+	struct kv_walk w;
+
+	(void)arg;
+	must(kv_walk_begin(t, TABLE_UNHELD, SPAN_NONE, SPAN_NONE, &w) == RC_OK);
+	must(kv_walk_next(&w) == RC_OK);
+	must(kv_walk_delete(&w) == RC_OK);
+	kv_walk_end(&w);
+	return (RC_OK);
+}
+
+static enum rc
+unheld_added(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_unheld(&k, 5, 0, &f->layer);
+	return (row_add(t, TABLE_UNHELD, &k));
+}
+
+static enum rc
+content_deleted(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_blob(&k, 0, &f->config);
+	return (row_delete(t, TABLE_CONTENT, &k));
+}
+
+static enum rc
+content_added(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_blob(&k, 0, &f->layer);
+	return (kv_put(t, TABLE_CONTENT, key_span(&k), SPAN("stray")));
+}
+
+static enum rc
+content_spoilt(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_blob(&k, 0, &f->config);
+	return (kv_put(t, TABLE_CONTENT, key_span(&k), SPAN("{]")));
+}
+
+static enum rc
+text_spoilt(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+	struct span value;
+	char *p;
+	enum rc rc;
+
+	key_blob(&k, 0, &f->image);
+	must(kv_get(t, TABLE_CONTENT, key_span(&k), &value) == RC_OK);
+	p = malloc(value.n);
+	memcpy(p, value.p, value.n);
+	p[value.n / 2] ^= 1;
+	rc =
+	    kv_put(t, TABLE_CONTENT, key_span(&k), (struct span){ p, value.n });
+	free(p);
+	return (rc);
+}
+
+static enum rc
+edge_deleted(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_edge(&k, REPO_ID, &f->image, EDGE_LAYER, &f->layer);
+	return (row_delete(t, TABLE_EDGES, &k));
+}
+
+static enum rc
+edge_spoilt(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_edge(&k, REPO_ID, &f->index, EDGE_MANIFEST, &f->image);
+	return (row_spoil(t, TABLE_EDGES, &k));
+}
+
+static enum rc
+edge_added(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	const struct edge_rec rec = { .size_bytes = 6 };
+	uint8_t value[REC_EDGE_BYTES];
+	struct rec_key k;
+
+	rec_edge_write(&rec, value);
+	key_edge(&k, REPO_ID, &f->image, EDGE_LAYER, &f->unheld);
+	return (kv_put(t, TABLE_EDGES, key_span(&k),
+	    (struct span){ (const char *)value, sizeof(value) }));
+}
+
+static enum rc
+parent_deleted(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_edge(&k, REPO_ID, &f->config, EDGE_CONFIG, &f->image);
+	return (row_delete(t, TABLE_PARENTS, &k));
+}
+
+static enum rc
+parent_added(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_edge(&k, REPO_ID, &f->unheld, EDGE_LAYER, &f->image);
+	return (row_add(t, TABLE_PARENTS, &k));
+}
+
+static enum rc
+referrer_deleted(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_referrer(&k, REPO_ID, &f->image, &f->artifact);
+	return (row_delete(t, TABLE_REFERRERS, &k));
+}
+
+static enum rc
+referrer_spoilt(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_referrer(&k, REPO_ID, &f->image, &f->artifact);
+	return (row_spoil(t, TABLE_REFERRERS, &k));
+}
+
+static enum rc
+referrer_added(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	const struct referrer_rec rec = { .size_bytes = 1 };
+	struct rec_key k;
+	uint8_t *p;
+
+	key_referrer(&k, REPO_ID, &f->index, &f->image);
+	must(kv_reserve(t, TABLE_REFERRERS, key_span(&k),
+		 rec_referrer_size(&rec), &p) == RC_OK);
+	rec_referrer_write(&rec, p);
+	return (RC_OK);
+}
+
+static enum rc
+upload_spoilt(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_str(&k, span_of(f->upload));
+	return (row_spoil(t, TABLE_UPLOADS, &k));
+}
+
+static enum rc
+counts_spoilt(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	t->counts->file_bytes += 3;
+	t->counts->inline_blobs--;
+	return (RC_OK);
+}
+
+static enum rc
+key_nonsense(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	must(kv_put(t, TABLE_MANIFESTS, SPAN("x"), SPAN("y")) == RC_OK);
+	must(kv_put(t, TABLE_EDGES, SPAN("x"), SPAN("y")) == RC_OK);
+	must(kv_put(t, TABLE_HOLDERS, SPAN("x"), SPAN("y")) == RC_OK);
+	must(kv_put(t, TABLE_BLOBS, SPAN("x"), SPAN("y")) == RC_OK);
+	return (RC_OK);
+}
+
+/* ${kept}: all that was pushed can be pulled after the repair. */
+static const struct damage {
+	const char *name;
+	meta_change_fn *change;
+	enum fsck_problem_kind kind; /* at least one is of this */
+	bool kept;
+} damages[] = {
+	{ "tag row deleted", tag_row_deleted, FSCK_INDEX, false },
+	{ "tag row spoilt", tag_row_spoilt, FSCK_RECORD, true },
+	{ "tag of nothing", tag_of_nothing, FSCK_DANGLING, true },
+	{ "digest's tag deleted", digest_tag_deleted, FSCK_INDEX, true },
+	{ "digest's tag added", digest_tag_added, FSCK_INDEX, true },
+	{ "repository deleted", repository_deleted, FSCK_INDEX, true },
+	{ "repository spoilt", repository_spoilt, FSCK_RECORD, true },
+	{ "repository's name deleted", repository_name_deleted, FSCK_INDEX,
+	    true },
+	{ "manifest spoilt", manifest_spoilt, FSCK_RECORD, true },
+	{ "manifest deleted", manifest_deleted, FSCK_DANGLING, false },
+	{ "manifest altered", manifest_altered, FSCK_INDEX, true },
+	{ "link deleted", link_deleted, FSCK_DANGLING, false },
+	{ "link spoilt", link_spoilt, FSCK_RECORD, true },
+	{ "link in no repository", link_in_no_repository, FSCK_DANGLING, true },
+	{ "holder deleted", holder_deleted, FSCK_INDEX, true },
+	{ "manifest's holder deleted", holder_of_manifest_deleted, FSCK_INDEX,
+	    true },
+	{ "holder added", holder_added, FSCK_INDEX, true },
+	{ "blob deleted", blob_deleted, FSCK_MISSING, true },
+	{ "file's blob deleted", file_blob_deleted, FSCK_MISSING, true },
+	{ "manifest's blob deleted", manifest_blob_deleted, FSCK_MISSING,
+	    true },
+	{ "blob spoilt", blob_spoilt, FSCK_RECORD, true },
+	{ "file's blob spoilt", file_blob_spoilt, FSCK_RECORD, true },
+	{ "inline blob resized", inline_blob_resized, FSCK_SIZE, true },
+	{ "file blob resized", file_blob_resized, FSCK_SIZE, true },
+	{ "unheld deleted", unheld_deleted, FSCK_INDEX, true },
+	{ "unheld added", unheld_added, FSCK_INDEX, true },
+	{ "content deleted", content_deleted, FSCK_MISSING, false },
+	{ "content added", content_added, FSCK_INDEX, true },
+	{ "content spoilt", content_spoilt, FSCK_DIGEST, false },
+	{ "text spoilt", text_spoilt, FSCK_DIGEST, false },
+	{ "edge deleted", edge_deleted, FSCK_INDEX, true },
+	{ "edge spoilt", edge_spoilt, FSCK_INDEX, true },
+	{ "edge added", edge_added, FSCK_INDEX, true },
+	{ "parent deleted", parent_deleted, FSCK_INDEX, true },
+	{ "parent added", parent_added, FSCK_INDEX, true },
+	{ "referrer deleted", referrer_deleted, FSCK_INDEX, true },
+	{ "referrer spoilt", referrer_spoilt, FSCK_INDEX, true },
+	{ "referrer added", referrer_added, FSCK_INDEX, true },
+	{ "upload spoilt", upload_spoilt, FSCK_RECORD, true },
+	{ "counts spoilt", counts_spoilt, FSCK_COUNT, true },
+	{ "nonsense for keys", key_nonsense, FSCK_RECORD, true },
+};
+
+static bool
+has_manifest(struct fixture *f, const char *ref_text)
+{
+	struct manifest_row row;
+	struct reference ref;
+	struct arena a;
+	enum rc rc;
+
+	arena_init(&a, 1 << 20);
+	assert_int_equal(reference_parse(span_of(ref_text), &ref), RC_OK);
+	rc = meta_manifest_get(
+	    f->m, REPO, &ref, MANIFEST_TEXT, READ_BLOCKING, &a, &row);
+	arena_reset(&a);
+	return (rc == RC_OK);
+}
+
+static bool
+has_blob(struct fixture *f, const struct digest *d)
+{
+	struct content c;
+	struct arena a;
+	enum rc rc;
+
+	arena_init(&a, 1 << 20);
+	rc = content_open(f->s, REPO, d, READ_BLOCKING, &a, &c);
+	if (rc == RC_OK && c.fd >= 0)
+		(void)close(c.fd);
+	arena_reset(&a);
+	return (rc == RC_OK);
+}
+
+static bool
+has_all(struct fixture *f)
+{
+	char artifact[DIGEST_STR_BYTES];
+
+	return (has_manifest(f, "v1") && has_manifest(f, "all") &&
+		has_manifest(f, digest_str(&f->artifact, artifact)) &&
+		has_blob(f, &f->config) && has_blob(f, &f->layer));
+}
+
+/* What a client would do who finds something missing. */
+static void
+push_again(struct fixture *f)
+{
+	struct digest d;
+
+	blob_push(f->s, REPO, "{}", 2, &d);
+	blob_push(f->s, REPO, f->layer_bytes, LAYER_BYTES, &d);
+	image_push(f);
+	artifact_push(f);
+}
+
+static void
+damage_check(struct fixture *f, const struct damage *d)
+{
+	struct result r;
+	uint64_t records;
+
+	assert_int_equal(meta_change(f->m, d->change, f, 0), RC_OK);
+	assert_int_equal(fsck(f->s, false, &r), RC_OK);
+	if (r.kinds[d->kind] == 0)
+		print_error("%s: not found:\n%s", d->name, r.texts);
+	assert_true(r.kinds[d->kind] > 0);
+	assert_int_equal(r.repaired, 0);
+	records = r.progress.records;
+
+	/* Looking has changed nothing. */
+	assert_int_equal(fsck(f->s, false, &r), RC_OK);
+	assert_true(r.kinds[d->kind] > 0);
+	assert_int_equal(r.progress.records, records);
+
+	assert_int_equal(fsck(f->s, true, &r), RC_OK);
+	if (r.repaired != r.n)
+		print_error("%s:\n%s", d->name, r.texts);
+	assert_int_equal(r.repaired, r.n);
+	assert_int_equal(r.progress.repaired, r.n);
+	assert_true(r.n > 0);
+	assert_clean(f->s, d->name);
+
+	if (d->kept && !has_all(f))
+		print_error("%s: something was lost\n", d->name);
+	assert_true(!d->kept || has_all(f));
+	push_again(f);
+	assert_true(has_all(f));
+	assert_clean(f->s, d->name);
+}
+
+static void
+test_damaged_records_are_found_and_mended(void **state)
+{
+	struct fixture *f = *state;
+	void *fresh = f;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(damages); i++) {
+		damage_check(f, &damages[i]);
+		assert_int_equal(teardown(&fresh), 0);
+		assert_int_equal(setup(&fresh), 0);
+		f = fresh;
+	}
+	*state = fresh;
+}
+
+/* --- damage to files ----------------------------------------------------- */
+
+static unsigned
+quarantined(const struct fixture *f)
+{
+	char command[TOOL_PATH_BYTES + 64];
+	FILE *p;
+	unsigned n = 0;
+
+	snprintf(
+	    command, sizeof(command), "ls '%s/quarantine' | wc -l", f->dir);
+	p = popen(command, "r");
+	assert_non_null(p);
+	assert_int_equal(fscanf(p, "%u", &n), 1);
+	(void)pclose(p);
+	return (n);
+}
+
+/* The layer's file has been damaged. */
+static void
+file_damage_check(
+    struct fixture *f, enum fsck_problem_kind kind, unsigned kept_aside)
+{
+	struct result r;
+	struct digest d;
+
+	assert_int_equal(fsck(f->s, false, &r), RC_OK);
+	assert_int_equal(r.n, 1);
+	assert_int_equal(r.kinds[kind], 1);
+	assert_int_equal(quarantined(f), 0);
+	assert_int_equal(fsck(f->s, true, &r), RC_OK);
+	assert_int_equal(r.n, 1);
+	assert_int_equal(r.repaired, 1);
+	assert_int_equal(quarantined(f), kept_aside);
+	assert_false(has_blob(f, &f->layer));
+	assert_clean(f->s, "quarantined");
+
+	blob_push(f->s, REPO, f->layer_bytes, LAYER_BYTES, &d);
+	assert_true(has_all(f));
+	assert_clean(f->s, "pushed again");
+}
+
+static void
+test_flipped_bit_in_a_file_is_found(void **state)
+{
+	struct fixture *f = *state;
+	char path[TOOL_PATH_BYTES];
+
+	tool_file_flip(tool_blob_path(f->dir, &f->layer, path), 777);
+	file_damage_check(f, FSCK_DIGEST, 1);
+}
+
+static void
+test_cut_off_file_is_found(void **state)
+{
+	struct fixture *f = *state;
+	char path[TOOL_PATH_BYTES];
+
+	tool_file_truncate(tool_blob_path(f->dir, &f->layer, path), 0);
+	file_damage_check(f, FSCK_SIZE, 1);
+}
+
+static void
+test_missing_file_is_found(void **state)
+{
+	struct fixture *f = *state;
+	char path[TOOL_PATH_BYTES];
+
+	assert_int_equal(unlink(tool_blob_path(f->dir, &f->layer, path)), 0);
+	file_damage_check(f, FSCK_MISSING, 0);
+}
+
+static void
+test_records_alone_leave_files_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct result r = { 0 };
+	const struct fsck_options options = {
+		.skip_content = true,
+		.problem = result_add,
+		.arg = &r,
+	};
+	char path[TOOL_PATH_BYTES];
+
+	tool_file_flip(tool_blob_path(f->dir, &f->layer, path), 777);
+	assert_int_equal(fsck_run(f->s, &options, &r.progress), RC_OK);
+	assert_int_equal(r.n, 0);
+	assert_int_equal(r.progress.bytes, 0);
+}
+
+static void
+test_orphan_files_are_told_and_no_problem(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("nobody's", 8);
+	char path[2 * TOOL_PATH_BYTES];
+	struct result r;
+
+	tool_file_write(tool_blob_path(f->dir, &d, path), "nobody's", 8);
+	snprintf(path, sizeof(path),
+	    "%s/uploads/0123456789abcdef0123456789abcdef", f->dir);
+	tool_file_write(path, "abc", 3);
+	snprintf(path, sizeof(path), "%s/blobs/README", f->dir);
+	tool_file_write(path, "?", 1);
+	assert_int_equal(fsck(f->s, true, &r), RC_OK);
+	assert_int_equal(r.n, 0);
+	assert_int_equal(r.progress.orphan_files, 3);
+	assert_int_equal(r.progress.orphan_bytes, 12);
+	assert_true(tool_exists(path));
+}
+
+/* --- repair that may not ------------------------------------------------- */
+
+static void
+test_read_only_folder_is_told_of_but_not_mended(void **state)
+{
+	struct fixture *f = *state;
+	struct result r;
+
+	assert_int_equal(meta_change(f->m, digest_tag_deleted, f, 0), RC_OK);
+	store_close(&f->s);
+	f->options.read_only = true;
+	store_use(f);
+	assert_int_equal(fsck(f->s, true, &r), RC_OK);
+	assert_int_equal(r.n, 1);
+	assert_int_equal(r.repaired, 0);
+}
+
+/* --- its course ---------------------------------------------------------- */
+
+static void
+test_stopped_check_ends(void **state)
+{
+	struct fixture *f = *state;
+	const _Atomic bool stop = true;
+	struct fsck_progress progress = { 0 };
+	const struct fsck_options options = { .stop = &stop };
+
+	assert_int_equal(fsck_run(f->s, &options, &progress), RC_CANCELLED);
+}
+
+static void
+test_check_keeps_to_its_pace(void **state)
+{
+	struct fixture *f = *state;
+	struct fsck_progress progress = { 0 };
+	const struct fsck_options options = { .bytes_per_s = 100000 };
+	int64_t from_ns = clock_mono_ns();
+
+	assert_int_equal(fsck_run(f->s, &options, &progress), RC_OK);
+	assert_true(clock_mono_ns() - from_ns >
+		    (int64_t)(progress.bytes * 1000000000 / 100000) - 50000000);
+	assert_int_equal(progress.problems, 0);
+}
+
+/* More rows than a batch takes, in more than one table. */
+static void
+test_large_folder_is_checked_in_batches(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d;
+	struct result r;
+	char text[16];
+	unsigned i;
+
+	for (i = 0; i < 400; i++) {
+		snprintf(text, sizeof(text), "blob %u", i);
+		blob_push(f->s, REPO, text, strlen(text), &d);
+	}
+	assert_int_equal(fsck(f->s, false, &r), RC_OK);
+	assert_int_equal(r.n, 0);
+	assert_int_equal(r.progress.blobs, 406);
+	assert_true(r.progress.records > 400 * 4);
+}
+
+/* --- beside traffic ------------------------------------------------------ */
+
+struct traffic {
+	struct store *s;
+	unsigned n;
+	_Atomic bool *stop;
+};
+
+static void
+image_round(struct store *s, unsigned who, unsigned round)
+{
+	struct digest config, layer, image;
+	struct holding holding;
+	char text[2048], *p;
+
+	p = tool_bytes(8000, who * 1000 + round % 5);
+	blob_push(s, OTHER, "{}", 2, &config);
+	blob_push(s, OTHER, p, 8000, &layer);
+	(void)image_text(&config, &layer, 8000, "", text);
+	if (manifest_push(s, OTHER, text, "t", &image) == RC_OK &&
+	    round % 2 == 0) {
+		(void)!meta_manifest_delete(
+		    store_meta(s), OTHER, &image, &holding);
+		(void)!meta_blob_unlink(store_meta(s), OTHER, &layer, &holding);
+	}
+	free(p);
+}
+
+static void *
+traffic_run(void *arg)
+{
+	struct traffic *t = arg;
+	unsigned round;
+
+	for (round = 0; !*t->stop; round++)
+		image_round(t->s, t->n, round);
+	return (NULL);
+}
+
+static void
+test_traffic_beside_a_repair_is_no_problem(void **state)
+{
+	struct fixture *f = *state;
+	_Atomic bool stop = false;
+	struct traffic t[2];
+	pthread_t threads[2];
+	struct result r;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		t[i] = (struct traffic){ f->s, i + 1, &stop };
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, traffic_run, &t[i]), 0);
+	}
+	for (i = 0; i < 10; i++) {
+		assert_int_equal(fsck(f->s, true, &r), RC_OK);
+		if (r.n > 0)
+			print_error("%s", r.texts);
+		assert_int_equal(r.n, 0);
+	}
+	stop = true;
+	for (i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_true(has_all(f));
+	assert_clean(f->s, "afterwards");
+}
+
+/* The layer is pushed over and over; between two pushes its file is spoilt. */
+static void *
+healer_run(void *arg)
+{
+	struct fixture *f = arg;
+	struct digest d;
+	unsigned i;
+
+	for (i = 0; i < 60; i++) {
+		blob_push(f->s, REPO, f->layer_bytes, LAYER_BYTES, &d);
+		must(has_blob(f, &f->layer));
+	}
+	return (NULL);
+}
+
+static void
+test_push_beside_a_repair_is_never_undone(void **state)
+{
+	struct fixture *f = *state;
+	char path[TOOL_PATH_BYTES];
+	pthread_t healer;
+	struct result r;
+	unsigned i;
+
+	(void)tool_blob_path(f->dir, &f->layer, path);
+	for (i = 0; i < 10; i++) {
+		if (tool_exists(path))
+			(void)!truncate(path, 100);
+		assert_int_equal(
+		    pthread_create(&healer, NULL, healer_run, f), 0);
+		assert_int_equal(fsck(f->s, true, &r), RC_OK);
+		assert_int_equal(pthread_join(healer, NULL), 0);
+		assert_true(has_blob(f, &f->layer));
+		assert_clean(f->s, "healed");
+	}
+}
+
+int
+main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_sound_folder_has_no_problems),
+		TEST(test_damaged_records_are_found_and_mended),
+		TEST(test_flipped_bit_in_a_file_is_found),
+		TEST(test_cut_off_file_is_found),
+		TEST(test_missing_file_is_found),
+		TEST(test_records_alone_leave_files_alone),
+		TEST(test_orphan_files_are_told_and_no_problem),
+		TEST(test_read_only_folder_is_told_of_but_not_mended),
+		TEST(test_stopped_check_ends),
+		TEST(test_check_keeps_to_its_pace),
+		TEST(test_large_folder_is_checked_in_batches),
+		TEST(test_traffic_beside_a_repair_is_no_problem),
+		TEST(test_push_beside_a_repair_is_never_undone),
+	};
+
+	return (cmocka_run_group_tests_name("fsck", tests, NULL, NULL));
+}

@@ -1,0 +1,449 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/obj.h"
+#include "meta_tools.h"
+
+/*
+ * The metadata against a model of them that is a few arrays: whatever is
+ * done, in whatever order, both say the same.
+ */
+#define REPOS 3
+#define BLOBS 8
+#define MANIFESTS 10
+#define TAGS 5
+#define STEPS 1200
+
+struct model_repo {
+	bool exists;
+	bool blob[BLOBS];
+	bool manifest[MANIFESTS];
+	int tag[TAGS]; /* a manifest, or -1 */
+};
+
+/* What the manifests are is settled once; a child has a lower number. */
+struct model_manifest {
+	bool blob[BLOBS];
+	bool child[MANIFESTS];
+	int subject; /* or -1 */
+};
+
+struct model {
+	struct mt *t;
+	uint64_t random;
+	struct model_manifest manifests[MANIFESTS];
+	struct model_repo repos[REPOS];
+};
+
+static unsigned
+roll(struct model *m, unsigned n)
+{
+	m->random = m->random * UINT64_C(6364136223846793005) +
+		    UINT64_C(1442695040888963407);
+	return ((unsigned)(m->random >> 33) % n);
+}
+
+static const char *
+repo_name(unsigned r)
+{
+	static const char *const names[REPOS] = { "a", "a/b", "b" };
+
+	return (names[r]);
+}
+
+static const char *
+tag_name(unsigned i)
+{
+	static const char *const names[TAGS] = { "1", "10", "a", "latest",
+		"z" };
+
+	return (names[i]);
+}
+
+static const char *
+blob_text(unsigned b)
+{
+	static char text[BLOBS][32];
+
+	snprintf(text[b], sizeof(text[b]), "blob %u", b);
+	return (text[b]);
+}
+
+static const char *
+manifest_text(unsigned i)
+{
+	static char text[MANIFESTS][32];
+
+	snprintf(text[i], sizeof(text[i]), "manifest %u", i);
+	return (text[i]);
+}
+
+static struct digest
+blob_digest(unsigned b)
+{
+	return (mt_digest(blob_text(b)));
+}
+
+static struct digest
+manifest_digest(unsigned i)
+{
+	return (mt_digest(manifest_text(i)));
+}
+
+static void
+model_init(struct model *m, struct mt *t, uint64_t seed)
+{
+	struct model_manifest *mm;
+	unsigned i, k;
+
+	memset(m, 0, sizeof(*m));
+	m->t = t;
+	m->random = seed;
+	for (i = 0; i < MANIFESTS; i++) {
+		mm = &m->manifests[i];
+		mm->subject = roll(m, 3) == 0 ? (int)roll(m, MANIFESTS) : -1;
+		for (k = 0; k < BLOBS && i % 3 != 2; k++)
+			mm->blob[k] = roll(m, 3) == 0;
+		for (k = 0; k < i && i % 3 == 2; k++)
+			mm->child[k] = roll(m, 2) == 0;
+	}
+	for (i = 0; i < REPOS; i++)
+		for (k = 0; k < TAGS; k++)
+			m->repos[i].tag[k] = -1;
+}
+
+/* What the model says of each change. */
+
+static bool
+manifest_complete(const struct model *m, unsigned r, unsigned i)
+{
+	unsigned k;
+
+	for (k = 0; k < BLOBS; k++)
+		if (m->manifests[i].blob[k] && !m->repos[r].blob[k])
+			return (false);
+	for (k = 0; k < MANIFESTS; k++)
+		if (m->manifests[i].child[k] && !m->repos[r].manifest[k])
+			return (false);
+	return (true);
+}
+
+static bool
+blob_needed(const struct model *m, unsigned r, unsigned b)
+{
+	unsigned i;
+
+	for (i = 0; i < MANIFESTS; i++)
+		if (m->repos[r].manifest[i] && m->manifests[i].blob[b])
+			return (true);
+	return (false);
+}
+
+static bool
+manifest_needed(const struct model *m, unsigned r, unsigned child)
+{
+	unsigned i;
+
+	for (i = 0; i < MANIFESTS; i++)
+		if (m->repos[r].manifest[i] && m->manifests[i].child[child])
+			return (true);
+	return (false);
+}
+
+/* Steps. */
+
+static void
+step_blob_put(struct model *m)
+{
+	unsigned r = roll(m, REPOS), b = roll(m, BLOBS);
+
+	mt_blob(m->t, repo_name(r), blob_text(b));
+	m->repos[r].exists = true;
+	m->repos[r].blob[b] = true;
+}
+
+static void
+step_blob_unlink(struct model *m)
+{
+	unsigned r = roll(m, REPOS), b = roll(m, BLOBS);
+	struct digest d = blob_digest(b);
+	struct holding holding;
+	enum rc want;
+
+	want = !m->repos[r].blob[b]   ? RC_NOTFOUND
+	       : blob_needed(m, r, b) ? RC_REFERENCED
+				      : RC_OK;
+	assert_int_equal(
+	    meta_blob_unlink(m->t->m, span_of(repo_name(r)), &d, &holding),
+	    want);
+	assert_int_equal(holding.n > 0, want == RC_REFERENCED);
+	if (want == RC_OK)
+		m->repos[r].blob[b] = false;
+}
+
+static void
+step_blob_mount(struct model *m)
+{
+	unsigned from = roll(m, REPOS), to = roll(m, REPOS);
+	unsigned b = roll(m, BLOBS);
+	const struct blob_mount mount = {
+		.from = span_of(repo_name(from)),
+		.to = span_of(repo_name(to)),
+		.digest = blob_digest(b),
+		.create_repository = true,
+	};
+	enum rc want = m->repos[from].blob[b] ? RC_OK : RC_NOTFOUND;
+
+	assert_int_equal(meta_blob_mount(m->t->m, &mount), want);
+	if (want == RC_OK) {
+		m->repos[to].exists = true;
+		m->repos[to].blob[b] = true;
+	}
+}
+
+static size_t
+edges_fill(const struct model_manifest *mm, struct descriptor *edges)
+{
+	struct digest d;
+	size_t n = 0;
+	unsigned k;
+
+	for (k = 0; k < BLOBS; k++) {
+		d = blob_digest(k);
+		if (!mm->blob[k])
+			continue;
+		edges[n] = mt_edge(n == 0 ? EDGE_CONFIG : EDGE_LAYER, &d);
+		n++;
+	}
+	for (k = 0; k < MANIFESTS; k++) {
+		d = manifest_digest(k);
+		if (mm->child[k])
+			edges[n++] = mt_edge(EDGE_MANIFEST, &d);
+	}
+	return (n);
+}
+
+static void
+step_manifest_put(struct model *m)
+{
+	unsigned r = roll(m, REPOS), i = roll(m, MANIFESTS);
+	unsigned tag = roll(m, TAGS + 1);
+	struct model_repo *repo = &m->repos[r];
+	struct descriptor edges[BLOBS + MANIFESTS];
+	struct digest subject, d;
+	struct mt_image image = {
+		.repo = repo_name(r),
+		.text = manifest_text(i),
+		.tag = tag < TAGS ? tag_name(tag) : NULL,
+		.edges = edges,
+		.n_edges = edges_fill(&m->manifests[i], edges),
+	};
+	struct manifest_put_result result;
+	bool complete = manifest_complete(m, r, i);
+
+	if (m->manifests[i].subject >= 0) {
+		subject = manifest_digest((unsigned)m->manifests[i].subject);
+		image.subject = &subject;
+	}
+	assert_int_equal(
+	    mt_put(m->t, &image, &d, &result), complete ? RC_OK : RC_MISSING);
+	if (!complete)
+		return;
+	assert_int_equal(result.existed, repo->manifest[i]);
+	repo->exists = true;
+	repo->manifest[i] = true;
+	if (tag < TAGS)
+		repo->tag[tag] = (int)i;
+}
+
+static void
+step_manifest_delete(struct model *m)
+{
+	unsigned r = roll(m, REPOS), i = roll(m, MANIFESTS), k;
+	struct digest d = manifest_digest(i);
+	struct holding holding;
+	enum rc want;
+
+	want = !m->repos[r].manifest[i]	  ? RC_NOTFOUND
+	       : manifest_needed(m, r, i) ? RC_REFERENCED
+					  : RC_OK;
+	assert_int_equal(
+	    meta_manifest_delete(m->t->m, span_of(repo_name(r)), &d, &holding),
+	    want);
+	assert_int_equal(holding.n > 0, want == RC_REFERENCED);
+	if (want != RC_OK)
+		return;
+	m->repos[r].manifest[i] = false;
+	for (k = 0; k < TAGS; k++)
+		if (m->repos[r].tag[k] == (int)i)
+			m->repos[r].tag[k] = -1;
+}
+
+static void
+step_tag_delete(struct model *m)
+{
+	unsigned r = roll(m, REPOS), k = roll(m, TAGS);
+	int *tag = &m->repos[r].tag[k];
+
+	assert_int_equal(meta_tag_delete(m->t->m, span_of(repo_name(r)),
+			     span_of(tag_name(k))),
+	    *tag >= 0 ? RC_OK : RC_NOTFOUND);
+	*tag = -1;
+}
+
+static void
+step(struct model *m)
+{
+	switch (roll(m, 12)) {
+	case 0:
+	case 1:
+	case 2:
+	case 3:
+		step_blob_put(m);
+		return;
+	case 4:
+		step_blob_mount(m);
+		return;
+	case 5:
+		step_blob_unlink(m);
+		return;
+	case 6:
+		step_tag_delete(m);
+		return;
+	case 7:
+		step_manifest_delete(m);
+		return;
+	default:
+		step_manifest_put(m);
+		return;
+	}
+}
+
+/* Comparing. */
+
+static void
+compare_tags(struct model *m, unsigned r)
+{
+	struct manifest_row row;
+	struct digest d;
+	unsigned k;
+	int want;
+
+	for (k = 0; k < TAGS; k++) {
+		want = m->repos[r].tag[k];
+		assert_int_equal(mt_get(m->t, repo_name(r), tag_name(k), &row),
+		    want >= 0 ? RC_OK : RC_NOTFOUND);
+		if (want < 0)
+			continue;
+		d = manifest_digest((unsigned)want);
+		assert_true(digest_eq(&row.digest, &d));
+	}
+}
+
+static void
+compare_referrers(struct model *m, unsigned r, unsigned subject)
+{
+	const struct referrer_query q = {
+		.repository = span_of(repo_name(r)),
+		.subject = manifest_digest(subject),
+		.max_rows = 100,
+		.max_bytes = 1 << 20,
+	};
+	struct referrer_page page;
+	size_t n = 0;
+	unsigned i;
+
+	for (i = 0; i < MANIFESTS; i++)
+		if (m->repos[r].manifest[i] &&
+		    m->manifests[i].subject == (int)subject)
+			n++;
+	assert_int_equal(
+	    meta_referrer_page(m->t->m, &q, READ_INLINE, &m->t->arena, &page),
+	    RC_OK);
+	assert_int_equal(page.n, n);
+}
+
+static void
+compare_repo(struct model *m, unsigned r)
+{
+	struct manifest_row row;
+	struct digest d;
+	unsigned i;
+
+	for (i = 0; i < BLOBS; i++) {
+		d = blob_digest(i);
+		assert_int_equal(
+		    mt_has_blob(m->t, repo_name(r), &d), m->repos[r].blob[i]);
+	}
+	for (i = 0; i < MANIFESTS; i++) {
+		d = manifest_digest(i);
+		assert_int_equal(mt_get_digest(m->t, repo_name(r), &d, &row),
+		    m->repos[r].manifest[i] ? RC_OK : RC_NOTFOUND);
+		compare_referrers(m, r, i);
+	}
+	compare_tags(m, r);
+}
+
+static void
+compare(struct model *m)
+{
+	struct repository_row row;
+	unsigned r;
+
+	for (r = 0; r < REPOS; r++) {
+		assert_int_equal(
+		    meta_repository_get(m->t->m, span_of(repo_name(r)), &row),
+		    m->repos[r].exists ? RC_OK : RC_NOTFOUND);
+		compare_repo(m, r);
+	}
+	mt_check(m->t);
+	arena_reset(&m->t->arena);
+}
+
+static void
+run(struct mt *t, uint64_t seed)
+{
+	struct model m;
+	unsigned i;
+
+	model_init(&m, t, seed);
+	for (i = 0; i < STEPS; i++) {
+		step(&m);
+		if (i % 20 == 0)
+			compare(&m);
+		if (i % 400 == 399)
+			mt_reopen(t);
+	}
+	compare(&m);
+}
+
+static void
+random_changes_agree_with_the_model(void **state)
+{
+	run(*state, 1);
+}
+
+static void
+other_random_changes_agree_too(void **state)
+{
+	run(*state, 20240229);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, mt_setup, mt_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(random_changes_agree_with_the_model),
+		TEST(other_random_changes_agree_too),
+	};
+
+	return (cmocka_run_group_tests_name("meta_model", tests, NULL, NULL));
+}

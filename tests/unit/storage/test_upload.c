@@ -1,0 +1,1033 @@
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/obj.h"
+#include "storage/content.h"
+#include "storage/upload.h"
+#include "storage_tools.h"
+
+#define REPO SPAN("team/app")
+#define HOUR_MS ((int64_t)3600 * 1000)
+
+struct fixture {
+	char dir[TOOL_PATH_BYTES];
+	struct store_options options;
+	struct store *s;
+};
+
+/* Syncs of content that fail when told so; the database has its own. */
+static _Atomic int sync_errno;
+
+int
+fdatasync(int fd)
+{
+	if (sync_errno != 0) {
+		errno = sync_errno;
+		return (-1);
+	}
+	return ((int)syscall(SYS_fdatasync, fd));
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	log_set_level(LOG_LVL_ERROR);
+	tool_folder(f->dir);
+	f->options = tool_options(f->dir);
+	f->s = tool_store_open(&f->options);
+	*state = f;
+	return (0);
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	sync_errno = 0;
+	store_close(&f->s);
+	tool_folder_remove(f->dir);
+	free(f);
+	return (0);
+}
+
+static void
+reopen(struct fixture *f)
+{
+	store_close(&f->s);
+	f->s = tool_store_open(&f->options);
+}
+
+/* --- short words --------------------------------------------------------- */
+
+static void
+start(struct fixture *f, char id[UPLOAD_ID_BYTES])
+{
+	assert_int_equal(upload_start(f->s, REPO, DIGEST_SHA256, id), RC_OK);
+}
+
+static struct upload *
+acquire(struct fixture *f, const char *id)
+{
+	struct upload *u = NULL;
+
+	assert_int_equal(upload_acquire(f->s, REPO, span_of(id), &u), RC_OK);
+	return (u);
+}
+
+static void
+write_all(struct upload *u, const char *p, size_t n, size_t step)
+{
+	size_t at, len;
+
+	for (at = 0; at < n; at += len) {
+		len = n - at < step ? n - at : step;
+		assert_int_equal(upload_write(u, p + at, len), RC_OK);
+	}
+}
+
+static void
+finish(struct fixture *f, const char *id, const struct digest *d)
+{
+	struct upload *u = acquire(f, id);
+
+	assert_int_equal(upload_finish(&u, d, true), RC_OK);
+	assert_null(u);
+}
+
+static void
+append(struct fixture *f, const char *id, const char *p, size_t n)
+{
+	struct upload *u = acquire(f, id);
+
+	write_all(u, p, n, n > 0 ? n : 1);
+	upload_release(&u);
+	assert_null(u);
+}
+
+static uint64_t
+status(struct fixture *f, const char *id)
+{
+	uint64_t offset = UINT64_MAX;
+
+	assert_int_equal(
+	    upload_status(f->s, REPO, span_of(id), &offset), RC_OK);
+	return (offset);
+}
+
+static void
+assert_gone(struct fixture *f, const char *id)
+{
+	struct upload *u = NULL;
+	uint64_t offset;
+
+	assert_int_equal(
+	    upload_status(f->s, REPO, span_of(id), &offset), RC_NOTFOUND);
+	assert_int_equal(
+	    upload_acquire(f->s, REPO, span_of(id), &u), RC_NOTFOUND);
+}
+
+static void
+assert_content(
+    struct fixture *f, const struct digest *d, const char *p, size_t n)
+{
+	struct content c;
+	struct arena a;
+	char *got = malloc(n + 1);
+
+	arena_init(&a, n + 4096);
+	assert_int_equal(
+	    content_open(f->s, REPO, d, READ_BLOCKING, &a, &c), RC_OK);
+	assert_int_equal(c.size_bytes, n);
+	if (c.kind == CONTENT_MEMORY) {
+		assert_int_equal(c.bytes.n, n);
+		assert_memory_equal(c.bytes.p, p, n);
+	} else {
+		assert_int_equal(pread(c.fd, got, n + 1, 0), n);
+		assert_memory_equal(got, p, n);
+		(void)close(c.fd);
+	}
+	arena_reset(&a);
+	free(got);
+}
+
+static const char *
+scratch_path(struct fixture *f, const char *id, char out[2 * TOOL_PATH_BYTES])
+{
+	snprintf(out, 2 * TOOL_PATH_BYTES, "%s/uploads/%s", f->dir, id);
+	return (out);
+}
+
+static unsigned
+scratches(struct fixture *f)
+{
+	char command[TOOL_PATH_BYTES + 64];
+	FILE *p;
+	unsigned n = 0;
+
+	snprintf(command, sizeof(command), "ls '%s/uploads' | wc -l", f->dir);
+	p = popen(command, "r");
+	assert_non_null(p);
+	assert_int_equal(fscanf(p, "%u", &n), 1);
+	(void)pclose(p);
+	return (n);
+}
+
+/* --- the usual course ---------------------------------------------------- */
+
+static void
+push(struct fixture *f, size_t n, size_t step, uint8_t alg)
+{
+	char id[UPLOAD_ID_BYTES];
+	char *p = tool_bytes(n, (unsigned)n);
+	struct upload *u;
+	struct digest d;
+
+	digest_of(alg, p, n, &d);
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, p, n, step);
+	assert_int_equal(upload_offset(u), n);
+	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	assert_gone(f, id);
+	assert_content(f, &d, p, n);
+	assert_int_equal(scratches(f), 0);
+	free(p);
+}
+
+static void
+test_content_of_any_size_becomes_a_blob(void **state)
+{
+	struct fixture *f = *state;
+
+	push(f, 0, 1, DIGEST_SHA256);
+	push(f, 1, 1, DIGEST_SHA256);
+	push(f, 4096, 1000, DIGEST_SHA256);
+	push(f, 4097, 4097, DIGEST_SHA256);
+	push(f, 9 << 20, 256 * 1024, DIGEST_SHA256);
+}
+
+static void
+test_final_digest_may_be_of_another_algorithm(void **state)
+{
+	struct fixture *f = *state;
+
+	push(f, 0, 1, DIGEST_SHA512);
+	push(f, 100, 10, DIGEST_SHA512);
+	push(f, 300000, 100000, DIGEST_SHA512);
+}
+
+static void
+test_content_survives_a_restart(void **state)
+{
+	struct fixture *f = *state;
+	char id[UPLOAD_ID_BYTES];
+	char *p = tool_bytes(100000, 3);
+	struct digest d = tool_digest(p, 100000);
+
+	start(f, id);
+	append(f, id, p, 100000);
+	finish(f, id, &d);
+	reopen(f);
+	assert_content(f, &d, p, 100000);
+	free(p);
+}
+
+static void
+test_wrong_digest_leaves_the_session_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+	struct digest wrong = tool_digest("x", 1);
+	struct digest right = tool_digest("hello world", 11);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, "hello", 5, 5);
+	assert_int_equal(upload_finish(&u, &wrong, true), RC_DIGEST);
+	assert_non_null(u);
+	assert_int_equal(upload_offset(u), 5);
+	digest_of(DIGEST_SHA512, "y", 1, &wrong);
+	assert_int_equal(upload_finish(&u, &wrong, true), RC_DIGEST);
+	write_all(u, " world", 6, 6);
+	assert_int_equal(upload_finish(&u, &right, true), RC_OK);
+	assert_content(f, &right, "hello world", 11);
+}
+
+static void
+test_rewind_forgets_what_came_behind(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello world", 11);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, "hello, you", 10, 3);
+	assert_int_equal(upload_rewind(u, 11), RC_RANGE);
+	assert_int_equal(upload_rewind(u, 10), RC_OK);
+	assert_int_equal(upload_rewind(u, 5), RC_OK);
+	assert_int_equal(upload_offset(u), 5);
+	upload_release(&u);
+	append(f, id, " world", 6);
+	finish(f, id, &d);
+	assert_content(f, &d, "hello world", 11);
+}
+
+static void
+test_repository_must_exist_unless_it_may_be_made(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello", 5);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, "hello", 5, 5);
+	assert_int_equal(upload_finish(&u, &d, false), RC_NOTFOUND);
+	assert_non_null(u);
+	assert_int_equal(
+	    upload_whole(f->s, REPO, &d, SPAN("hello"), SPAN_NONE, false),
+	    RC_NOTFOUND);
+	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, "hello", 5, 5);
+	assert_int_equal(upload_finish(&u, &d, false), RC_OK);
+}
+
+/* --- who may, and when --------------------------------------------------- */
+
+static void
+test_session_belongs_to_one_at_a_time(void **state)
+{
+	struct fixture *f = *state;
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u, *second = NULL;
+
+	start(f, id);
+	u = acquire(f, id);
+	assert_int_equal(
+	    upload_acquire(f->s, REPO, span_of(id), &second), RC_BUSY);
+	assert_int_equal(upload_cancel(f->s, REPO, span_of(id)), RC_BUSY);
+	write_all(u, "abc", 3, 3);
+	assert_int_equal(status(f, id), 3);
+	upload_release(&u);
+	u = acquire(f, id);
+	upload_release(&u);
+	upload_release(&u);
+}
+
+static void
+test_session_is_known_in_its_repository_only(void **state)
+{
+	struct fixture *f = *state;
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u = NULL;
+	uint64_t offset;
+	int i;
+
+	start(f, id);
+	/* In memory first, then as a row. */
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(
+		    upload_acquire(f->s, SPAN("team/other"), span_of(id), &u),
+		    RC_NOTFOUND);
+		assert_int_equal(upload_status(f->s, SPAN("team/other"),
+				     span_of(id), &offset),
+		    RC_NOTFOUND);
+		assert_int_equal(
+		    upload_cancel(f->s, SPAN("team/other"), span_of(id)),
+		    RC_NOTFOUND);
+		assert_int_equal(status(f, id), 0);
+		reopen(f);
+	}
+	assert_int_equal(
+	    upload_acquire(f->s, REPO, SPAN("nonsense"), &u), RC_NOTFOUND);
+	assert_int_equal(upload_acquire(f->s, REPO,
+			     SPAN("00000000000000000000000000000000"), &u),
+	    RC_NOTFOUND);
+}
+
+static void
+test_cancelled_session_leaves_nothing(void **state)
+{
+	struct fixture *f = *state;
+	char id[UPLOAD_ID_BYTES];
+
+	start(f, id);
+	append(f, id, "abc", 3);
+	assert_int_equal(scratches(f), 1);
+	assert_int_equal(upload_cancel(f->s, REPO, span_of(id)), RC_OK);
+	assert_gone(f, id);
+	assert_int_equal(scratches(f), 0);
+	reopen(f);
+	assert_gone(f, id);
+	assert_int_equal(upload_cancel(f->s, REPO, span_of(id)), RC_NOTFOUND);
+}
+
+/* --- restarts ------------------------------------------------------------ */
+
+static void
+test_session_goes_on_after_a_restart(void **state)
+{
+	struct fixture *f = *state;
+	char *p = tool_bytes(600000, 9);
+	struct digest d = tool_digest(p, 600000);
+	char id[UPLOAD_ID_BYTES];
+
+	start(f, id);
+	append(f, id, p, 250000);
+	reopen(f);
+	assert_int_equal(status(f, id), 250000);
+	append(f, id, p + 250000, 250000);
+	reopen(f);
+	append(f, id, p + 500000, 100000);
+	reopen(f);
+	finish(f, id, &d);
+	assert_content(f, &d, p, 600000);
+	free(p);
+}
+
+static void
+test_what_a_crash_left_of_a_scratch_is_the_offset(void **state)
+{
+	struct fixture *f = *state;
+	char path[2 * TOOL_PATH_BYTES];
+	struct digest d = tool_digest("abXY", 4);
+	char id[UPLOAD_ID_BYTES];
+
+	start(f, id);
+	append(f, id, "abcdef", 6);
+	store_close(&f->s);
+	tool_file_truncate(scratch_path(f, id, path), 2);
+	f->s = tool_store_open(&f->options);
+	assert_int_equal(status(f, id), 2);
+	append(f, id, "XY", 2);
+	finish(f, id, &d);
+	assert_content(f, &d, "abXY", 4);
+}
+
+static void
+test_row_without_a_scratch_starts_anew(void **state)
+{
+	struct fixture *f = *state;
+	char path[2 * TOOL_PATH_BYTES];
+	struct digest d = tool_digest("new", 3);
+	char id[UPLOAD_ID_BYTES];
+
+	start(f, id);
+	append(f, id, "abcdef", 6);
+	store_close(&f->s);
+	assert_int_equal(unlink(scratch_path(f, id, path)), 0);
+	f->s = tool_store_open(&f->options);
+	assert_int_equal(status(f, id), 0);
+	append(f, id, "new", 3);
+	finish(f, id, &d);
+	assert_content(f, &d, "new", 3);
+}
+
+static void
+test_lost_scratch_is_noticed_by_the_next_write(void **state)
+{
+	struct fixture *f = *state;
+	char path[2 * TOOL_PATH_BYTES];
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+
+	start(f, id);
+	append(f, id, "abcdef", 6);
+	assert_int_equal(unlink(scratch_path(f, id, path)), 0);
+	u = acquire(f, id);
+	assert_int_equal(upload_write(u, "g", 1), RC_IO);
+	assert_int_equal(upload_offset(u), 0);
+	write_all(u, "new", 3, 3);
+	upload_release(&u);
+	assert_int_equal(status(f, id), 3);
+}
+
+/* --- limits -------------------------------------------------------------- */
+
+static void
+test_too_large_upload_is_refused_and_the_rest_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("0123456789", 10);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+
+	store_close(&f->s);
+	f->options.upload_max_bytes = 10;
+	f->s = tool_store_open(&f->options);
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, "012345", 6, 6);
+	assert_int_equal(upload_write(u, "6789A", 5), RC_TOOBIG);
+	assert_int_equal(upload_offset(u), 6);
+	write_all(u, "6789", 4, 4);
+	assert_int_equal(upload_write(u, "A", 1), RC_TOOBIG);
+	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	d = tool_digest("0123456789A", 11);
+	assert_int_equal(
+	    upload_whole(f->s, REPO, &d, SPAN("0123456789A"), SPAN_NONE, true),
+	    RC_TOOBIG);
+}
+
+static void
+test_number_of_sessions_is_bounded_over_restarts(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("", 0);
+	char id[3][UPLOAD_ID_BYTES], more[UPLOAD_ID_BYTES];
+	int i;
+
+	store_close(&f->s);
+	f->options.upload_sessions_max = 3;
+	f->s = tool_store_open(&f->options);
+	for (i = 0; i < 3; i++)
+		start(f, id[i]);
+	assert_int_equal(
+	    upload_start(f->s, REPO, DIGEST_SHA256, more), RC_LIMIT);
+	reopen(f);
+	assert_int_equal(
+	    upload_start(f->s, REPO, DIGEST_SHA256, more), RC_LIMIT);
+	assert_int_equal(upload_cancel(f->s, REPO, span_of(id[0])), RC_OK);
+	start(f, more);
+	assert_int_equal(
+	    upload_start(f->s, REPO, DIGEST_SHA256, id[0]), RC_LIMIT);
+	finish(f, id[1], &d);
+	start(f, id[0]);
+}
+
+static void
+test_reserve_of_the_disk_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello", 5);
+	char id[UPLOAD_ID_BYTES], more[UPLOAD_ID_BYTES];
+	struct upload *u;
+
+	start(f, id);
+	store_close(&f->s);
+	f->options.reserve_bytes = UINT64_MAX / 2;
+	f->s = tool_store_open(&f->options);
+	assert_int_equal(
+	    upload_start(f->s, REPO, DIGEST_SHA256, more), RC_NOSPACE);
+	u = acquire(f, id);
+	assert_int_equal(upload_write(u, "hello", 5), RC_NOSPACE);
+	assert_int_equal(upload_offset(u), 0);
+	upload_release(&u);
+	assert_int_equal(
+	    upload_whole(f->s, REPO, &d, SPAN("hello"), SPAN_NONE, true),
+	    RC_NOSPACE);
+}
+
+static void
+test_full_disk_fails_the_upload_and_nothing_else(void **state)
+{
+	struct fixture *f = *state;
+	char *p = tool_bytes(24 << 20, 5);
+	struct digest d = tool_digest("small", 5);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+	enum rc rc = RC_OK;
+	uint64_t at;
+
+	store_close(&f->s);
+	if (!tool_tmpfs(f->dir, 16 << 20)) {
+		f->s = tool_store_open(&f->options);
+		free(p);
+		print_message("no mount permitted\n");
+		skip();
+	}
+	f->options.map_bytes = 4 << 20;
+	f->s = tool_store_open(&f->options);
+	start(f, id);
+	u = acquire(f, id);
+	for (at = 0; rc == RC_OK; at += 1 << 18)
+		rc = upload_write(u, p + at, 1 << 18);
+	assert_int_equal(rc, RC_NOSPACE);
+	assert_int_equal(upload_offset(u), at - (1 << 18));
+	upload_release(&u);
+	assert_int_equal(upload_cancel(f->s, REPO, span_of(id)), RC_OK);
+	assert_int_equal(
+	    upload_whole(f->s, REPO, &d, SPAN("small"), SPAN_NONE, true),
+	    RC_OK);
+	assert_content(f, &d, "small", 5);
+	store_close(&f->s);
+	tool_tmpfs_remove(f->dir);
+	free(p);
+}
+
+static void
+test_too_many_open_files_fail_one_write(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("abcdef", 6);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+	enum rc rc;
+
+	start(f, id);
+	append(f, id, "abc", 3);
+	u = acquire(f, id);
+	tool_no_files(true);
+	rc = upload_write(u, "def", 3);
+	tool_no_files(false);
+	assert_int_equal(rc, RC_LIMIT);
+	assert_int_equal(upload_offset(u), 3);
+	write_all(u, "def", 3, 3);
+	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+}
+
+static void
+test_failed_sync_is_never_acknowledged(void **state)
+{
+	struct fixture *f = *state;
+	char *p = tool_bytes(10000, 5);
+	struct digest d = tool_digest(p, 10000);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+	struct arena a;
+	uint64_t size;
+
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, p, 10000, 10000);
+	sync_errno = EIO;
+	assert_int_equal(upload_finish(&u, &d, true), RC_IO);
+	sync_errno = 0;
+	assert_true(store_failed(f->s));
+	assert_int_equal(upload_offset(u), 0);
+	/* The kernel would now call it synced. */
+	assert_int_equal(upload_write(u, p, 10000), RC_IO);
+	upload_release(&u);
+	reopen(f);
+	assert_false(store_failed(f->s));
+	assert_int_equal(status(f, id), 0);
+	arena_init(&a, 4096);
+	assert_int_equal(content_stat(f->s, REPO, &d, READ_BLOCKING, &a, &size),
+	    RC_NOTFOUND);
+	append(f, id, p, 10000);
+	finish(f, id, &d);
+	assert_content(f, &d, p, 10000);
+	arena_reset(&a);
+	free(p);
+}
+
+/* --- content in one piece ------------------------------------------------ */
+
+static void
+whole(struct fixture *f, size_t n, struct span id)
+{
+	char *p = tool_bytes(n, (unsigned)n + 1);
+	struct digest d = tool_digest(p, n);
+
+	assert_int_equal(
+	    upload_whole(f->s, REPO, &d, (struct span){ p, n }, id, true),
+	    RC_OK);
+	assert_content(f, &d, p, n);
+	assert_int_equal(scratches(f), 0);
+	free(p);
+}
+
+static void
+test_whole_content_of_any_size_becomes_a_blob(void **state)
+{
+	struct fixture *f = *state;
+	char *p = tool_bytes(300000, 2);
+	struct digest d = tool_digest(p, 300000);
+
+	whole(f, 0, SPAN_NONE);
+	whole(f, 10, SPAN_NONE);
+	whole(f, 4096, SPAN_NONE);
+	whole(f, 4097, SPAN_NONE);
+	whole(f, upload_whole_max(f->s), SPAN_NONE);
+	assert_int_equal(upload_whole(f->s, REPO, &d,
+			     (struct span){ p, upload_whole_max(f->s) + 1 },
+			     SPAN_NONE, true),
+	    RC_TOOBIG);
+	free(p);
+}
+
+static void
+test_whole_content_is_verified(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello", 5);
+
+	assert_int_equal(
+	    upload_whole(f->s, REPO, &d, SPAN("hellO"), SPAN_NONE, true),
+	    RC_DIGEST);
+}
+
+static void
+test_whole_content_ends_its_session(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello", 5);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+
+	start(f, id);
+	whole(f, 10, span_of(id));
+	assert_gone(f, id);
+	start(f, id);
+	whole(f, 5000, span_of(id));
+	assert_gone(f, id);
+	reopen(f);
+	assert_gone(f, id);
+	assert_int_equal(
+	    upload_whole(f->s, REPO, &d, SPAN("hello"), span_of(id), true),
+	    RC_NOTFOUND);
+
+	start(f, id);
+	u = acquire(f, id);
+	assert_int_equal(
+	    upload_whole(f->s, REPO, &d, SPAN("hello"), span_of(id), true),
+	    RC_BUSY);
+	write_all(u, "x", 1, 1);
+	upload_release(&u);
+	assert_int_equal(
+	    upload_whole(f->s, REPO, &d, SPAN("hello"), span_of(id), true),
+	    RC_RANGE);
+	assert_int_equal(status(f, id), 1);
+}
+
+/* --- age ----------------------------------------------------------------- */
+
+static unsigned
+expire(struct fixture *f, int64_t in_ms, unsigned budget)
+{
+	unsigned n = 0;
+
+	assert_int_equal(
+	    upload_expire(f->s, clock_real_ms() + in_ms, budget, &n), RC_OK);
+	return (n);
+}
+
+static void
+test_untouched_sessions_are_swept(void **state)
+{
+	struct fixture *f = *state;
+	char id[UPLOAD_ID_BYTES];
+
+	start(f, id);
+	append(f, id, "abc", 3);
+	assert_int_equal(expire(f, HOUR_MS / 2, 10), 0);
+	assert_int_equal(status(f, id), 3);
+	assert_int_equal(expire(f, 2 * HOUR_MS, 10), 1);
+	assert_gone(f, id);
+	assert_int_equal(scratches(f), 0);
+	reopen(f);
+	assert_gone(f, id);
+}
+
+static void
+test_sessions_known_only_as_rows_are_swept(void **state)
+{
+	struct fixture *f = *state;
+	char id[2][UPLOAD_ID_BYTES];
+
+	start(f, id[0]);
+	append(f, id[0], "abc", 3);
+	start(f, id[1]);
+	reopen(f);
+	assert_int_equal(expire(f, HOUR_MS / 2, 10), 0);
+	assert_int_equal(expire(f, 2 * HOUR_MS, 10), 2);
+	assert_gone(f, id[0]);
+	assert_gone(f, id[1]);
+	assert_int_equal(scratches(f), 0);
+}
+
+static void
+test_acquired_session_is_not_swept(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("abc", 3);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, "abc", 3, 3);
+	assert_int_equal(expire(f, 2 * HOUR_MS, 10), 0);
+	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+}
+
+static void
+test_expired_session_is_gone_before_the_sweep(void **state)
+{
+	struct fixture *f = *state;
+	char path[2 * TOOL_PATH_BYTES];
+	char id[UPLOAD_ID_BYTES];
+
+	store_close(&f->s);
+	f->options.upload_lifetime_ms = 20;
+	f->s = tool_store_open(&f->options);
+	start(f, id);
+	append(f, id, "abc", 3);
+	assert_int_equal(usleep(40000), 0);
+	assert_gone(f, id);
+	assert_int_equal(upload_cancel(f->s, REPO, span_of(id)), RC_NOTFOUND);
+	reopen(f);
+	tool_file_age(scratch_path(f, id, path), 1000);
+	assert_gone(f, id);
+	assert_int_equal(expire(f, 0, 10), 1);
+}
+
+static void
+test_sweep_keeps_to_its_budget(void **state)
+{
+	struct fixture *f = *state;
+	char id[UPLOAD_ID_BYTES];
+	int i;
+
+	for (i = 0; i < 5; i++)
+		start(f, id);
+	assert_int_equal(expire(f, 2 * HOUR_MS, 2), 2);
+	reopen(f);
+	assert_int_equal(expire(f, 2 * HOUR_MS, 2), 2);
+	assert_int_equal(expire(f, 2 * HOUR_MS, 2), 1);
+}
+
+static void
+test_scratch_that_no_session_knows_is_swept_when_old(void **state)
+{
+	struct fixture *f = *state;
+	static const char stray[] = "0123456789abcdef0123456789abcdef";
+	char path[2 * TOOL_PATH_BYTES];
+
+	tool_file_write(scratch_path(f, stray, path), "x", 1);
+	assert_int_equal(expire(f, 0, 10), 0);
+	assert_true(tool_exists(path));
+	tool_file_age(path, 2 * HOUR_MS);
+	assert_int_equal(expire(f, 0, 10), 1);
+	assert_false(tool_exists(path));
+}
+
+/* --- many at once -------------------------------------------------------- */
+
+#define THREADS 4
+#define ROUNDS 10
+
+struct pusher {
+	struct store *s;
+	unsigned n;
+	_Atomic unsigned *busy;
+	const char *id;
+};
+
+static void
+push_one(struct store *s, const char *p, size_t n)
+{
+	struct digest d = tool_digest(p, n);
+	struct upload *u = NULL;
+	char id[UPLOAD_ID_BYTES];
+
+	must(upload_start(s, REPO, DIGEST_SHA256, id) == RC_OK);
+	must(upload_acquire(s, REPO, span_of(id), &u) == RC_OK);
+	must(upload_write(u, p, n / 2) == RC_OK);
+	must(upload_write(u, p + n / 2, n - n / 2) == RC_OK);
+	must(upload_finish(&u, &d, true) == RC_OK);
+}
+
+static void *
+pusher_run(void *arg)
+{
+	struct pusher *p = arg;
+	char *bytes;
+	unsigned i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		bytes = tool_bytes(50000, i % 2 == 0 ? i : 100 * p->n + i);
+		push_one(p->s, bytes, i % 3 == 0 ? 50000 : 2000);
+		free(bytes);
+	}
+	return (NULL);
+}
+
+static void
+threads_run(struct fixture *f, void *(*run)(void *), struct pusher p[THREADS])
+{
+	pthread_t t[THREADS];
+	unsigned i;
+
+	for (i = 0; i < THREADS; i++) {
+		p[i].s = f->s;
+		p[i].n = i + 1;
+		assert_int_equal(pthread_create(&t[i], NULL, run, &p[i]), 0);
+	}
+	for (i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(t[i], NULL), 0);
+}
+
+static void
+test_many_push_the_same_content_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct pusher p[THREADS] = { 0 };
+	char *bytes;
+	struct digest d;
+	unsigned i;
+
+	threads_run(f, pusher_run, p);
+	for (i = 0; i < ROUNDS; i += 2) {
+		bytes = tool_bytes(50000, i);
+		d = tool_digest(bytes, i % 3 == 0 ? 50000 : 2000);
+		assert_content(f, &d, bytes, i % 3 == 0 ? 50000 : 2000);
+		free(bytes);
+	}
+	assert_int_equal(scratches(f), 0);
+}
+
+/* Each appends a byte whenever it gets hold of the session. */
+static void *
+rival_run(void *arg)
+{
+	struct pusher *p = arg;
+	struct upload *u;
+	uint64_t offset;
+	unsigned done = 0;
+	enum rc rc;
+
+	while (done < 50) {
+		u = NULL;
+		rc = upload_acquire(p->s, REPO, span_of(p->id), &u);
+		must(rc == RC_OK || rc == RC_BUSY);
+		if (rc == RC_OK) {
+			must(upload_write(u, "x", 1) == RC_OK);
+			done++;
+			upload_release(&u);
+		} else {
+			atomic_fetch_add(p->busy, 1);
+		}
+		rc = upload_status(p->s, REPO, span_of(p->id), &offset);
+		must(rc == RC_OK && offset >= done);
+	}
+	return (NULL);
+}
+
+static void
+test_rivals_for_a_session_take_turns(void **state)
+{
+	struct fixture *f = *state;
+	struct pusher p[THREADS];
+	_Atomic unsigned busy = 0;
+	char id[UPLOAD_ID_BYTES], all[THREADS * 50];
+	struct digest d;
+	unsigned i;
+
+	memset(all, 'x', sizeof(all));
+	d = tool_digest(all, sizeof(all));
+	start(f, id);
+	for (i = 0; i < THREADS; i++)
+		p[i] = (struct pusher){ .busy = &busy, .id = id };
+	threads_run(f, rival_run, p);
+	assert_int_equal(status(f, id), sizeof(all));
+	finish(f, id, &d);
+}
+
+/* Of many who want a session that is only a row, none makes a second one. */
+static void
+test_rivals_revive_a_session_once(void **state)
+{
+	struct fixture *f = *state;
+	struct pusher p[THREADS];
+	_Atomic unsigned busy = 0;
+	char id[UPLOAD_ID_BYTES];
+	unsigned i;
+
+	start(f, id);
+	append(f, id, "x", 1);
+	reopen(f);
+	for (i = 0; i < THREADS; i++)
+		p[i] = (struct pusher){ .busy = &busy, .id = id };
+	threads_run(f, rival_run, p);
+	assert_int_equal(status(f, id), THREADS * 50 + 1);
+}
+
+/* Pushes while the sweep runs with the eyes of one who lives much later. */
+static void *
+sweeper_run(void *arg)
+{
+	struct pusher *p = arg;
+	unsigned i, n;
+
+	if (p->n > 2)
+		return (pusher_run(arg));
+	for (i = 0; i < 50; i++)
+		must(upload_expire(
+			 p->s, clock_real_ms() + HOUR_MS / 2, 10, &n) == RC_OK);
+	return (NULL);
+}
+
+static void
+test_sweep_runs_beside_pushes(void **state)
+{
+	struct fixture *f = *state;
+	struct pusher p[THREADS] = { 0 };
+
+	threads_run(f, sweeper_run, p);
+	assert_int_equal(scratches(f), 0);
+}
+
+int
+main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_content_of_any_size_becomes_a_blob),
+		TEST(test_final_digest_may_be_of_another_algorithm),
+		TEST(test_content_survives_a_restart),
+		TEST(test_wrong_digest_leaves_the_session_as_it_was),
+		TEST(test_rewind_forgets_what_came_behind),
+		TEST(test_repository_must_exist_unless_it_may_be_made),
+		TEST(test_session_belongs_to_one_at_a_time),
+		TEST(test_session_is_known_in_its_repository_only),
+		TEST(test_cancelled_session_leaves_nothing),
+		TEST(test_session_goes_on_after_a_restart),
+		TEST(test_what_a_crash_left_of_a_scratch_is_the_offset),
+		TEST(test_row_without_a_scratch_starts_anew),
+		TEST(test_lost_scratch_is_noticed_by_the_next_write),
+		TEST(test_too_large_upload_is_refused_and_the_rest_kept),
+		TEST(test_number_of_sessions_is_bounded_over_restarts),
+		TEST(test_reserve_of_the_disk_is_kept),
+		TEST(test_full_disk_fails_the_upload_and_nothing_else),
+		TEST(test_too_many_open_files_fail_one_write),
+		TEST(test_failed_sync_is_never_acknowledged),
+		TEST(test_whole_content_of_any_size_becomes_a_blob),
+		TEST(test_whole_content_is_verified),
+		TEST(test_whole_content_ends_its_session),
+		TEST(test_untouched_sessions_are_swept),
+		TEST(test_sessions_known_only_as_rows_are_swept),
+		TEST(test_acquired_session_is_not_swept),
+		TEST(test_expired_session_is_gone_before_the_sweep),
+		TEST(test_sweep_keeps_to_its_budget),
+		TEST(test_scratch_that_no_session_knows_is_swept_when_old),
+		TEST(test_many_push_the_same_content_at_once),
+		TEST(test_rivals_for_a_session_take_turns),
+		TEST(test_rivals_revive_a_session_once),
+		TEST(test_sweep_runs_beside_pushes),
+	};
+
+	return (cmocka_run_group_tests_name("upload", tests, NULL, NULL));
+}
