@@ -1,0 +1,138 @@
+#include "registryd/api/service.h"
+
+#include <inttypes.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/num.h"
+#include "registryd/jobs.h"
+#include "registryd/service.h"
+#include "storage/store_report.h"
+
+#define JSON_TYPE "application/json"
+#define ANSWER_MAX_BYTES ((size_t)4 << 20)
+
+/* --- parameters ---------------------------------------------------------- */
+
+static enum rc
+param_bad(
+    struct call *c, const char *key, struct span value, const char *allowed)
+{
+	return (call_fail(c, OCI_REQUEST_INVALID, NULL,
+	    "%s: \"" SPAN_FMT "\" must be %s", key, SPAN_ARG(value), allowed));
+}
+
+static enum rc
+param_bool(struct call *c, const char *key, bool *b_r)
+{
+	struct span value;
+
+	if (!http_request_param(c->request, key, &value) ||
+	    num_bool(value, b_r) == RC_OK)
+		return (RC_OK);
+	return (param_bad(c, key, value, "true or false"));
+}
+
+static enum rc
+param_u64(struct call *c, const char *key, uint64_t *n_r)
+{
+	struct span value;
+
+	if (!http_request_param(c->request, key, &value) ||
+	    num_u64(value, UINT64_MAX, n_r) == RC_OK)
+		return (RC_OK);
+	return (param_bad(c, key, value, "a number"));
+}
+
+/* --- handlers ------------------------------------------------------------ */
+
+static void
+server_json(const struct service *svc, struct buf *out)
+{
+	struct http_server *server = atomic_load(&svc->server);
+	struct http_server_stats st = { 0 };
+	char started[CLOCK_ISO_BYTES];
+
+	if (server != NULL)
+		http_server_stats(server, &st);
+	buf_printf(out,
+	    "{\"version\":\"%s\",\"started\":\"%s\",\"connections\":%u,"
+	    "\"connections_idle\":%u,\"uploads_streaming\":%u,"
+	    "\"worker_queue\":%u}",
+	    REGISTRYD_VERSION, clock_iso(svc->started_ms, started),
+	    st.connections, st.connections_idle, st.uploads_streaming,
+	    st.worker_queue);
+}
+
+enum rc
+control_stats(struct call *c)
+{
+	struct store_stats st;
+	struct buf out;
+
+	store_stats(c->store, &st);
+	buf_init(&out, ANSWER_MAX_BYTES);
+	buf_str(&out, "{\"store\":");
+	store_stats_json(&st, &out);
+	buf_str(&out, ",\"server\":");
+	server_json(c->service, &out);
+	buf_str(&out, "}\n");
+	return (call_json_take(c, 200, JSON_TYPE, &out));
+}
+
+enum rc
+control_fsck(struct call *c)
+{
+	struct fsck_job_options options = { .log = true };
+	bool content = true;
+	struct buf out;
+	enum rc rc;
+
+	if ((rc = param_bool(c, "repair", &options.repair)) != RC_OK ||
+	    (rc = param_bool(c, "content", &content)) != RC_OK ||
+	    (rc = param_u64(c, "rate", &options.bytes_per_s)) != RC_OK)
+		return (rc);
+	options.skip_content = !content;
+	buf_init(&out, ANSWER_MAX_BYTES);
+	rc = jobs_fsck(c->service->jobs, &options, &out);
+	if (rc == RC_OK)
+		return (call_json_take(c, 202, JSON_TYPE, &out));
+	buf_free(&out);
+	if (rc == RC_BUSY)
+		return (call_fail(c, OCI_CONFLICT, NULL,
+		    "a check with other options is running; wait for its end"));
+	return (rc);
+}
+
+static enum rc
+no_such_job(struct call *c)
+{
+	return (call_fail(c, OCI_NOT_FOUND, NULL, "no such job: " SPAN_FMT,
+	    SPAN_ARG(c->part)));
+}
+
+enum rc
+control_job(struct call *c)
+{
+	uint64_t since = 0;
+	struct buf out;
+	enum rc rc;
+
+	if ((rc = param_u64(c, "since", &since)) != RC_OK)
+		return (rc);
+	buf_init(&out, ANSWER_MAX_BYTES);
+	rc = jobs_show(c->service->jobs, c->part, since, &out);
+	if (rc == RC_OK)
+		return (call_json_take(c, 200, JSON_TYPE, &out));
+	buf_free(&out);
+	return (no_such_job(c));
+}
+
+enum rc
+control_job_cancel(struct call *c)
+{
+	if (jobs_cancel(c->service->jobs, c->part) != RC_OK)
+		return (no_such_job(c));
+	c->answer->status = 202;
+	return (RC_OK);
+}

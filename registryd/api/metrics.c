@@ -1,0 +1,261 @@
+#include "registryd/api/service.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/metrics.h"
+#include "base/num.h"
+#include "base/obj.h"
+#include "registryd/route.h"
+#include "registryd/service.h"
+#include "registryd/traffic.h"
+#include "registryd/traffic.h"
+
+/*
+ * The figures that are found when somebody asks.  What is counted as it
+ * happens (requests, latency, bytes) is registered where it happens.
+ */
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define METRICS_MAX_BYTES ((size_t)4 << 20)
+
+/* All that a scrape looks at, asked once for all. */
+struct figures {
+	struct store_stats store;
+	struct http_server_stats http;
+	uint64_t store_failed, map_used_pages;
+	uint64_t started_s, rss_bytes, open_fds, max_fds;
+	uint64_t one;
+};
+
+struct figure {
+	struct metric metric;
+	size_t offset, size_bytes; /* in struct figures */
+};
+
+#define FROM(member) \
+	.offset = offsetof(struct figures, member), \
+	.size_bytes = sizeof(((struct figures *)0)->member)
+
+#define ROW(kind_, name_, labels_, member, help_) \
+	{ \
+		.metric = { .name = name_, \
+			.help = help_, \
+			.labels = labels_, \
+			.kind = METRIC_##kind_ }, \
+		FROM(member) \
+	}
+
+/* clang-format off */
+static struct figure figures[] = {
+	ROW(GAUGE, "registryd_build_info",
+	    "version=\"" REGISTRYD_VERSION "\"", one,
+	    "1; the version is the label"),
+
+	ROW(GAUGE, "registryd_connections", "", http.connections,
+	    "Open connections"),
+	ROW(GAUGE, "registryd_connections_idle", "", http.connections_idle,
+	    "Open connections between two requests"),
+	ROW(COUNTER, "registryd_connections_accepted_total", "", http.accepted,
+	    "Connections accepted"),
+	ROW(COUNTER, "registryd_connections_refused_total", "",
+	    http.refused_limit, "Connections refused because of a limit"),
+	ROW(COUNTER, "registryd_tls_handshakes_total", "",
+	    http.tls_handshakes, "TLS handshakes completed"),
+	ROW(COUNTER, "registryd_tls_handshake_failures_total", "",
+	    http.tls_failures, "TLS handshakes that failed"),
+	ROW(GAUGE, "registryd_uploads_streaming", "", http.uploads_streaming,
+	    "Bodies that are arriving now"),
+	ROW(GAUGE, "registryd_upload_buffers_used", "", http.buffers_used,
+	    "Buffers of 256 KiB in use by arriving bodies"),
+	ROW(GAUGE, "registryd_upload_buffers_waiting", "",
+	    http.buffers_waiting, "Arriving bodies that wait for a buffer"),
+	ROW(GAUGE, "registryd_worker_queue_depth", "", http.worker_queue,
+	    "Work that waits for a worker thread"),
+
+	ROW(GAUGE, "registryd_repositories", "", store.repositories,
+	    "Repositories"),
+	ROW(GAUGE, "registryd_manifests", "", store.manifests, "Manifests"),
+	ROW(GAUGE, "registryd_tags", "", store.tags, "Tags"),
+	ROW(GAUGE, "registryd_referrers", "", store.referrers,
+	    "Manifests that refer to a subject"),
+	ROW(GAUGE, "registryd_upload_sessions", "", store.upload_sessions,
+	    "Unfinished uploads"),
+	ROW(GAUGE, "registryd_blobs", "location=\"database\"",
+	    store.inline_blobs, "Blobs stored"),
+	ROW(GAUGE, "registryd_blobs", "location=\"file\"", store.file_blobs,
+	    "Blobs stored"),
+	ROW(GAUGE, "registryd_stored_bytes", "location=\"database\"",
+	    store.inline_bytes, "Bytes of the blobs stored"),
+	ROW(GAUGE, "registryd_stored_bytes", "location=\"file\"",
+	    store.file_bytes, "Bytes of the blobs stored"),
+	ROW(GAUGE, "registryd_blob_links", "", store.blob_links,
+	    "Blobs counted once for each repository they are in"),
+	ROW(GAUGE, "registryd_unreferenced_blobs", "",
+	    store.unreferenced_blobs, "Blobs that nothing references"),
+	ROW(GAUGE, "registryd_unreferenced_bytes", "",
+	    store.unreferenced_bytes,
+	    "Bytes of the blobs that nothing references"),
+
+	ROW(GAUGE, "registryd_lmdb_map_bytes", "", store.map_bytes,
+	    "Size of the database's memory map"),
+	ROW(GAUGE, "registryd_lmdb_used_bytes", "", store.map_used_bytes,
+	    "Bytes of the database in use"),
+	ROW(GAUGE, "registryd_lmdb_used_pages", "", map_used_pages,
+	    "Pages of the database in use"),
+	ROW(GAUGE, "registryd_lmdb_page_bytes", "", store.page_bytes,
+	    "Size of a page of the database"),
+	ROW(GAUGE, "registryd_commit_queue_depth", "", store.commit_queue,
+	    "Changes that wait for the committer"),
+	ROW(COUNTER, "registryd_commits_total", "", store.commits,
+	    "Commits of the database"),
+	ROW(COUNTER, "registryd_commit_operations_total", "",
+	    store.commit_ops, "Changes committed; many share one commit"),
+	ROW(GAUGE, "registryd_disk_free_bytes", "", store.disk_free_bytes,
+	    "Free bytes of the filesystem that holds the data"),
+	ROW(GAUGE, "registryd_disk_reserve_bytes", "",
+	    store.disk_reserve_bytes,
+	    "Free bytes below which uploads are refused"),
+	ROW(GAUGE, "registryd_store_failed", "", store_failed,
+	    "1 after a failed sync: nothing is written until a restart"),
+
+	ROW(GAUGE, "process_start_time_seconds", "", started_s,
+	    "When the process started, in seconds since 1970"),
+	ROW(GAUGE, "process_resident_memory_bytes", "", rss_bytes,
+	    "Resident memory"),
+	ROW(GAUGE, "process_open_fds", "", open_fds, "Open file descriptors"),
+	ROW(GAUGE, "process_max_fds", "", max_fds,
+	    "Most file descriptors that may be open"),
+};
+/* clang-format on */
+
+void
+metrics_init(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(figures); i++)
+		metric_register(&figures[i].metric);
+}
+
+/* The second number of /proc/self/statm, in pages. */
+static uint64_t
+resident_bytes(void)
+{
+	char text[128];
+	struct span rest = { text, 0 }, word;
+	uint64_t pages = 0;
+	ssize_t n;
+	int fd;
+
+	if ((fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)) == -1)
+		return (0);
+	n = read(fd, text, sizeof(text));
+	(void)close(fd);
+	if (n > 0)
+		rest.n = (size_t)n;
+	if (!span_split(&rest, ' ', &word) || !span_split(&rest, ' ', &word) ||
+	    num_u64(word, UINT32_MAX, &pages) != RC_OK)
+		return (0);
+	return (pages * (uint64_t)sysconf(_SC_PAGESIZE));
+}
+
+/* Not counting ".", "..", and the one that counts. */
+static uint64_t
+descriptors_open(void)
+{
+	uint64_t n = 0;
+	DIR *d = opendir("/proc/self/fd");
+
+	if (d == NULL)
+		return (0);
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return (n > 3 ? n - 3 : 0);
+}
+
+static void
+figures_ask(struct service *svc, struct figures *f)
+{
+	struct http_server *server = atomic_load(&svc->server);
+	struct rlimit lim;
+
+	memset(f, 0, sizeof(*f));
+	store_stats(svc->store, &f->store);
+	if (server != NULL)
+		http_server_stats(server, &f->http);
+	f->store_failed = store_failed(svc->store);
+	if (f->store.page_bytes > 0)
+		f->map_used_pages =
+		    f->store.map_used_bytes / f->store.page_bytes;
+	f->started_s = (uint64_t)(svc->started_ms / 1000);
+	f->rss_bytes = resident_bytes();
+	f->open_fds = descriptors_open();
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0)
+		f->max_fds = lim.rlim_cur;
+	f->one = 1;
+}
+
+static void
+figures_set(const struct figures *f)
+{
+	const char *base = (const char *)f;
+	struct figure *to;
+	unsigned narrow;
+	uint64_t n;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(figures); i++) {
+		to = &figures[i];
+		if (to->size_bytes == sizeof(narrow)) {
+			memcpy(&narrow, base + to->offset, sizeof(narrow));
+			n = narrow;
+		} else {
+			must(to->size_bytes == sizeof(n));
+			memcpy(&n, base + to->offset, sizeof(n));
+		}
+		atomic_store_explicit(
+		    &to->metric.value, (int64_t)n, memory_order_relaxed);
+	}
+}
+
+/* The one that is no whole number. */
+static void
+cpu_render(struct buf *out)
+{
+	struct rusage u;
+
+	if (getrusage(RUSAGE_SELF, &u) == -1)
+		return;
+	buf_printf(out,
+	    "# HELP process_cpu_seconds_total Processor time used\n"
+	    "# TYPE process_cpu_seconds_total counter\n"
+	    "process_cpu_seconds_total %.6f\n",
+	    (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+		(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
+}
+
+enum rc
+metrics_show(struct call *c)
+{
+	struct figures now;
+	struct buf out;
+
+	if (c->x->role == ROLE_PUBLIC && c->settings->metrics_listen[0] != '\0')
+		return (call_fail(c, OCI_NOT_FOUND, NULL,
+		    "metrics are not served here (metrics.listen)"));
+	figures_ask(c->service, &now);
+	figures_set(&now);
+	buf_init(&out, METRICS_MAX_BYTES);
+	metric_render(&out);
+	traffic_render(&out);
+	traffic_render(&out);
+	cpu_render(&out);
+	return (call_json_take(c, 200, METRICS_TYPE, &out));
+}

@@ -1,0 +1,150 @@
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "registryd/api/oci.h"
+#include "registryd/api/oci_int.h"
+#include "registryd/http/range.h"
+#include "storage/content.h"
+
+/*
+ * Blobs (distribution-spec, "Pulling blobs", "Deleting blobs"): whole, or a
+ * range of them (RFC 9110 section 14).
+ */
+#define BLOB_TYPE "application/octet-stream"
+
+/* --- pull ---------------------------------------------------------------- */
+
+static void
+blob_headers(struct call *c)
+{
+	http_response_header(c->answer, "Content-Type", SPAN(BLOB_TYPE));
+	http_response_header(c->answer, "Accept-Ranges", SPAN("bytes"));
+}
+
+static enum rc
+blob_head(struct call *c, const struct digest *d)
+{
+	uint64_t size;
+	enum rc rc;
+
+	rc = content_stat(c->store, c->repository, d, c->mode, c->arena, &size);
+	if (rc != RC_OK || oci_content(c, d, true, NULL))
+		return (rc);
+	blob_headers(c);
+	c->answer->head_length = true;
+	c->answer->length = size;
+	return (RC_OK);
+}
+
+/* ${length} bytes from ${offset} on; the answer takes the descriptor. */
+static void
+body_describe(
+    struct call *c, struct content *b, uint64_t offset, uint64_t length)
+{
+	struct http_response *rs = c->answer;
+
+	if (b->kind == CONTENT_MEMORY) {
+		rs->body = HTTP_MEMORY;
+		if (length > 0)
+			rs->bytes =
+			    (struct span){ b->bytes.p + offset, length };
+		return;
+	}
+	rs->body = HTTP_FILE;
+	rs->fd = b->fd;
+	rs->offset = offset;
+	rs->length = length;
+	b->fd = -1;
+}
+
+static enum rc
+range_refuse(struct call *c, uint64_t size)
+{
+	struct span range = http_request_header(c->request, "Range");
+
+	c->answer->n_headers = 0; /* those of the content */
+	call_header(c, "Content-Range", "bytes */%" PRIu64, size);
+	return (call_fail(c, OCI_RANGE_INVALID, call_detail("range", range),
+	    "range \"%.*s\" does not lie in the %" PRIu64 " bytes of the blob",
+	    CALL_SHOW(range), size));
+}
+
+static enum rc
+blob_describe(struct call *c, const struct digest *d, struct content *b)
+{
+	uint64_t offset = 0, length = b->size_bytes;
+	struct span etag;
+
+	if (oci_content(c, d, true, &etag))
+		return (RC_OK);
+	switch (http_range(c->request, etag, b->size_bytes, &offset, &length)) {
+	case RANGE_BEYOND:
+		return (range_refuse(c, b->size_bytes));
+	case RANGE_SOME:
+		c->answer->status = 206;
+		call_header(c, "Content-Range",
+		    "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, offset,
+		    offset + length - 1, b->size_bytes);
+		break;
+	case RANGE_NONE:
+		break;
+	}
+	blob_headers(c);
+	body_describe(c, b, offset, length);
+	return (RC_OK);
+}
+
+static enum rc
+blob_body(struct call *c, const struct digest *d)
+{
+	struct content b;
+	enum rc rc;
+
+	rc = content_open(c->store, c->repository, d, c->mode, c->arena, &b);
+	if (rc != RC_OK)
+		return (rc);
+	rc = blob_describe(c, d, &b);
+	if (b.kind == CONTENT_FILE && b.fd >= 0)
+		(void)close(b.fd);
+	return (rc);
+}
+
+enum rc
+oci_blob_get(struct call *c)
+{
+	struct digest d;
+	enum rc rc;
+
+	if ((rc = oci_digest(c, c->part, &d)) != RC_OK)
+		return (rc);
+	if (c->request->method == HTTP_HEAD)
+		rc = blob_head(c, &d);
+	else
+		rc = blob_body(c, &d);
+	if (rc == RC_NOTFOUND)
+		return (oci_unknown(c, OCI_BLOB_UNKNOWN, "blob", c->part));
+	return (rc);
+}
+
+/* --- delete -------------------------------------------------------------- */
+
+enum rc
+oci_blob_delete(struct call *c)
+{
+	struct holding holding;
+	struct digest d;
+	enum rc rc;
+
+	if ((rc = oci_digest(c, c->part, &d)) != RC_OK)
+		return (rc);
+	rc = meta_blob_unlink(c->meta, c->repository, &d, &holding);
+	if (rc == RC_NOTFOUND)
+		return (oci_unknown(c, OCI_BLOB_UNKNOWN, "blob", c->part));
+	if (rc == RC_REFERENCED)
+		return (
+		    oci_referenced(c, "blob", c->part, &holding, "GET, HEAD"));
+	if (rc == RC_OK)
+		c->answer->status = 202;
+	return (rc);
+}

@@ -1,0 +1,48 @@
+#ifndef HTTP_RESPONSE_H
+#define HTTP_RESPONSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "registryd/http/request.h"
+
+/*
+ * An answer, described; the connection writes it.  Content-Length, Date,
+ * Connection, X-Request-Id are the connection's; all else is the handler's.
+ * Answering HEAD a handler describes the body too, and it is not sent.
+ */
+#define HTTP_RESPONSE_HEADERS 24
+
+enum http_body_kind { HTTP_NO_BODY, HTTP_MEMORY, HTTP_FILE };
+
+struct http_response {
+	int status;
+	struct http_header headers[HTTP_RESPONSE_HEADERS];
+	size_t n_headers;
+	enum http_body_kind body;
+	struct span bytes; /* HTTP_MEMORY; lives as long as the exchange */
+	int fd; /* HTTP_FILE; taken: closed when sent */
+	uint64_t offset; /* HTTP_FILE */
+	uint64_t length; /* HTTP_FILE */
+	bool head_length; /* HTTP_NO_BODY, but say Content-Length: ${length}
+			     (HEAD where the content was not opened) */
+	bool close; /* the connection ends after it */
+};
+
+/** http_response_init(rs): status 200, no headers, no body. */
+void http_response_init(struct http_response *);
+
+/** http_response_header(rs, name, value): both live as long as the exchange.
+ * The name is a literal in canonical case. */
+void http_response_header(
+    struct http_response *, const char *name, struct span value);
+
+/** http_response_memory(rs, type, bytes): a body with its Content-Type. */
+void http_response_memory(
+    struct http_response *, const char *type, struct span bytes);
+
+/** http_status_text(status): the reason phrase of RFC 9110. */
+const char *http_status_text(int status);
+
+#endif

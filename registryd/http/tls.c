@@ -1,0 +1,312 @@
+#include "registryd/http/tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/mem.h"
+#include "base/obj.h"
+
+#define TLS_MAGIC 0x546c7330u
+
+struct tls_context {
+	SSL_CTX *ctx;
+};
+
+struct tls {
+	unsigned magic;
+	int fd;
+	bool dry;   /* the last read of the socket gave all there was */
+	bool heard; /* something has arrived */
+	SSL *ssl;
+};
+
+/*
+ * The socket as OpenSSL sees it: never a SIGPIPE, and we get to know when the
+ * socket has run dry, which saves a read that would find nothing.
+ */
+static int
+socket_read(BIO *bio, char *p, int n)
+{
+	struct tls *t = BIO_get_data(bio);
+	ssize_t got;
+
+	BIO_clear_retry_flags(bio);
+	got = recv(t->fd, p, (size_t)n, 0);
+	t->dry = got < n;
+	if (got > 0)
+		t->heard = true;
+	if (got == -1 && (errno == EAGAIN || errno == EINTR))
+		BIO_set_retry_read(bio);
+	return ((int)got);
+}
+
+static int
+socket_write(BIO *bio, const char *p, int n)
+{
+	struct tls *t = BIO_get_data(bio);
+	ssize_t put;
+
+	BIO_clear_retry_flags(bio);
+	put = send(t->fd, p, (size_t)n, MSG_NOSIGNAL);
+	if (put == -1 && (errno == EAGAIN || errno == EINTR))
+		BIO_set_retry_write(bio);
+	return ((int)put);
+}
+
+static long
+socket_ctrl(BIO *bio, int cmd, long n, void *p)
+{
+	(void)bio, (void)n, (void)p;
+	return (cmd == BIO_CTRL_FLUSH ? 1 : 0);
+}
+
+static BIO_METHOD *socket_method;
+
+static void
+socket_method_init(void)
+{
+	socket_method = BIO_meth_new(
+	    BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
+	must(socket_method != NULL);
+	must(BIO_meth_set_read(socket_method, socket_read));
+	must(BIO_meth_set_write(socket_method, socket_write));
+	must(BIO_meth_set_ctrl(socket_method, socket_ctrl));
+}
+
+/* h2 and whatever else is offered: HTTP/1.1, or no agreement at all. */
+static int
+choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *n_out,
+    const unsigned char *in, unsigned n_in, void *arg)
+{
+	static const unsigned char ours[] = "\x08http/1.1";
+	unsigned char *chosen;
+
+	(void)ssl, (void)arg;
+	if (SSL_select_next_proto(&chosen, n_out, ours, sizeof(ours) - 1, in,
+		n_in) != OPENSSL_NPN_NEGOTIATED)
+		return (SSL_TLSEXT_ERR_NOACK);
+	*out = chosen;
+	return (SSL_TLSEXT_ERR_OK);
+}
+
+static enum rc
+complain(const char *file, char *why, size_t n_why)
+{
+	unsigned long code = ERR_peek_last_error();
+	const char *reason = ERR_reason_error_string(code);
+
+	if (ERR_SYSTEM_ERROR(code))
+		reason = strerror(ERR_GET_REASON(code));
+	(void)snprintf(why, n_why, "%s: %s", file,
+	    reason != NULL ? reason : "cannot be used");
+	ERR_clear_error();
+	return (RC_INVALID);
+}
+
+/* A server has nobody to ask for a passphrase. */
+static int
+no_passphrase(char *out, int n, int writing, void *arg)
+{
+	(void)out, (void)n, (void)writing, (void)arg;
+	return (-1);
+}
+
+static void
+configure(SSL_CTX *ctx)
+{
+	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+	must(SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1);
+	(void)SSL_CTX_set_options(ctx,
+	    SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
+		SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	(void)SSL_CTX_set_num_tickets(ctx, 0);
+	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	(void)SSL_CTX_set_mode(ctx,
+	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	(void)SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384:P-521");
+	SSL_CTX_set_read_ahead(ctx, 1);
+	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+}
+
+enum rc
+tls_context_new(const char *cert_file, const char *key_file, char *why,
+    size_t n_why, struct tls_context **ctx_r)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct tls_context *t;
+	SSL_CTX *ctx;
+	enum rc rc;
+
+	must(pthread_once(&once, socket_method_init) == 0);
+	ERR_clear_error();
+	ctx = SSL_CTX_new(TLS_server_method());
+	must(ctx != NULL);
+	configure(ctx);
+	if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1) {
+		rc = complain(cert_file, why, n_why);
+		goto err;
+	}
+	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) !=
+		1 ||
+	    SSL_CTX_check_private_key(ctx) != 1) {
+		rc = complain(key_file, why, n_why);
+		goto err;
+	}
+	t = xcalloc(1, sizeof(*t));
+	t->ctx = ctx;
+	*ctx_r = t;
+	return (RC_OK);
+
+err:
+	SSL_CTX_free(ctx);
+	return (rc);
+}
+
+void
+tls_context_free(struct tls_context **tp)
+{
+	struct tls_context *t = *tp;
+
+	*tp = NULL;
+	if (t == NULL)
+		return;
+	SSL_CTX_free(t->ctx);
+	free(t);
+}
+
+struct tls *
+tls_new(struct tls_context *ctx, int fd)
+{
+	struct tls *t;
+	BIO *bio;
+
+	bio = BIO_new(socket_method);
+	if (bio == NULL)
+		return (NULL);
+	t = xcalloc(1, sizeof(*t));
+	t->magic = TLS_MAGIC;
+	t->fd = fd;
+	t->ssl = SSL_new(ctx->ctx);
+	if (t->ssl == NULL) {
+		BIO_free(bio);
+		free(t);
+		ERR_clear_error();
+		return (NULL);
+	}
+	BIO_set_data(bio, t);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(t->ssl, bio, bio);
+	SSL_set_accept_state(t->ssl);
+	return (t);
+}
+
+void
+tls_free(struct tls **tp)
+{
+	struct tls *t = *tp;
+
+	*tp = NULL;
+	if (t == NULL)
+		return;
+	OBJ_CHECK(t, TLS_MAGIC);
+	SSL_free(t->ssl);
+	t->magic = 0;
+	free(t);
+}
+
+/* What a call of OpenSSL that did not succeed means. */
+static enum tls_result
+result_of(struct tls *t, int ret)
+{
+	switch (SSL_get_error(t->ssl, ret)) {
+	case SSL_ERROR_WANT_READ:
+		return (TLS_WANT_READ);
+	case SSL_ERROR_WANT_WRITE:
+		return (TLS_WANT_WRITE);
+	case SSL_ERROR_SSL:
+		return (TLS_FAILED);
+	default:
+		return (TLS_CLOSED);
+	}
+}
+
+enum tls_result
+tls_handshake(struct tls *t)
+{
+	enum tls_result r;
+	int ret, reason;
+
+	OBJ_CHECK(t, TLS_MAGIC);
+	ERR_clear_error();
+	ret = SSL_do_handshake(t->ssl);
+	if (ret == 1)
+		return (TLS_OK);
+	r = result_of(t, ret);
+	reason = ERR_GET_REASON(ERR_peek_error());
+	if (r == TLS_FAILED && reason == SSL_R_HTTP_REQUEST)
+		r = TLS_PLAIN;
+	ERR_clear_error();
+	return (r);
+}
+
+enum tls_result
+tls_read(struct tls *t, void *p, size_t n, size_t *n_r)
+{
+	enum tls_result r;
+	int ret;
+
+	OBJ_CHECK(t, TLS_MAGIC);
+	ERR_clear_error();
+	ret = SSL_read_ex(t->ssl, p, n, n_r);
+	if (ret == 1)
+		return (TLS_OK);
+	r = result_of(t, ret);
+	ERR_clear_error();
+	return (r);
+}
+
+enum tls_result
+tls_write(struct tls *t, const void *p, size_t n, size_t *n_r)
+{
+	enum tls_result r;
+	int ret;
+
+	OBJ_CHECK(t, TLS_MAGIC);
+	ERR_clear_error();
+	ret = SSL_write_ex(t->ssl, p, n, n_r);
+	if (ret == 1)
+		return (TLS_OK);
+	r = result_of(t, ret);
+	ERR_clear_error();
+	return (r);
+}
+
+bool
+tls_dry(const struct tls *t)
+{
+	return (t->dry && SSL_has_pending(t->ssl) == 0);
+}
+
+bool
+tls_heard(const struct tls *t)
+{
+	return (t->heard);
+}
+
+void
+tls_bye(struct tls *t)
+{
+	OBJ_CHECK(t, TLS_MAGIC);
+	ERR_clear_error();
+	/* Its answer is not waited for. */
+	if (SSL_is_init_finished(t->ssl))
+		(void)SSL_shutdown(t->ssl);
+	ERR_clear_error();
+}

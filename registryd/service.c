@@ -1,0 +1,331 @@
+#include "registryd/service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/obj.h"
+#include "base/thread.h"
+#include "registryd/api/service.h"
+#include "registryd/dispatch.h"
+#include "registryd/jobs.h"
+#include "registryd/route.h"
+#include "storage/upload.h"
+
+/* --- settings ------------------------------------------------------------ */
+
+struct settings *
+service_settings(struct service *svc)
+{
+	struct settings *s;
+
+	OBJ_CHECK(svc, SERVICE_MAGIC);
+	mutex_lock(&svc->lock);
+	s = settings_ref(svc->settings);
+	mutex_unlock(&svc->lock);
+	return (s);
+}
+
+static void
+settings_swap(struct service *svc, struct settings *fresh)
+{
+	struct settings *old;
+
+	fresh = settings_ref(fresh);
+	mutex_lock(&svc->lock);
+	old = svc->settings;
+	svc->settings = fresh;
+	mutex_unlock(&svc->lock);
+	settings_unref(&old);
+}
+
+void
+service_init(
+    struct service *svc, struct store *store, struct settings *settings)
+{
+	*svc = (struct service){
+		.magic = SERVICE_MAGIC,
+		.store = store,
+		.started_ms = clock_real_ms(),
+		.settings = settings_ref(settings),
+	};
+	mutex_init(&svc->lock);
+	cond_init(&svc->wake);
+	svc->jobs = jobs_new(store);
+}
+
+void
+service_fini(struct service *svc)
+{
+	OBJ_CHECK(svc, SERVICE_MAGIC);
+	jobs_free(&svc->jobs);
+	settings_unref(&svc->settings);
+	free(svc->control_address);
+	must(pthread_cond_destroy(&svc->wake) == 0);
+	must(pthread_mutex_destroy(&svc->lock) == 0);
+	svc->magic = 0;
+}
+
+/* --- opening ------------------------------------------------------------- */
+
+/* Threads that read the store: loops, workers, and the few of our own. */
+static unsigned
+reading_threads(const struct settings *s)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned loops = s->loops;
+
+	if (loops == 0)
+		loops = cores > 0 ? (unsigned)cores : 1;
+	return (loops + s->workers + 8);
+}
+
+enum rc
+service_open(
+    struct service *svc, struct settings *s, char why[SERVICE_WHY_BYTES])
+{
+	struct store_options options = {
+		.dir = s->data,
+		.inline_max_bytes = s->inline_bytes,
+		.reserve_bytes = s->reserve_bytes,
+		.map_bytes = s->map_bytes,
+		.upload_max_bytes = s->upload_bytes,
+		.upload_sessions_max = s->upload_sessions,
+		.upload_lifetime_ms = s->upload_lifetime_ms,
+		.max_threads = reading_threads(s),
+	};
+	struct store *store;
+	enum rc rc;
+
+	if ((rc = store_open(&options, why, &store)) != RC_OK)
+		return (rc);
+	service_init(svc, store, s);
+	return (RC_OK);
+}
+
+/* --- listeners ----------------------------------------------------------- */
+
+/*
+ * registryctl talks to us here.  A folder with a very long name has no room
+ * for a socket; the registry works all the same.
+ */
+static void
+control_address_make(struct service *svc)
+{
+	struct sockaddr_un sun;
+	char *path = xasprintf("%s/control.sock", svc->settings->data);
+
+	if (strlen(path) < sizeof(sun.sun_path))
+		svc->control_address = xasprintf("unix:%s", path);
+	else
+		log_warn("%s: too long a path for a socket; registryctl "
+			 "cannot reach this server",
+		    path);
+	free(path);
+}
+
+static void
+listener_add(struct http_listener_config *list, size_t *n,
+    const struct setting_listener *from, int role)
+{
+	list[(*n)++] = (struct http_listener_config){
+		.address = from->address,
+		.role = role,
+		.tls = from->tls,
+		.cert_file = from->cert_file,
+		.key_file = from->key_file,
+	};
+}
+
+/* The public listeners first, so that their numbers are the settings'. */
+static struct http_listener_config *
+listeners_make(const struct service *svc, const struct settings *s, size_t *n_r)
+{
+	struct http_listener_config *list =
+	    xcalloc(s->n_listeners + 2, sizeof(*list));
+	size_t i;
+
+	*n_r = 0;
+	for (i = 0; i < s->n_listeners; i++)
+		listener_add(list, n_r, &s->listeners[i], ROLE_PUBLIC);
+	if (s->metrics.address != NULL)
+		listener_add(list, n_r, &s->metrics, ROLE_METRICS);
+	if (svc->control_address != NULL)
+		list[(*n_r)++] = (struct http_listener_config){
+			.address = svc->control_address,
+			.role = ROLE_CONTROL,
+			.same_user_only = true,
+		};
+	return (list);
+}
+
+static struct http_server_config
+server_config(struct service *svc, const struct settings *s,
+    const struct http_listener_config *listeners, size_t n_listeners)
+{
+	return ((struct http_server_config){
+		.listeners = listeners,
+		.n_listeners = n_listeners,
+		.loops = s->loops,
+		.workers = s->workers,
+		.limits = s->limits,
+		.trusted_proxies = s->trusted_proxies,
+		.n_trusted_proxies = s->n_trusted_proxies,
+		.app = {
+			.request = dispatch_request,
+			.done = dispatch_done,
+			.refuse = dispatch_refuse,
+			.arg = svc,
+		},
+	});
+}
+
+static void
+listeners_say(const struct service *svc, const struct http_server *server)
+{
+	const struct settings *s = svc->settings;
+	size_t i, n = s->n_listeners;
+
+	for (i = 0; i < n; i++)
+		log_info("listening on %s", http_server_url(server, i));
+	if (s->metrics.address != NULL)
+		log_info(
+		    "listening on %s (metrics)", http_server_url(server, n));
+}
+
+/* --- the background thread ----------------------------------------------- */
+
+#define EXPIRE_BUDGET 256
+#define EXPIRE_MIN_MS 1000
+#define EXPIRE_MAX_MS (60 * 1000)
+
+/* A quarter of the lifetime is soon enough, a minute for long ones. */
+static long
+expire_pause_ms(int64_t lifetime_ms)
+{
+	if (lifetime_ms / 4 > EXPIRE_MAX_MS)
+		return (EXPIRE_MAX_MS);
+	if (lifetime_ms / 4 < EXPIRE_MIN_MS)
+		return (EXPIRE_MIN_MS);
+	return ((long)(lifetime_ms / 4));
+}
+
+/* A round that used up its budget is followed by another one soon. */
+static long
+uploads_expire(struct service *svc, long pause_ms)
+{
+	unsigned n = 0;
+
+	if (store_failed(svc->store) ||
+	    upload_expire(svc->store, clock_real_ms(), EXPIRE_BUDGET, &n) !=
+		RC_OK)
+		return (pause_ms);
+	if (n > 0)
+		log_info("removed %u unfinished upload%s that nobody touched",
+		    n, n == 1 ? "" : "s");
+	return (n < EXPIRE_BUDGET ? pause_ms : EXPIRE_MIN_MS);
+}
+
+static void
+background_main(void *arg)
+{
+	struct service *svc = arg;
+	long pause_ms, wait_ms;
+
+	OBJ_CHECK(svc, SERVICE_MAGIC);
+	mutex_lock(&svc->lock);
+	wait_ms = pause_ms = expire_pause_ms(svc->settings->upload_lifetime_ms);
+	while (!svc->background_stop) {
+		if (cond_wait_ms(&svc->wake, &svc->lock, wait_ms))
+			continue;
+		mutex_unlock(&svc->lock);
+		wait_ms = uploads_expire(svc, pause_ms);
+		mutex_lock(&svc->lock);
+	}
+	mutex_unlock(&svc->lock);
+}
+
+static void
+background_stop(struct service *svc)
+{
+	if (!svc->background_runs)
+		return;
+	mutex_lock(&svc->lock);
+	svc->background_stop = true;
+	must(pthread_cond_signal(&svc->wake) == 0);
+	mutex_unlock(&svc->lock);
+	thread_join(svc->background);
+	svc->background_runs = false;
+}
+
+/* --- running ------------------------------------------------------------- */
+
+enum rc
+service_serve(struct service *svc, char why[SERVICE_WHY_BYTES])
+{
+	struct http_listener_config *listeners;
+	struct http_server_config config;
+	struct http_server *server;
+	size_t n;
+	enum rc rc;
+
+	OBJ_CHECK(svc, SERVICE_MAGIC);
+	control_address_make(svc);
+	listeners = listeners_make(svc, svc->settings, &n);
+	config = server_config(svc, svc->settings, listeners, n);
+	rc = http_server_start(&config, why, &server);
+	free(listeners);
+	if (rc != RC_OK)
+		return (rc);
+	atomic_store(&svc->server, server);
+	rc = thread_start("background", background_main, svc, &svc->background);
+	if (rc != RC_OK) {
+		(void)snprintf(why, SERVICE_WHY_BYTES,
+		    "cannot start a thread: %s", rc_text(rc));
+		return (rc);
+	}
+	svc->background_runs = true;
+	listeners_say(svc, server);
+	return (RC_OK);
+}
+
+enum rc
+service_reload(
+    struct service *svc, struct settings *s, char why[SERVICE_WHY_BYTES])
+{
+	struct http_listener_config *listeners;
+	struct http_server_config config;
+	size_t n;
+	enum rc rc;
+
+	OBJ_CHECK(svc, SERVICE_MAGIC);
+	listeners = listeners_make(svc, s, &n);
+	config = server_config(svc, s, listeners, n);
+	rc = http_server_reload(atomic_load(&svc->server), &config, why);
+	free(listeners);
+	if (rc == RC_OK)
+		settings_swap(svc, s);
+	return (rc);
+}
+
+void
+service_stop(struct service *svc)
+{
+	struct http_server *server;
+	struct store *store = svc->store;
+
+	OBJ_CHECK(svc, SERVICE_MAGIC);
+	atomic_store(&svc->stopping, true);
+	/* Handlers look at the pointer until the last of them has ended. */
+	server = atomic_load(&svc->server);
+	http_server_stop(&server, svc->settings->shutdown_ms);
+	atomic_store(&svc->server, NULL);
+	background_stop(svc);
+	service_fini(svc);
+	store_close(&store);
+}

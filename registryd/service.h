@@ -1,0 +1,96 @@
+#ifndef REGISTRYD_SERVICE_H
+#define REGISTRYD_SERVICE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rc.h"
+#include "registryd/http/server.h"
+#include "registryd/settings.h"
+#include "storage/store.h"
+
+/*
+ * The running server: what every request needs beside itself.  One object
+ * for the life of the process; its address is the `arg` of the application
+ * that hangs on the HTTP server.
+ *
+ *	main -> service_open -> service_serve -> [service_reload]... ->
+ *	service_stop
+ *
+ * These five are called by the main thread.  The store never changes.  The
+ * settings are a counted snapshot that a reload replaces; a request takes a
+ * reference when it begins and gives it back when it ends.
+ */
+#define SERVICE_MAGIC 0x53525643u
+#define SERVICE_WHY_BYTES 1024
+
+struct jobs;
+
+struct service {
+	unsigned magic;
+	struct store *store;
+	struct http_server *_Atomic server; /* NULL until it has started */
+	struct jobs *jobs;  /* long work that registryctl asked for */
+	int64_t started_ms; /* calendar */
+	_Atomic bool stopping;
+
+	/* Private to service.c. */
+	pthread_mutex_t lock; /* over all below */
+	struct settings *settings;
+	pthread_cond_t wake;
+	pthread_t background;
+	bool background_runs, background_stop;
+	char *control_address; /* "unix:DIR/control.sock", or NULL */
+};
+
+/**
+ * service_init(svc, store, settings):
+ * A service around an open store, without a server yet; takes a reference of
+ * ${settings} of its own and borrows ${store}.
+ */
+void service_init(struct service *, struct store *, struct settings *);
+
+/** service_fini(svc): what service_init took. */
+void service_fini(struct service *);
+
+/**
+ * service_settings(svc):
+ * The settings of now; the caller owns the reference.  Any thread.
+ */
+struct settings *service_settings(struct service *);
+
+/**
+ * service_open(svc, settings, why):
+ * Open the store, service_init.  The codes of store_open; ${why} says what to
+ * do.
+ */
+RC_MUST_USE enum rc
+service_open(struct service *, struct settings *, char why[SERVICE_WHY_BYTES]);
+
+/**
+ * service_serve(svc, why):
+ * Start listeners, loops, workers and the background thread; say in the log
+ * where each listener is.  The codes of http_server_start.
+ */
+RC_MUST_USE enum rc
+service_serve(struct service *, char why[SERVICE_WHY_BYTES]);
+
+/**
+ * service_reload(svc, settings, why):
+ * Go over to ${settings}, of which it takes a reference: certificates,
+ * limits, logs.  Keys that need a restart keep their old values, and the log
+ * says which.  On failure all stays as it was.
+ */
+RC_MUST_USE enum rc service_reload(
+    struct service *, struct settings *, char why[SERVICE_WHY_BYTES]);
+
+/**
+ * service_stop(svc):
+ * Accept no more, let requests end within shutdown-timeout, cancel jobs,
+ * close the store, service_fini.  Also after a failed service_serve.
+ */
+void service_stop(struct service *);
+
+#endif

@@ -1,0 +1,98 @@
+#ifndef REGISTRYD_SETTINGS_H
+#define REGISTRYD_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/rc.h"
+#include "registryd/http/server.h"
+#include "storage/meta.h"
+
+/*
+ * What an operator can say, after defaults, file, environment and flags were
+ * laid over each other, each value parsed strictly.  A snapshot is immutable
+ * and counted: a reload makes a new one, a request keeps the one it began
+ * with.
+ */
+enum access_log { ACCESS_LOG_OFF, ACCESS_LOG_TEXT, ACCESS_LOG_JSON };
+enum auth_mode { AUTH_NONE, AUTH_TOKEN };
+
+struct setting_listener {
+	const char *address; /* as http_listener_config wants it */
+	bool tls;
+	const char *cert_file, *key_file; /* NULL without TLS */
+};
+
+struct settings {
+	/* where */
+	const char *data;
+	struct setting_listener *listeners;
+	size_t n_listeners;
+	const char *metrics_listen; /* "" : on the public listeners; "off" */
+	struct setting_listener metrics; /* .address NULL: no listener of its
+					    own */
+	const char *external_url;	 /* "" : Locations are relative */
+	struct span *trusted_proxies;
+	size_t n_trusted_proxies;
+	/* how much */
+	struct http_limits limits;
+	uint64_t manifest_bytes;
+	uint64_t upload_bytes; /* 0: no limit */
+	unsigned upload_sessions;
+	int64_t upload_lifetime_ms;
+	unsigned loops, workers;
+	uint64_t inline_bytes, reserve_bytes, map_bytes;
+	int64_t shutdown_ms;
+	/* what */
+	enum auth_mode auth;
+	const char *tls_cert, *tls_key; /* "" : none */
+	enum sparse sparse;
+	bool create_on_push;
+	/* logs */
+	enum log_level log_level;
+	enum log_format log_format;
+	enum access_log access_log;
+	/* What an operator should hear though it is no error: for the log,
+	 * once it is as the settings want it. */
+	const char **warnings;
+	size_t n_warnings;
+};
+
+#define SETTINGS_WHY_BYTES 1024
+
+/* The command line, as far as it says settings; NULL where it was silent. */
+struct settings_flags {
+	const char *config_file, *data, *auth, *tls_cert, *tls_key, *log_level;
+	const char **listen;
+	size_t n_listen;
+};
+
+/**
+ * settings_load(flags, why, s_r):
+ * Flags over environment (REGISTRYD_<KEY>) over file over defaults; the
+ * caller owns one reference.  RC_INVALID: ${why} names the key, the value,
+ * where it came from, and what is allowed.  RC_IO: the file cannot be read.
+ */
+RC_MUST_USE enum rc settings_load(const struct settings_flags *,
+    char why[SETTINGS_WHY_BYTES], struct settings **s_r);
+
+/**
+ * settings_reload(now, flags, why, s_r):
+ * Load again beside ${now}.  Keys that only a restart can change keep their
+ * value of ${now}, and a warning names them.  As settings_load.
+ */
+RC_MUST_USE enum rc
+settings_reload(const struct settings *now, const struct settings_flags *,
+    char why[SETTINGS_WHY_BYTES], struct settings **s_r);
+
+struct settings *settings_ref(struct settings *);
+/** settings_unref(s): takes NULL; sets it to NULL. Any thread. */
+void settings_unref(struct settings **);
+
+/** settings_reference(out): the part of docs/configuration.md that lists the
+ * keys, made from the same rows that the loader uses. */
+struct buf;
+void settings_reference(struct buf *out);
+
+#endif

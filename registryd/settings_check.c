@@ -1,0 +1,357 @@
+#include "registryd/settings_int.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "base/num.h"
+#include "base/obj.h"
+#include "registryd/net/addr.h"
+
+/*
+ * What no single text can tell: addresses, certificates, keys that need or
+ * exclude each other.
+ */
+#define KEY(name) setting_find(SPAN(name))
+
+/* --- addresses ----------------------------------------------------------- */
+
+static bool
+port_ok(struct span s)
+{
+	uint64_t port;
+
+	return (num_u64(s, UINT16_MAX, &port) == RC_OK);
+}
+
+/* Is ${s} a numeric address of ${family}? */
+static bool
+ip_ok(int family, struct span s)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr room;
+
+	if (s.n == 0 || s.n >= sizeof(text))
+		return (false);
+	memcpy(text, s.p, s.n);
+	text[s.n] = '\0';
+	return (inet_pton(family, text, &room) == 1);
+}
+
+/* "ADDR:PORT" with a v4 address, "[ADDR]:PORT" with a v6 one. */
+static bool
+host_port_ok(struct span s)
+{
+	const char *colon = memrchr(s.p, ':', s.n);
+	struct span host, port;
+
+	if (colon == NULL)
+		return (false);
+	host = (struct span){ s.p, (size_t)(colon - s.p) };
+	port = (struct span){ colon + 1, s.n - host.n - 1 };
+	if (!port_ok(port))
+		return (false);
+	if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+		return (
+		    ip_ok(AF_INET6, (struct span){ host.p + 1, host.n - 2 }));
+	return (ip_ok(AF_INET, host));
+}
+
+static bool
+socket_path_ok(struct span s)
+{
+	struct sockaddr_un sun;
+
+	return (s.n > 0 && s.n < sizeof(sun.sun_path));
+}
+
+bool
+setting_address(const char *text, const char **address_r, int *tls_r)
+{
+	struct span s = span_of(text);
+	struct span http = SPAN("http://"), https = SPAN("https://");
+	struct span un = SPAN("unix:"), skip = SPAN_NONE;
+
+	*tls_r = -1;
+	if (span_has_prefix(s, http)) {
+		skip = http;
+		*tls_r = 0;
+	} else if (span_has_prefix(s, https)) {
+		skip = https;
+		*tls_r = 1;
+	}
+	s.p += skip.n;
+	s.n -= skip.n;
+	*address_r = s.p;
+	if (span_has_prefix(s, un))
+		return (
+		    socket_path_ok((struct span){ s.p + un.n, s.n - un.n }));
+	return (host_port_ok(s));
+}
+
+bool
+setting_address_loopback(const char *address)
+{
+	return (strncmp(address, "127.", 4) == 0 ||
+		strncmp(address, "[::1]", 5) == 0 ||
+		strncmp(address, "unix:", 5) == 0);
+}
+
+static enum rc
+listener_make(struct settings_all *all, size_t key, const char *text,
+    struct setting_listener *l, char why[SETTINGS_WHY_BYTES])
+{
+	char allowed[SETTING_ALLOWED_BYTES];
+	struct settings *s = &all->s;
+	int tls;
+
+	if (!setting_address(text, &l->address, &tls))
+		return (settings_bad(all, key, text, why, "must be %s",
+		    setting_allowed(&setting_keys[key], allowed)));
+	l->tls = tls == 1 || (tls == -1 && s->tls_cert[0] != '\0');
+	if (!l->tls)
+		return (RC_OK);
+	if (s->tls_cert[0] == '\0')
+		return (settings_bad(all, key, text, why,
+		    "an https:// address needs tls.cert and tls.key"));
+	l->cert_file = s->tls_cert;
+	l->key_file = s->tls_key;
+	return (RC_OK);
+}
+
+/* The same address twice would fail at start with a worse message; port 0 is
+ * another port each time. */
+static enum rc
+listener_twice(struct settings_all *all, size_t key, size_t n,
+    char why[SETTINGS_WHY_BYTES])
+{
+	const struct setting_listener *l = all->s.listeners;
+	size_t i, len = strlen(l[n].address);
+
+	if (len > 2 && strcmp(l[n].address + len - 2, ":0") == 0)
+		return (RC_OK);
+	for (i = 0; i < n; i++)
+		if (strcmp(l[i].address, l[n].address) == 0)
+			return (settings_bad(
+			    all, key, l[n].address, why, "is there twice"));
+	return (RC_OK);
+}
+
+static enum rc
+check_listeners(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
+{
+	size_t i, key = KEY("listen");
+	const struct setting_value *v = &all->values[key];
+	struct settings *s = &all->s;
+	enum rc rc;
+
+	if (v->n == 0)
+		return (settings_bad(
+		    all, key, "", why, "needs at least one address"));
+	s->listeners = arena_calloc(&all->arena, v->n, sizeof(*s->listeners));
+	s->n_listeners = v->n;
+	for (i = 0; i < v->n; i++) {
+		rc =
+		    listener_make(all, key, v->items[i], &s->listeners[i], why);
+		if (rc == RC_OK)
+			rc = listener_twice(all, key, i, why);
+		if (rc != RC_OK)
+			return (rc);
+	}
+	return (RC_OK);
+}
+
+static enum rc
+check_metrics(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
+{
+	const char *text = all->s.metrics_listen;
+
+	if (text[0] == '\0' || strcmp(text, "off") == 0)
+		return (RC_OK);
+	return (listener_make(
+	    all, KEY("metrics.listen"), text, &all->s.metrics, why));
+}
+
+static enum rc
+check_proxies(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
+{
+	size_t i, key = KEY("trusted-proxies");
+	const struct setting_value *v = &all->values[key];
+	char allowed[SETTING_ALLOWED_BYTES];
+	struct settings *s = &all->s;
+	struct cidr network;
+
+	s->trusted_proxies =
+	    arena_calloc(&all->arena, v->n + 1, sizeof(*s->trusted_proxies));
+	s->n_trusted_proxies = v->n;
+	for (i = 0; i < v->n; i++) {
+		s->trusted_proxies[i] = span_of(v->items[i]);
+		if (cidr_parse(s->trusted_proxies[i], &network) != RC_OK)
+			return (settings_bad(all, key, v->items[i], why,
+			    "must be %s",
+			    setting_allowed(&setting_keys[key], allowed)));
+	}
+	return (RC_OK);
+}
+
+/* scheme "://" authority ["/"]; kept without the slash. */
+static enum rc
+check_url(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
+{
+	size_t key = KEY("external-url");
+	struct span s = span_of(all->s.external_url), host = s;
+	char allowed[SETTING_ALLOWED_BYTES];
+
+	if (s.n == 0)
+		return (RC_OK);
+	if (s.p[s.n - 1] == '/')
+		s.n--;
+	if (span_has_prefix(s, SPAN("http://")))
+		host = (struct span){ s.p + 7, s.n - 7 };
+	else if (span_has_prefix(s, SPAN("https://")))
+		host = (struct span){ s.p + 8, s.n - 8 };
+	else
+		host.n = 0;
+	if (host.n == 0 || strcspn(host.p, "/?#@\\ \t\r\n\"<>") < host.n)
+		return (settings_bad(all, key, all->s.external_url, why,
+		    "must be %s, without a path",
+		    setting_allowed(&setting_keys[key], allowed)));
+	all->s.external_url = arena_dup(&all->arena, s.p, s.n);
+	return (RC_OK);
+}
+
+/* --- certificates -------------------------------------------------------- */
+
+static const char *
+tls_reason(void)
+{
+	unsigned long e, last = 0;
+	const char *reason;
+
+	while ((e = ERR_get_error()) != 0)
+		if (last == 0 || ERR_SYSTEM_ERROR(e))
+			last = e;
+	if (ERR_SYSTEM_ERROR(last))
+		return (strerror(ERR_GET_REASON(last)));
+	reason = ERR_reason_error_string(last);
+	return (reason != NULL ? reason : "not a PEM file");
+}
+
+/* Never ask for a pass phrase on the terminal. */
+static int
+no_pass_phrase(char *out, int n, int writing, void *arg)
+{
+	(void)out;
+	(void)n;
+	(void)writing;
+	(void)arg;
+	return (-1);
+}
+
+static enum rc
+pair_load(struct settings_all *all, SSL_CTX *ctx, char why[SETTINGS_WHY_BYTES])
+{
+	const char *cert = all->s.tls_cert, *key = all->s.tls_key;
+
+	SSL_CTX_set_default_passwd_cb(ctx, no_pass_phrase);
+	ERR_clear_error();
+	if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
+		return (settings_bad(all, KEY("tls.cert"), cert, why,
+		    "cannot be used as a certificate: %s", tls_reason()));
+	if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
+		return (settings_bad(all, KEY("tls.key"), key, why,
+		    "cannot be used as the private key of %s: %s", cert,
+		    tls_reason()));
+	return (RC_OK);
+}
+
+static enum rc
+check_tls(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
+{
+	const char *cert = all->s.tls_cert, *key = all->s.tls_key;
+	SSL_CTX *ctx;
+	enum rc rc;
+
+	if (cert[0] == '\0' && key[0] == '\0')
+		return (RC_OK);
+	if (cert[0] == '\0')
+		return (settings_bad(
+		    all, KEY("tls.key"), key, why, "needs tls.cert beside it"));
+	if (key[0] == '\0')
+		return (settings_bad(all, KEY("tls.cert"), cert, why,
+		    "needs tls.key beside it"));
+	ctx = SSL_CTX_new(TLS_server_method());
+	must(ctx != NULL);
+	rc = pair_load(all, ctx, why);
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return (rc);
+}
+
+/* --- the rest ------------------------------------------------------------ */
+
+static enum rc
+check_limits(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
+{
+	size_t key = KEY("limits.uri-bytes");
+
+	if (all->s.limits.uri_bytes > all->s.limits.header_bytes)
+		return (settings_bad(all, key, all->values[key].items[0], why,
+		    "must not be more than limits.header-bytes, which is %zu",
+		    all->s.limits.header_bytes));
+	return (RC_OK);
+}
+
+static enum rc
+check_data(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
+{
+	if (all->s.data[0] == '\0')
+		return (settings_bad(
+		    all, KEY("data"), "", why, "must be the path of a folder"));
+	return (RC_OK);
+}
+
+/* Everybody may do everything: say where that reaches others. */
+static enum rc
+check_auth(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
+{
+	const struct settings *s = &all->s;
+	size_t i;
+
+	if (s->auth == AUTH_TOKEN)
+		return (settings_bad(all, KEY("auth"), "token", why,
+		    "user accounts are not available in this version; must be "
+		    "none"));
+	for (i = 0; i < s->n_listeners; i++)
+		if (!setting_address_loopback(s->listeners[i].address))
+			settings_warn(all,
+			    "auth is none: whoever reaches %s can push, pull "
+			    "and delete",
+			    s->listeners[i].address);
+	return (RC_OK);
+}
+
+enum rc
+settings_check(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
+{
+	static enum rc (*const checks[])(struct settings_all *, char *) = {
+		check_data,
+		check_tls,
+		check_listeners,
+		check_metrics,
+		check_proxies,
+		check_url,
+		check_limits,
+		check_auth,
+	};
+	enum rc rc = RC_OK;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(checks) && rc == RC_OK; i++)
+		rc = checks[i](all, why);
+	return (rc);
+}

@@ -1,0 +1,391 @@
+#include "registryd/settings_int.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "base/obj.h"
+
+/*
+ * Every key there is.  A new one needs a row here, a field in settings.h, a
+ * line in configs/registryd.yml, and docs/configuration.md made anew; a unit
+ * test holds them together.  Keys of one group (the part before the dot)
+ * stand together.
+ */
+#define FIELD(member) \
+	.offset = offsetof(struct settings, member), \
+	.size_bytes = sizeof(((struct settings *)0)->member)
+
+#define KiB ((uint64_t)1 << 10)
+#define MiB ((uint64_t)1 << 20)
+#define GiB ((uint64_t)1 << 30)
+#define TiB ((uint64_t)1 << 40)
+#define SECOND ((uint64_t)1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+#define LISTEN_ALLOWED \
+	"ADDR:PORT or [ADDR]:PORT with an IP address, or unix:PATH; with " \
+	"http:// or https:// in front if that is not to follow tls.cert"
+
+/* clang-format off */
+const struct setting_key setting_keys[SETTING_KEYS] = {
+	/* where */
+	{ .name = "data", .kind = SETTING_TEXT, .restart = true,
+	    FIELD(data), .preset = "./data",
+	    .allowed = "the path of a folder",
+	    .help = "The folder that holds everything: blobs, metadata, the "
+	    "control socket. It is created when it is missing. One process "
+	    "serves a folder; put it on a local filesystem." },
+	{ .name = "listen", .kind = SETTING_LIST, .restart = true,
+	    .preset = "127.0.0.1:5000",
+	    .allowed = "addresses, each " LISTEN_ALLOWED,
+	    .help = "Where to listen: one address or a list. Port 0 picks a "
+	    "free port, which the log tells. An address speaks TLS when "
+	    "`tls.cert` is set; `http://` or `https://` in front decides for "
+	    "that address alone, so `http://127.0.0.1:5000` and "
+	    "`https://0.0.0.0:5443` can stand side by side, and "
+	    "`https://unix:/run/registryd.sock` is a UNIX socket with TLS. "
+	    "All addresses of the machine are `0.0.0.0:5000` and "
+	    "`[::]:5000`." },
+	{ .name = "tls.cert", .kind = SETTING_TEXT,
+	    FIELD(tls_cert), .preset = "", .preset_help = "no TLS",
+	    .allowed = "the path of a PEM file",
+	    .help = "The server's certificate, with the intermediate ones "
+	    "behind it, in PEM. `registryctl tls init` makes one. A reload "
+	    "reads the file again, so a renewed certificate needs no "
+	    "restart." },
+	{ .name = "tls.key", .kind = SETTING_TEXT,
+	    FIELD(tls_key), .preset = "", .preset_help = "no TLS",
+	    .allowed = "the path of a PEM file",
+	    .help = "The private key of `tls.cert`, in PEM, not encrypted. "
+	    "Prefer ECDSA P-256: docker, podman and skopeo make a handshake "
+	    "for every request, and RSA signs thirty times slower." },
+	{ .name = "auth", .kind = SETTING_WORD, .restart = true,
+	    FIELD(auth), .preset = "none",
+	    .words = { "none", "token" },
+	    .help = "Who may do what. `none`: everybody who reaches a "
+	    "listener may do everything, so listen on addresses that only "
+	    "friends reach. `token` is reserved for user accounts and not "
+	    "available in this version; the server refuses to start with "
+	    "it." },
+	{ .name = "external-url", .kind = SETTING_TEXT,
+	    FIELD(external_url), .preset = "",
+	    .preset_help = "Locations are relative",
+	    .allowed = "http://HOST[:PORT] or https://HOST[:PORT]",
+	    .help = "The address under which clients know this registry, for "
+	    "the Location headers of its answers. Rarely needed: without it "
+	    "Locations are relative, which is right behind any proxy." },
+	{ .name = "trusted-proxies", .kind = SETTING_LIST,
+	    .preset = "", .preset_help = "none",
+	    .allowed = "addresses, or networks such as 10.0.0.0/8 and fd00::/8 "
+	    "(zeros behind the prefix), or unix",
+	    .help = "Proxies whose X-Forwarded-For, X-Forwarded-Proto and "
+	    "X-Forwarded-Host are believed. From all others these headers are "
+	    "ignored. `unix` means whoever connects over a UNIX socket." },
+	{ .name = "metrics.listen", .kind = SETTING_TEXT, .restart = true,
+	    FIELD(metrics_listen), .preset = "",
+	    .preset_help = "`/metrics` is served on the public addresses",
+	    .allowed = "\"\", off, or " LISTEN_ALLOWED,
+	    .help = "Where `/metrics` is served: nothing for the public "
+	    "addresses, `off` for nowhere, or an address of its own, as in "
+	    "`listen`." },
+	/* how much */
+	{ .name = "limits.header-bytes", .kind = SETTING_SIZE,
+	    FIELD(limits.header_bytes), .preset = "16KiB",
+	    .min = 1 * KiB, .max = 256 * KiB,
+	    .help = "The request line and all headers of a request together. "
+	    "Beyond it: 431." },
+	{ .name = "limits.headers", .kind = SETTING_COUNT,
+	    FIELD(limits.headers), .preset = "100", .min = 16, .max = 1000,
+	    .help = "Headers of a request. Beyond it: 431." },
+	{ .name = "limits.uri-bytes", .kind = SETTING_SIZE,
+	    FIELD(limits.uri_bytes), .preset = "8KiB",
+	    .min = 512, .max = 64 * KiB,
+	    .help = "The target of a request, its query included. Beyond it: "
+	    "414. At most `limits.header-bytes`." },
+	{ .name = "limits.manifest-bytes", .kind = SETTING_SIZE,
+	    FIELD(manifest_bytes), .preset = "4MiB",
+	    .min = 16 * KiB, .max = 64 * MiB,
+	    .help = "A manifest that is pushed. Beyond it: 413." },
+	{ .name = "limits.upload-bytes", .kind = SETTING_SIZE,
+	    .restart = true, FIELD(upload_bytes), .preset = "0",
+	    .preset_help = "no limit", .min = 1 * KiB, .max = 1024 * TiB,
+	    .zero = true,
+	    .help = "A blob that is pushed. Beyond it: 413." },
+	{ .name = "limits.upload-sessions", .kind = SETTING_COUNT,
+	    .restart = true, FIELD(upload_sessions), .preset = "10000",
+	    .min = 1, .max = 10000000,
+	    .help = "Unfinished uploads, those of clients that went away "
+	    "included. Beyond it: 429." },
+	{ .name = "limits.connections", .kind = SETTING_COUNT,
+	    FIELD(limits.connections), .preset = "10000",
+	    .min = 1, .max = 10000000,
+	    .help = "Open connections in total. Further ones are refused with "
+	    "503. Each may need two file descriptors: the server raises its "
+	    "own limit of them, and where the system does not let it, it says "
+	    "so and serves as many connections as fit." },
+	{ .name = "limits.connections-per-address", .kind = SETTING_COUNT,
+	    FIELD(limits.connections_per_address), .preset = "8192",
+	    .min = 1, .max = 10000000, .zero = true,
+	    .help = "Open connections from one address. 0: only "
+	    "`limits.connections` counts. Connections from "
+	    "`trusted-proxies` and over UNIX sockets are not counted." },
+	{ .name = "timeouts.idle", .kind = SETTING_DURATION,
+	    FIELD(limits.idle_ms), .preset = "75s",
+	    .min = 1 * SECOND, .max = 1 * DAY,
+	    .help = "How long a connection may stay open between requests." },
+	{ .name = "timeouts.header", .kind = SETTING_DURATION,
+	    FIELD(limits.header_ms), .preset = "15s",
+	    .min = 100, .max = 1 * HOUR,
+	    .help = "How long a request's head, and a TLS handshake, may take "
+	    "to arrive." },
+	{ .name = "timeouts.body", .kind = SETTING_DURATION,
+	    FIELD(limits.body_ms), .preset = "30s",
+	    .min = 100, .max = 1 * HOUR,
+	    .help = "How long a body, in or out, may make no progress at all. "
+	    "A slow client that keeps moving is not cut off." },
+	{ .name = "shutdown-timeout", .kind = SETTING_DURATION,
+	    FIELD(shutdown_ms), .preset = "10s",
+	    .min = 1, .max = 1 * HOUR, .zero = true,
+	    .help = "After SIGTERM, how long requests that are under way may "
+	    "take to end. Idle connections are closed at once." },
+	{ .name = "upload.buffers", .kind = SETTING_COUNT, .restart = true,
+	    FIELD(limits.upload_buffers), .preset = "32",
+	    .min = 2, .max = 65536,
+	    .help = "Buffers of 256 KiB that all uploads share. They bound the "
+	    "memory that uploads take, however many and large they are." },
+	{ .name = "upload.lifetime", .kind = SETTING_DURATION,
+	    .restart = true, FIELD(upload_lifetime_ms), .preset = "24h",
+	    .min = 1 * SECOND, .max = 365 * DAY,
+	    .help = "How long an unfinished upload that nobody touches can be "
+	    "resumed, before it is removed." },
+	{ .name = "storage.inline-bytes", .kind = SETTING_SIZE,
+	    .restart = true, FIELD(inline_bytes), .preset = "128KiB",
+	    .max = 4 * MiB, .zero = true,
+	    .help = "Blobs up to this size live in the database, larger ones "
+	    "in files. Counts for new blobs; what is stored stays where it "
+	    "is." },
+	{ .name = "storage.reserve", .kind = SETTING_SIZE, .restart = true,
+	    FIELD(reserve_bytes), .preset = "0",
+	    .preset_help = "the smaller of 256MiB and 5 % of the filesystem",
+	    .min = 1 * MiB, .max = 1024 * TiB, .zero = true,
+	    .help = "Free space that is kept. Uploads that would eat into it "
+	    "are refused with 507, so that the database never meets a full "
+	    "disk." },
+	{ .name = "storage.map-size", .kind = SETTING_SIZE, .restart = true,
+	    FIELD(map_bytes), .preset = "16GiB",
+	    .min = 16 * MiB, .max = 64 * TiB,
+	    .help = "Address space for the database at start. It takes neither "
+	    "memory nor disk, and grows by itself when it has to." },
+	{ .name = "threads.loops", .kind = SETTING_COUNT, .restart = true,
+	    FIELD(loops), .preset = "0", .preset_help = "one for each core",
+	    .min = 1, .max = 256, .zero = true,
+	    .help = "Threads that serve connections." },
+	{ .name = "threads.workers", .kind = SETTING_COUNT, .restart = true,
+	    FIELD(workers), .preset = "32", .min = 2, .max = 512,
+	    .help = "Threads, at most, for what may wait for the disk. They "
+	    "are started when needed." },
+	/* what */
+	{ .name = "manifests.sparse", .kind = SETTING_WORD,
+	    FIELD(sparse), .preset = "none",
+	    .words = { "none", "index", "all" },
+	    .help = "What a pushed manifest may reference without its being "
+	    "in the repository: nothing; the images of an index; anything." },
+	{ .name = "repositories.create-on-push", .kind = SETTING_BOOL,
+	    FIELD(create_on_push), .preset = "true",
+	    .help = "Whether a push to a repository that does not exist "
+	    "creates it." },
+	/* logs */
+	{ .name = "log.level", .kind = SETTING_WORD, FIELD(log_level),
+	    .preset = "info",
+	    .words = { "debug", "info", "warn", "error" },
+	    .help = "The least important messages that the log, which is "
+	    "standard error, shows." },
+	{ .name = "log.format", .kind = SETTING_WORD, FIELD(log_format),
+	    .preset = "text", .words = { "text", "json" },
+	    .help = "The form of the log's lines." },
+	{ .name = "access-log", .kind = SETTING_WORD, FIELD(access_log),
+	    .preset = "text", .words = { "off", "text", "json" },
+	    .help = "One line for each request, on standard error." },
+};
+/* clang-format on */
+
+_Static_assert(LOG_LVL_ERROR == 3 && LOG_FMT_JSON == 1 &&
+		   ACCESS_LOG_JSON == 2 && SPARSE_ALL == 2 && AUTH_TOKEN == 1,
+    "the words of a key stand in the order of its enum");
+
+size_t
+setting_find(struct span name)
+{
+	size_t i;
+
+	for (i = 0; i < SETTING_KEYS; i++)
+		if (span_is(name, setting_keys[i].name))
+			break;
+	return (i);
+}
+
+bool
+setting_is_group(struct span name)
+{
+	const char *key;
+	size_t i;
+
+	for (i = 0; i < SETTING_KEYS; i++) {
+		key = setting_keys[i].name;
+		if (strncmp(key, name.p, name.n) == 0 && key[name.n] == '.')
+			return (true);
+	}
+	return (false);
+}
+
+#define NAME_BYTES 64
+
+/* Insertions, deletions and changes that make ${b} of ${a}. */
+static size_t
+distance(struct span a, struct span b)
+{
+	size_t row[NAME_BYTES + 1], diagonal, above, best, i, j;
+
+	for (j = 0; j <= b.n; j++)
+		row[j] = j;
+	for (i = 1; i <= a.n; i++) {
+		diagonal = row[0];
+		row[0] = i;
+		for (j = 1; j <= b.n; j++) {
+			above = row[j];
+			best = diagonal + (a.p[i - 1] != b.p[j - 1]);
+			if (above + 1 < best)
+				best = above + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			diagonal = above;
+			row[j] = best;
+		}
+	}
+	return (row[b.n]);
+}
+
+/* The end of a key without its group, which people forget to write. */
+static struct span
+short_name(const char *name)
+{
+	const char *dot = strchr(name, '.');
+
+	return (span_of(dot != NULL ? dot + 1 : name));
+}
+
+const char *
+setting_nearest(struct span name)
+{
+	const char *nearest = NULL;
+	size_t best = name.n / 3 + 1, d, i;
+
+	if (name.n > NAME_BYTES)
+		return (NULL);
+	for (i = 0; i < SETTING_KEYS; i++) {
+		d = distance(name, span_of(setting_keys[i].name));
+		if (span_eq(name, short_name(setting_keys[i].name)))
+			d = 0;
+		if (d < best) {
+			best = d;
+			nearest = setting_keys[i].name;
+		}
+	}
+	return (nearest);
+}
+
+const char *
+setting_env_name(const struct setting_key *key, char out[SETTING_ENV_BYTES])
+{
+	char *p;
+
+	must(snprintf(out, SETTING_ENV_BYTES, "REGISTRYD_%s", key->name) <
+	     SETTING_ENV_BYTES);
+	for (p = out; *p != '\0'; p++)
+		*p = *p == '.' || *p == '-' ? '_'
+					    : (char)toupper((unsigned char)*p);
+	return (out);
+}
+
+static void
+number_text(enum setting_kind kind, uint64_t n, char *out, size_t n_out)
+{
+	static const struct unit {
+		const char *name;
+		uint64_t factor;
+	} sizes[] = { { "TiB", TiB }, { "GiB", GiB }, { "MiB", MiB },
+		{ "KiB", KiB }, { "", 1 } },
+	  times[] = { { "d", DAY }, { "h", HOUR }, { "m", MINUTE },
+		  { "s", SECOND }, { "ms", 1 } };
+	const struct unit *u = kind == SETTING_SIZE ? sizes : times;
+
+	if (kind == SETTING_COUNT) {
+		(void)snprintf(out, n_out, "%llu", (unsigned long long)n);
+		return;
+	}
+	while (n % u->factor != 0 || (n == 0 && u->factor != 1))
+		u++;
+	(void)snprintf(
+	    out, n_out, "%llu%s", (unsigned long long)(n / u->factor), u->name);
+}
+
+static void
+words_text(const struct setting_key *key, char *out, size_t n_out)
+{
+	size_t i, n = 0;
+	const char *before;
+
+	for (i = 0; i < SETTING_WORDS_MAX && key->words[i] != NULL; i++) {
+		before = i == 0 ? "" : ", ";
+		if (i > 0 &&
+		    (i + 1 == SETTING_WORDS_MAX || key->words[i + 1] == NULL))
+			before = " or ";
+		n += (size_t)snprintf(
+		    out + n, n_out - n, "%s%s", before, key->words[i]);
+		must(n < n_out);
+	}
+}
+
+static void
+range_text(const struct setting_key *key, const char *what, char *out)
+{
+	char min[32], max[32];
+
+	number_text(key->kind, key->min, min, sizeof(min));
+	number_text(key->kind, key->max, max, sizeof(max));
+	must(snprintf(out, SETTING_ALLOWED_BYTES, "%s from %s to %s%s", what,
+		 min, max, key->zero && key->min > 0 ? ", or 0" : "") <
+	     SETTING_ALLOWED_BYTES);
+}
+
+const char *
+setting_allowed(const struct setting_key *key, char out[SETTING_ALLOWED_BYTES])
+{
+	switch (key->kind) {
+	case SETTING_TEXT:
+	case SETTING_LIST:
+		must(snprintf(out, SETTING_ALLOWED_BYTES, "%s", key->allowed) <
+		     SETTING_ALLOWED_BYTES);
+		break;
+	case SETTING_WORD:
+		words_text(key, out, SETTING_ALLOWED_BYTES);
+		break;
+	case SETTING_BOOL:
+		(void)snprintf(out, SETTING_ALLOWED_BYTES, "true or false");
+		break;
+	case SETTING_COUNT:
+		range_text(key, "a number", out);
+		break;
+	case SETTING_SIZE:
+		range_text(key, "a size", out);
+		break;
+	case SETTING_DURATION:
+		range_text(key, "a duration", out);
+		break;
+	}
+	return (out);
+}

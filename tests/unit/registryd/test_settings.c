@@ -1,0 +1,787 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "base/buf.h"
+#include "base/obj.h"
+#include "registryd/settings.h"
+#include "registryd/settings_int.h"
+
+/*
+ * Settings: each layer, each kind of value, what is said of a wrong one, and
+ * that table, sample file and documentation say the same.
+ *
+ * Run from the top of the source tree.  UPDATE_DOCS=1 writes the list of keys
+ * into docs/configuration.md instead of comparing it.
+ */
+static char dir[] = "/tmp/test-settings-XXXXXX";
+static char why[SETTINGS_WHY_BYTES];
+
+/* --- helpers ------------------------------------------------------------- */
+
+static const char *
+path_of(const char *name)
+{
+	static char paths[4][128];
+	static unsigned next;
+	char *path = paths[next++ % ARRAY_LEN(paths)];
+
+	(void)snprintf(path, sizeof(paths[0]), "%s/%s", dir, name);
+	return (path);
+}
+
+static const char *
+file_make(const char *name, const char *text)
+{
+	const char *path = path_of(name);
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	return (path);
+}
+
+static char *
+file_read(const char *path)
+{
+	struct buf b;
+	size_t n;
+	int c;
+	FILE *f = fopen(path, "re");
+
+	if (f == NULL)
+		fail_msg("%s: run from the top of the source tree", path);
+	buf_init(&b, 1 << 20);
+	while ((c = fgetc(f)) != EOF)
+		buf_char(&b, (char)c);
+	assert_int_equal(fclose(f), 0);
+	return (buf_take(&b, &n));
+}
+
+static enum rc
+load(const char *yaml, struct settings **s_r)
+{
+	struct settings_flags flags = { 0 };
+
+	*s_r = NULL;
+	why[0] = '\0';
+	if (yaml != NULL)
+		flags.config_file = file_make("registryd.yml", yaml);
+	return (settings_load(&flags, why, s_r));
+}
+
+static struct settings *
+load_ok(const char *yaml)
+{
+	struct settings *s;
+
+	if (load(yaml, &s) != RC_OK)
+		fail_msg("%s", why);
+	return (s);
+}
+
+/* The file is refused with words that say ${expected}. */
+static void
+assert_refused(const char *yaml, const char *expected)
+{
+	struct settings *s;
+
+	assert_int_equal(load(yaml, &s), RC_INVALID);
+	assert_null(s);
+	if (strstr(why, expected) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", why, expected);
+}
+
+static bool
+warned(const struct settings *s, const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_warnings; i++)
+		if (strstr(s->warnings[i], what) != NULL)
+			return (true);
+	return (false);
+}
+
+/* A key and a certificate that it signed itself. */
+static void
+pair_make(const char *cert_name, const char *key_name)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = X509_new();
+	FILE *f;
+
+	assert_non_null(key);
+	assert_non_null(X509_gmtime_adj(X509_getm_notBefore(cert), 0));
+	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(cert), 3600));
+	assert_int_equal(X509_set_pubkey(cert, key), 1);
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	assert_non_null(f = fopen(path_of(cert_name), "we"));
+	assert_int_equal(PEM_write_X509(f, cert), 1);
+	assert_int_equal(fclose(f), 0);
+	assert_non_null(f = fopen(path_of(key_name), "we"));
+	assert_int_equal(
+	    PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL), 1);
+	assert_int_equal(fclose(f), 0);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+}
+
+/* --- layers -------------------------------------------------------------- */
+
+static void
+without_anything_the_defaults_hold(void **state)
+{
+	struct settings *s = load_ok(NULL);
+
+	(void)state;
+	assert_string_equal(s->data, "./data");
+	assert_int_equal(s->n_listeners, 1);
+	assert_string_equal(s->listeners[0].address, "127.0.0.1:5000");
+	assert_false(s->listeners[0].tls);
+	assert_int_equal(s->limits.header_bytes, 16 * 1024);
+	assert_int_equal(s->limits.headers, 100);
+	assert_int_equal(s->limits.uri_bytes, 8 * 1024);
+	assert_int_equal(s->manifest_bytes, 4 << 20);
+	assert_int_equal(s->upload_bytes, 0);
+	assert_int_equal(s->limits.upload_buffers, 32);
+	assert_int_equal(s->limits.idle_ms, 75000);
+	assert_int_equal(s->shutdown_ms, 10000);
+	assert_int_equal(s->upload_lifetime_ms, 24 * 3600 * 1000);
+	assert_int_equal(s->sparse, SPARSE_NONE);
+	assert_true(s->create_on_push);
+	assert_int_equal(s->auth, AUTH_NONE);
+	assert_int_equal(s->log_level, LOG_LVL_INFO);
+	assert_int_equal(s->n_warnings, 0);
+	settings_unref(&s);
+	assert_null(s);
+}
+
+static void
+flags_win_over_environment_over_file_over_defaults(void **state)
+{
+	const char *listen[] = { "127.0.0.1:3", "unix:/run/r.sock" };
+	struct settings_flags flags = {
+		.config_file = file_make("layers.yml",
+		    "data: /of/file\nlisten: 127.0.0.1:1\n"
+		    "limits: {headers: 50, connections: 7}\n"),
+		.listen = listen,
+		.n_listen = 2,
+	};
+	struct settings *s;
+
+	(void)state;
+	(void)setenv("REGISTRYD_LISTEN", "127.0.0.1:2", 1);
+	(void)setenv("REGISTRYD_LIMITS_HEADERS", "60", 1);
+	assert_int_equal(settings_load(&flags, why, &s), RC_OK);
+	(void)unsetenv("REGISTRYD_LISTEN");
+	(void)unsetenv("REGISTRYD_LIMITS_HEADERS");
+	assert_int_equal(s->n_listeners, 2);
+	assert_string_equal(s->listeners[0].address, "127.0.0.1:3");
+	assert_string_equal(s->listeners[1].address, "unix:/run/r.sock");
+	assert_int_equal(s->limits.headers, 60);
+	assert_int_equal(s->limits.connections, 7);
+	assert_string_equal(s->data, "/of/file");
+	settings_unref(&s);
+}
+
+static void
+a_list_in_the_environment_is_written_with_commas(void **state)
+{
+	struct settings *s;
+
+	(void)state;
+	(void)setenv("REGISTRYD_TRUSTED_PROXIES", "10.0.0.0/8, ::1", 1);
+	s = load_ok(NULL);
+	(void)unsetenv("REGISTRYD_TRUSTED_PROXIES");
+	assert_int_equal(s->n_trusted_proxies, 2);
+	assert_true(span_is(s->trusted_proxies[1], "::1"));
+	settings_unref(&s);
+}
+
+static void
+an_unknown_variable_is_a_warning_only(void **state)
+{
+	struct settings *s;
+
+	(void)state;
+	(void)setenv("REGISTRYD_PORT", "tcp://10.0.0.1:5000", 1);
+	s = load_ok(NULL);
+	(void)unsetenv("REGISTRYD_PORT");
+	assert_true(warned(s, "REGISTRYD_PORT"));
+	settings_unref(&s);
+}
+
+static void
+variables_of_keys_are_distinct(void **state)
+{
+	char a[SETTING_ENV_BYTES], b[SETTING_ENV_BYTES];
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < SETTING_KEYS; i++)
+		for (j = 0; j < i; j++)
+			assert_string_not_equal(
+			    setting_env_name(&setting_keys[i], a),
+			    setting_env_name(&setting_keys[j], b));
+}
+
+static void
+a_wrong_value_is_named_with_its_key_and_origin(void **state)
+{
+	struct settings_flags flags = { .log_level = "loud" };
+	struct settings *s;
+
+	(void)state;
+	assert_int_equal(settings_load(&flags, why, &s), RC_INVALID);
+	assert_string_equal(why,
+	    "log.level: \"loud\" (the flag --log-level): must be debug, info, "
+	    "warn or error");
+	(void)setenv("REGISTRYD_UPLOAD_BUFFERS", "1", 1);
+	assert_int_equal(load(NULL, &s), RC_INVALID);
+	(void)unsetenv("REGISTRYD_UPLOAD_BUFFERS");
+	assert_string_equal(why,
+	    "upload.buffers: \"1\" (the environment variable "
+	    "REGISTRYD_UPLOAD_BUFFERS): must be a number from 2 to 65536");
+	assert_refused(
+	    "\nlimits:\n  connections: many\n", "limits.connections: \"many\"");
+	assert_refused("\nlimits:\n  connections: many\n", "line 3)");
+}
+
+/* --- the file ------------------------------------------------------------ */
+
+static void
+an_empty_file_says_nothing(void **state)
+{
+	static const char *const texts[] = { "", "\n", "# only this\n", "---\n",
+		"{}\n", "limits:\nlisten:\ndata:\n" };
+	struct settings *s;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(texts); i++) {
+		s = load_ok(texts[i]);
+		assert_string_equal(s->data, "./data");
+		settings_unref(&s);
+	}
+}
+
+static void
+an_unknown_key_is_refused_with_its_line_and_the_nearest(void **state)
+{
+	(void)state;
+	assert_refused("data: x\nlimits:\n  conections: 5\n",
+	    "line 3: unknown key \"limits.conections\"; did you mean "
+	    "\"limits.connections\"?");
+	assert_refused("shutdown_timeout: 5s\n", "\"shutdown-timeout\"?");
+	assert_refused(
+	    "connections: 5\n", "did you mean \"limits.connections\"?");
+	assert_refused("limits.connections: 5\n", "nesting");
+	assert_refused("zzz: 5\n", "line 1: unknown key \"zzz\"");
+}
+
+static void
+a_list_may_be_one_word(void **state)
+{
+	static const char *const texts[] = { "listen: '[::1]:1'\n",
+		"listen: ['[::1]:1']\n", "listen:\n  - '[::1]:1'\n" };
+	struct settings *s;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(texts); i++) {
+		s = load_ok(texts[i]);
+		assert_int_equal(s->n_listeners, 1);
+		assert_string_equal(s->listeners[0].address, "[::1]:1");
+		settings_unref(&s);
+	}
+}
+
+static void
+what_is_not_a_mapping_of_keys_is_refused(void **state)
+{
+	(void)state;
+	assert_refused("data: a\n---\ndata: b\n", "second document");
+	assert_refused("data: a\ndata: b\n", "already seen: data");
+	assert_refused("just words\n", "MAPPING");
+	assert_refused("- data\n", "MAPPING");
+	assert_refused("limits: 5\n", "limits");
+	assert_refused("data: [a, b]\n", "data");
+	assert_refused("data: {a: b}\n", "data");
+	assert_refused("data: \"a\n", "not valid YAML: found unexpected end");
+	assert_refused("tls:\n\tcert: a\n", "not valid YAML");
+	assert_refused("data: &a b\nauth: *a\n", "alias");
+	assert_refused("? [data]\n: b\n", "a key must be a word");
+	assert_refused("listen: [[a]]\n", "listen");
+}
+
+static void
+a_file_that_cannot_be_read_is_named(void **state)
+{
+	struct settings_flags flags = { .config_file = path_of("nowhere") };
+	struct settings *s;
+
+	(void)state;
+	assert_int_equal(settings_load(&flags, why, &s), RC_IO);
+	assert_non_null(strstr(why, flags.config_file));
+	assert_non_null(strstr(why, "No such file"));
+}
+
+/* --- values -------------------------------------------------------------- */
+
+static void
+values_are_parsed_strictly(void **state)
+{
+	static const char *const wrong[] = { "012", "0x10", "1e3", "-1", "+1",
+		"12abc", "1 000", "1.0", "99999999999999999999", "0" };
+	static const char *const sizes[] = { "1KB", "1 KiB", "1kib", "KiB",
+		"-1", "1.5MiB", "1MiB2", "10B" };
+	static const char *const times[] = { "5", "1.5s", "s", "5 s", "5sec",
+		"-5s", "0", "2d" };
+	char yaml[128];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(wrong); i++) {
+		(void)snprintf(yaml, sizeof(yaml),
+		    "limits: {connections: '%s'}\n", wrong[i]);
+		assert_refused(yaml, "must be a number from 1 to 10000000");
+	}
+	for (i = 0; i < ARRAY_LEN(sizes); i++) {
+		(void)snprintf(yaml, sizeof(yaml),
+		    "limits: {manifest-bytes: '%s'}\n", sizes[i]);
+		assert_refused(yaml, "must be a size from 16KiB to 64MiB");
+	}
+	for (i = 0; i < ARRAY_LEN(times); i++) {
+		(void)snprintf(
+		    yaml, sizeof(yaml), "timeouts: {idle: '%s'}\n", times[i]);
+		assert_refused(yaml, "must be a duration from 1s to 1d");
+	}
+	assert_refused(
+	    "repositories: {create-on-push: yes}\n", "must be true or false");
+	assert_refused("manifests: {sparse: All}\n", "none, index or all");
+}
+
+static void
+values_reach_their_fields(void **state)
+{
+	struct settings *s =
+	    load_ok("limits:\n  upload-bytes: 2TiB\n  uri-bytes: 512\n"
+		    "  connections-per-address: 0\n"
+		    "timeouts: {header: 500ms}\n"
+		    "storage: {reserve: 1GiB, inline-bytes: 0}\n"
+		    "manifests: {sparse: all}\n"
+		    "repositories: {create-on-push: false}\n"
+		    "log: {format: json}\naccess-log: json\n"
+		    "external-url: https://registry.example.com/\n"
+		    "metrics: {listen: 'http://127.0.0.1:9090'}\n");
+
+	(void)state;
+	assert_true(s->upload_bytes == (uint64_t)2 << 40);
+	assert_int_equal(s->limits.uri_bytes, 512);
+	assert_int_equal(s->limits.connections_per_address, 0);
+	assert_int_equal(s->limits.header_ms, 500);
+	assert_true(s->reserve_bytes == (uint64_t)1 << 30);
+	assert_int_equal(s->inline_bytes, 0);
+	assert_int_equal(s->sparse, SPARSE_ALL);
+	assert_false(s->create_on_push);
+	assert_int_equal(s->log_format, LOG_FMT_JSON);
+	assert_int_equal(s->access_log, ACCESS_LOG_JSON);
+	assert_string_equal(s->external_url, "https://registry.example.com");
+	assert_string_equal(s->metrics.address, "127.0.0.1:9090");
+	settings_unref(&s);
+}
+
+static void
+addresses_of_all_kinds_are_understood(void **state)
+{
+	static const char *const wrong[] = { "5000", ":5000", "localhost:5000",
+		"127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:05",
+		"::1:5000x", "[::1]", "[127.0.0.1]:1", "[]:1",
+		"unix:", "ftp://127.0.0.1:1", "http://", "127.0.0.1:5000/" };
+	const char *address;
+	size_t i;
+	int tls;
+
+	(void)state;
+	assert_true(setting_address("0.0.0.0:0", &address, &tls));
+	assert_int_equal(tls, -1);
+	assert_true(setting_address("https://[::]:443", &address, &tls));
+	assert_string_equal(address, "[::]:443");
+	assert_int_equal(tls, 1);
+	assert_true(setting_address("http://unix:/a", &address, &tls));
+	assert_string_equal(address, "unix:/a");
+	assert_int_equal(tls, 0);
+	for (i = 0; i < ARRAY_LEN(wrong); i++)
+		if (setting_address(wrong[i], &address, &tls))
+			fail_msg("%s is taken", wrong[i]);
+}
+
+static void
+lists_and_keys_that_belong_together_are_checked(void **state)
+{
+	(void)state;
+	assert_refused("listen: []\n", "needs at least one address");
+	assert_refused("listen: [127.0.0.1:1, http://127.0.0.1:1]\n", "twice");
+	assert_refused("listen: https://127.0.0.1:1\n", "tls.cert");
+	assert_refused("trusted-proxies: [10.0.0.1/8]\n", "10.0.0.1/8");
+	assert_refused("trusted-proxies: proxy.example\n", "10.0.0.0/8");
+	assert_refused("external-url: registry.example.com\n", "http://HOST");
+	assert_refused("external-url: https://a/b\n", "without a path");
+	assert_refused("limits: {uri-bytes: 32KiB}\n", "limits.header-bytes");
+	assert_refused("tls: {cert: a}\n", "needs tls.key");
+	assert_refused("tls: {key: a}\n", "needs tls.cert");
+	assert_refused("auth: token\n", "auth: \"token\"");
+	assert_refused("data: ''\nlimits: {headers: 1}\n", "limits.headers");
+}
+
+static void
+open_doors_are_warned_of(void **state)
+{
+	struct settings *s = load_ok("listen: [0.0.0.0:1, 127.0.0.1:2]\n");
+
+	(void)state;
+	assert_int_equal(s->n_warnings, 1);
+	assert_true(warned(s, "0.0.0.0:1"));
+	settings_unref(&s);
+}
+
+/* --- certificates -------------------------------------------------------- */
+
+static void
+tls_flags(struct settings_flags *flags)
+{
+	*flags = (struct settings_flags){
+		.tls_cert = path_of("cert.pem"),
+		.tls_key = path_of("key.pem"),
+	};
+}
+
+static void
+listeners_follow_the_certificate_unless_they_say(void **state)
+{
+	static const char *listen[] = { "127.0.0.1:1", "http://127.0.0.1:2",
+		"https://unix:/a", "unix:/b" };
+	struct settings_flags flags;
+	struct settings *s;
+
+	(void)state;
+	pair_make("cert.pem", "key.pem");
+	tls_flags(&flags);
+	flags.listen = listen;
+	flags.n_listen = ARRAY_LEN(listen);
+	assert_int_equal(settings_load(&flags, why, &s), RC_OK);
+	assert_true(s->listeners[0].tls);
+	assert_string_equal(s->listeners[0].cert_file, flags.tls_cert);
+	assert_false(s->listeners[1].tls);
+	assert_null(s->listeners[1].cert_file);
+	assert_true(s->listeners[2].tls);
+	assert_true(s->listeners[3].tls);
+	settings_unref(&s);
+}
+
+static void
+a_pair_that_does_not_fit_is_refused(void **state)
+{
+	struct settings_flags flags;
+	struct settings *s;
+
+	(void)state;
+	pair_make("cert.pem", "other.pem");
+	pair_make("other.pem", "key.pem");
+	tls_flags(&flags);
+	assert_int_equal(settings_load(&flags, why, &s), RC_INVALID);
+	assert_non_null(strstr(why, "tls.key"));
+	flags.tls_key = path_of("nowhere");
+	assert_int_equal(settings_load(&flags, why, &s), RC_INVALID);
+	assert_non_null(strstr(why, "No such file"));
+	flags.tls_cert = file_make("text.pem", "hello\n");
+	assert_int_equal(settings_load(&flags, why, &s), RC_INVALID);
+	assert_non_null(strstr(why, "tls.cert"));
+}
+
+/* --- reload -------------------------------------------------------------- */
+
+static void
+a_reload_changes_what_it_can_and_tells_the_rest(void **state)
+{
+	struct settings_flags flags = { .config_file = path_of("r.yml") };
+	struct settings *s, *fresh;
+
+	(void)state;
+	(void)file_make("r.yml", "data: /a\ntimeouts: {idle: 5s}\n");
+	assert_int_equal(settings_load(&flags, why, &s), RC_OK);
+	(void)file_make("r.yml", "data: /b\ntimeouts: {idle: 6s}\n");
+	assert_int_equal(settings_reload(s, &flags, why, &fresh), RC_OK);
+	settings_unref(&s);
+	assert_string_equal(fresh->data, "/a");
+	assert_int_equal(fresh->limits.idle_ms, 6000);
+	assert_int_equal(fresh->n_warnings, 1);
+	assert_true(warned(fresh, "data"));
+	settings_unref(&fresh);
+}
+
+static void
+a_reload_does_not_change_what_a_listener_speaks(void **state)
+{
+	struct settings_flags none = { 0 }, flags;
+	struct settings *s, *fresh;
+
+	(void)state;
+	pair_make("cert.pem", "key.pem");
+	tls_flags(&flags);
+	assert_int_equal(settings_load(&none, why, &s), RC_OK);
+	assert_int_equal(settings_reload(s, &flags, why, &fresh), RC_OK);
+	assert_false(fresh->listeners[0].tls);
+	assert_true(warned(fresh, "tls.cert"));
+	settings_unref(&fresh);
+	settings_unref(&s);
+	assert_int_equal(settings_load(&flags, why, &s), RC_OK);
+	assert_int_equal(settings_reload(s, &none, why, &fresh), RC_INVALID);
+	assert_non_null(strstr(why, "tls.cert"));
+	settings_unref(&s);
+}
+
+static void
+a_snapshot_lives_as_long_as_somebody_holds_it(void **state)
+{
+	struct settings *s = load_ok("data: /held\n"), *second;
+
+	(void)state;
+	second = settings_ref(s);
+	settings_unref(&s);
+	assert_string_equal(second->data, "/held");
+	settings_unref(&second);
+	settings_unref(&second);
+}
+
+/* --- what is written about it -------------------------------------------- */
+
+static void
+each_default_is_allowed_and_each_key_described(void **state)
+{
+	char allowed[SETTING_ALLOWED_BYTES];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < SETTING_KEYS; i++) {
+		assert_non_null(setting_keys[i].help);
+		assert_true(strlen(setting_allowed(&setting_keys[i], allowed)));
+		assert_int_equal(
+		    setting_find(span_of(setting_keys[i].name)), i);
+	}
+}
+
+/* "#key:" is a key that is commented out, "# word" a comment. */
+static char *
+uncomment(const char *text)
+{
+	struct span rest = span_of(text), line;
+	struct buf out;
+	size_t n;
+
+	buf_init(&out, 1 << 20);
+	while (span_split(&rest, '\n', &line)) {
+		if (line.n > 1 && line.p[0] == '#' &&
+		    (line.p[1] != ' ' || span_has_prefix(line, SPAN("#  ")))) {
+			line.p++;
+			line.n--;
+		}
+		buf_span(&out, line);
+		buf_char(&out, '\n');
+	}
+	return (buf_take(&out, &n));
+}
+
+static bool
+sample_differs(const char *key)
+{
+	return (strcmp(key, "data") == 0 || strncmp(key, "tls.", 4) == 0);
+}
+
+/* "" and [] in the sample are what an unset key is. */
+static const char *
+value_text(const struct setting_value *v)
+{
+	return (v->n > 0 ? v->items[0] : "");
+}
+
+static void
+the_sample_shows_every_key_with_its_default(void **state)
+{
+	struct setting_value values[SETTING_KEYS] = { 0 };
+	char *sample = file_read("configs/registryd.yml");
+	char *text = uncomment(sample), name[64];
+	const struct setting_key *key;
+	const char *last;
+	struct arena a;
+	size_t i;
+
+	(void)state;
+	arena_init(&a, SIZE_MAX);
+	if (settings_file_read(file_make("all.yml", text), &a, values, why) !=
+	    RC_OK)
+		fail_msg("%s", why);
+	for (i = 0; i < SETTING_KEYS; i++) {
+		key = &setting_keys[i];
+		last = strrchr(key->name, '.');
+		(void)snprintf(name, sizeof(name),
+		    "%s:", last != NULL ? last + 1 : key->name);
+		if (strstr(text, name) == NULL)
+			fail_msg("%s is not in the sample", key->name);
+		if (!sample_differs(key->name) &&
+		    strcmp(value_text(&values[i]), key->preset) != 0)
+			fail_msg("%s is \"%s\" in the sample, \"%s\" in truth",
+			    key->name, value_text(&values[i]), key->preset);
+	}
+	arena_reset(&a);
+	free(text);
+	free(sample);
+}
+
+static void
+the_sample_loads_as_it_is(void **state)
+{
+	struct settings_flags flags = { .config_file =
+					    "configs/registryd.yml" };
+	struct settings *s;
+
+	(void)state;
+	if (settings_load(&flags, why, &s) != RC_OK)
+		fail_msg("%s", why);
+	assert_string_equal(s->data, "/var/lib/registryd");
+	settings_unref(&s);
+}
+
+#define DOCS "docs/configuration.md"
+#define DOCS_BEGIN "<!-- keys: begin -->\n"
+#define DOCS_END "<!-- keys: end -->\n"
+
+static void
+docs_update(
+    const char *text, const char *begin, const char *end, struct span keys)
+{
+	FILE *f = fopen(DOCS, "we");
+
+	assert_non_null(f);
+	(void)fwrite(text, 1, (size_t)(begin - text), f);
+	(void)fwrite(keys.p, 1, keys.n, f);
+	(void)fputs(end, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void
+the_documentation_lists_the_keys_as_they_are(void **state)
+{
+	char *text = file_read(DOCS);
+	const char *begin = strstr(text, DOCS_BEGIN);
+	const char *end = strstr(text, DOCS_END);
+	struct buf keys;
+
+	(void)state;
+	assert_non_null(begin);
+	assert_non_null(end);
+	begin += strlen(DOCS_BEGIN);
+	buf_init(&keys, 1 << 20);
+	buf_char(&keys, '\n');
+	settings_reference(&keys);
+	assert_true(buf_ok(&keys));
+	if (getenv("UPDATE_DOCS") != NULL)
+		docs_update(text, begin, end, buf_as_span(&keys));
+	else if ((size_t)(end - begin) != keys.n ||
+		 memcmp(begin, keys.p, keys.n) != 0)
+		fail_msg(DOCS " differs from the code: run this test with "
+			      "UPDATE_DOCS=1");
+	buf_free(&keys);
+	free(text);
+}
+
+/* ------------------------------------------------------------------------- */
+
+static int
+setup(void **state)
+{
+	(void)state;
+	return (mkdtemp(dir) == NULL);
+}
+
+static int
+teardown(void **state)
+{
+	static const char *const names[] = { "registryd.yml", "layers.yml",
+		"r.yml", "all.yml", "cert.pem", "key.pem", "other.pem",
+		"text.pem" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		(void)unlink(path_of(names[i]));
+	return (rmdir(dir));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_anything_the_defaults_hold),
+		cmocka_unit_test(
+		    flags_win_over_environment_over_file_over_defaults),
+		cmocka_unit_test(
+		    a_list_in_the_environment_is_written_with_commas),
+		cmocka_unit_test(an_unknown_variable_is_a_warning_only),
+		cmocka_unit_test(variables_of_keys_are_distinct),
+		cmocka_unit_test(
+		    a_wrong_value_is_named_with_its_key_and_origin),
+		cmocka_unit_test(an_empty_file_says_nothing),
+		cmocka_unit_test(
+		    an_unknown_key_is_refused_with_its_line_and_the_nearest),
+		cmocka_unit_test(a_list_may_be_one_word),
+		cmocka_unit_test(what_is_not_a_mapping_of_keys_is_refused),
+		cmocka_unit_test(a_file_that_cannot_be_read_is_named),
+		cmocka_unit_test(values_are_parsed_strictly),
+		cmocka_unit_test(values_reach_their_fields),
+		cmocka_unit_test(addresses_of_all_kinds_are_understood),
+		cmocka_unit_test(
+		    lists_and_keys_that_belong_together_are_checked),
+		cmocka_unit_test(open_doors_are_warned_of),
+		cmocka_unit_test(
+		    listeners_follow_the_certificate_unless_they_say),
+		cmocka_unit_test(a_pair_that_does_not_fit_is_refused),
+		cmocka_unit_test(
+		    a_reload_changes_what_it_can_and_tells_the_rest),
+		cmocka_unit_test(
+		    a_reload_does_not_change_what_a_listener_speaks),
+		cmocka_unit_test(a_snapshot_lives_as_long_as_somebody_holds_it),
+		cmocka_unit_test(
+		    each_default_is_allowed_and_each_key_described),
+		cmocka_unit_test(the_sample_shows_every_key_with_its_default),
+		cmocka_unit_test(the_sample_loads_as_it_is),
+		cmocka_unit_test(the_documentation_lists_the_keys_as_they_are),
+	};
+	char **e = environ;
+
+	/* The settings of whoever runs the tests are not ours. */
+	while (*e != NULL)
+		if (strncmp(*e, "REGISTRYD_", 10) == 0) {
+			*strchr(*e, '=') = '\0';
+			(void)unsetenv(*e);
+			e = environ;
+		} else {
+			e++;
+		}
+	return (
+	    cmocka_run_group_tests_name("settings", tests, setup, teardown));
+}
