@@ -1,0 +1,193 @@
+#include "registryctl/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/obj.h"
+
+#define ANSWER_MAX_BYTES ((size_t)16 << 20)
+#define CALL_TIMEOUT_S 60L
+
+struct client {
+	CURL *curl;
+	char *socket;
+};
+
+/* Is somebody behind the socket?  curl would not say why not. */
+static enum rc
+probe(const char *path, char why[CLIENT_WHY_BYTES])
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int err, fd;
+
+	/* The server has no socket there then; the folder's lock decides. */
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return (RC_NOTFOUND);
+	memcpy(sun.sun_path, path, strlen(path));
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1) {
+		(void)snprintf(
+		    why, CLIENT_WHY_BYTES, "socket: %s", strerror(errno));
+		return (rc_of_errno(errno));
+	}
+	err =
+	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 ? 0 : errno;
+	(void)close(fd);
+	if (err == 0)
+		return (RC_OK);
+	if (err == ENOENT || err == ECONNREFUSED || err == ENOTDIR)
+		return (RC_NOTFOUND);
+	(void)snprintf(why, CLIENT_WHY_BYTES, "%s: %s%s", path, strerror(err),
+	    err == EACCES ? ": run this as the server's user or as root" : "");
+	return (rc_of_errno(err));
+}
+
+enum rc
+client_open(
+    const char *data, char why[CLIENT_WHY_BYTES], struct client **client_r)
+{
+	struct client *c = xcalloc(1, sizeof(*c));
+	enum rc rc;
+
+	c->socket = xasprintf("%s/control.sock", data);
+	if ((rc = probe(c->socket, why)) != RC_OK)
+		goto err0;
+	must(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+	c->curl = curl_easy_init();
+	must(c->curl != NULL);
+	*client_r = c;
+	return (RC_OK);
+err0:
+	free(c->socket);
+	free(c);
+	return (rc);
+}
+
+void
+client_close(struct client **c_p)
+{
+	struct client *c = *c_p;
+
+	*c_p = NULL;
+	if (c == NULL)
+		return;
+	curl_easy_cleanup(c->curl);
+	curl_global_cleanup();
+	free(c->socket);
+	free(c);
+}
+
+static size_t
+body_take(char *p, size_t size, size_t n, void *arg)
+{
+	struct buf *b = arg;
+
+	buf_add(b, p, size * n);
+	return (buf_ok(b) ? size * n : 0);
+}
+
+static void
+call_describe(
+    struct client *c, const char *method, const char *url, struct buf *body)
+{
+	curl_easy_reset(c->curl);
+	(void)curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, c->socket);
+	(void)curl_easy_setopt(c->curl, CURLOPT_PROXY, "");
+	(void)curl_easy_setopt(c->curl, CURLOPT_URL, url);
+	(void)curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, CALL_TIMEOUT_S);
+	(void)curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
+	(void)curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, body_take);
+	(void)curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, body);
+	if (strcmp(method, "POST") == 0) {
+		(void)curl_easy_setopt(c->curl, CURLOPT_POST, 1L);
+		(void)curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, "");
+		(void)curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE, 0L);
+	} else {
+		(void)curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
+	}
+}
+
+/* {"errors":[{"message":...}]} */
+static void
+refusal_say(const json_t *doc, long status, char why[CLIENT_WHY_BYTES])
+{
+	const json_t *first = json_array_get(json_object_get(doc, "errors"), 0);
+	const char *message =
+	    json_string_value(json_object_get(first, "message"));
+
+	if (message != NULL)
+		(void)snprintf(why, CLIENT_WHY_BYTES, "%s", message);
+	else
+		(void)snprintf(why, CLIENT_WHY_BYTES,
+		    "the server answered with status %ld", status);
+}
+
+static enum rc
+answer_read(struct client *c, struct span body, char why[CLIENT_WHY_BYTES],
+    json_t **doc_r)
+{
+	char wrong[JSON_ERROR_BYTES];
+	json_t *doc = NULL;
+	long status = 0;
+
+	(void)curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (body.n > 0 && json_read(body, wrong, &doc) != RC_OK) {
+		(void)snprintf(why, CLIENT_WHY_BYTES,
+		    "the server's answer (status %ld) cannot be read: %s",
+		    status, wrong);
+		return (RC_IO);
+	}
+	if (status / 100 != 2) {
+		refusal_say(doc, status, why);
+		json_decref(doc);
+		return (RC_FAILED);
+	}
+	*doc_r = doc;
+	return (RC_OK);
+}
+
+static void
+silence_say(const struct client *c, CURLcode err, char why[CLIENT_WHY_BYTES])
+{
+	bool gone = err == CURLE_GOT_NOTHING || err == CURLE_RECV_ERROR ||
+		    err == CURLE_SEND_ERROR;
+
+	(void)snprintf(why, CLIENT_WHY_BYTES, "%s: %s%s", c->socket,
+	    curl_easy_strerror(err),
+	    gone ? ": the server has ended, or it serves another user: run "
+		   "this as that user or as root"
+		 : "");
+}
+
+enum rc
+client_call(struct client *c, const char *method, const char *path,
+    char why[CLIENT_WHY_BYTES], json_t **doc_r)
+{
+	char *url = xasprintf("http://localhost%s", path);
+	struct buf body;
+	CURLcode err;
+	enum rc rc;
+
+	*doc_r = NULL;
+	buf_init(&body, ANSWER_MAX_BYTES);
+	call_describe(c, method, url, &body);
+	err = curl_easy_perform(c->curl);
+	if (err == CURLE_OK) {
+		rc = answer_read(c, buf_as_span(&body), why, doc_r);
+	} else {
+		silence_say(c, err, why);
+		rc = RC_IO;
+	}
+	buf_free(&body);
+	free(url);
+	return (rc);
+}

@@ -1,0 +1,36 @@
+#ifndef REGISTRYCTL_CLIENT_H
+#define REGISTRYCTL_CLIENT_H
+
+#include <jansson.h>
+
+#include "base/rc.h"
+
+/*
+ * The way to the server that serves a folder: HTTP over DIR/control.sock,
+ * which takes only its own user and root.
+ */
+#define CLIENT_WHY_BYTES 1024
+
+struct client;
+
+/**
+ * client_open(data, why, client_r):
+ * RC_NOTFOUND: no server serves the folder ${data}.  RC_DENIED, RC_IO: ${why}
+ * says what to do.
+ */
+RC_MUST_USE enum rc client_open(
+    const char *data, char why[CLIENT_WHY_BYTES], struct client **client_r);
+
+/** client_close(c): takes NULL. */
+void client_close(struct client **);
+
+/**
+ * client_call(c, method, path, why, doc_r):
+ * Ask; *${doc_r} is the JSON answer, the caller's, or NULL for an answer
+ * without one.  RC_FAILED: the server refused, and ${why} is what it said;
+ * RC_IO: no answer.
+ */
+RC_MUST_USE enum rc client_call(struct client *, const char *method,
+    const char *path, char why[CLIENT_WHY_BYTES], json_t **doc_r);
+
+#endif

@@ -1,0 +1,125 @@
+#include "registryctl/command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/obj.h"
+
+enum shared_code { OPT_ENDPOINT = 1024, OPT_DATA, OPT_OUTPUT, OPT_HELP };
+
+static const struct option shared[] = {
+	{ "endpoint", required_argument, NULL, OPT_ENDPOINT },
+	{ "data", required_argument, NULL, OPT_DATA },
+	{ "output", required_argument, NULL, OPT_OUTPUT },
+	{ "help", no_argument, NULL, OPT_HELP },
+};
+
+#define OWN_MAX 16
+
+void
+ctl_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)fputs("registryctl: ", stderr);
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fputc('\n', stderr);
+}
+
+void
+ctl_usage(const struct ctl *ctl, const char *fmt, ...)
+{
+	const char *name = ctl->command != NULL ? ctl->command->name : NULL;
+	va_list ap;
+
+	(void)fputs("registryctl: ", stderr);
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fprintf(stderr, "\nTry 'registryctl %s%s--help'.\n",
+	    name != NULL ? name : "", name != NULL ? " " : "");
+	exit(CTL_USAGE);
+}
+
+static void
+shared_take(struct ctl *ctl, int code)
+{
+	switch (code) {
+	case OPT_ENDPOINT:
+		ctl->endpoint = optarg;
+		break;
+	case OPT_DATA:
+		ctl->data = optarg;
+		break;
+	case OPT_OUTPUT:
+		if (strcmp(optarg, "text") == 0)
+			ctl->output = CTL_TEXT;
+		else if (strcmp(optarg, "json") == 0)
+			ctl->output = CTL_JSON;
+		else
+			ctl_usage(ctl, "--output: \"%s\" must be text or json",
+			    optarg);
+		break;
+	case OPT_HELP:
+		must(ctl->command != NULL);
+		(void)fputs(ctl->command->help, stdout);
+		exit(fflush(stdout) == 0 ? CTL_OK : CTL_FAILED);
+	default:
+		wrong("no such option");
+	}
+}
+
+/* getopt would speak in the name of argv[0], which is the command here. */
+__attribute__((noreturn)) static void
+option_bad(const struct ctl *ctl, char **argv, int code)
+{
+	const char *option = argv[optind - 1];
+
+	if (code == ':')
+		ctl_usage(ctl, "the option %s needs a value", option);
+	ctl_usage(ctl, "there is no option %s, or it takes no value", option);
+}
+
+int
+ctl_option(struct ctl *ctl, int argc, char **argv, const struct option *own)
+{
+	struct option all[OWN_MAX + ARRAY_LEN(shared) + 1] = { 0 };
+	size_t n = 0;
+	int code;
+
+	while (own[n].name != NULL) {
+		must(n < OWN_MAX);
+		all[n] = own[n];
+		n++;
+	}
+	memcpy(all + n, shared, sizeof(shared));
+	while ((code = getopt_long(argc, argv, "+:", all, NULL)) != -1) {
+		if (code == '?' || code == ':')
+			option_bad(ctl, argv, code);
+		if (code < OPT_ENDPOINT)
+			return (code);
+		shared_take(ctl, code);
+	}
+	return (-1);
+}
+
+void
+ctl_no_arguments(const struct ctl *ctl, int argc, char **argv)
+{
+	if (optind < argc)
+		ctl_usage(ctl, "unexpected argument \"%s\"", argv[optind]);
+}
+
+void
+ctl_needs_data(const struct ctl *ctl)
+{
+	if (ctl->endpoint != NULL)
+		ctl_usage(ctl,
+		    "%s does not work over --endpoint in this version: run it "
+		    "on the machine of the registry with --data DIR",
+		    ctl->command->name);
+}

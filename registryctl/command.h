@@ -1,0 +1,63 @@
+#ifndef REGISTRYCTL_COMMAND_H
+#define REGISTRYCTL_COMMAND_H
+
+#include <getopt.h>
+#include <stdbool.h>
+
+/*
+ * registryctl: one file for each command, and this is what a command looks
+ * like.  Answers go to standard output, all else to standard error.
+ */
+enum ctl_exit {
+	CTL_OK = 0,
+	CTL_FAILED = 1,
+	CTL_USAGE = 2,
+	CTL_PROBLEMS = 3, /* a check found something */
+};
+
+enum ctl_output { CTL_TEXT, CTL_JSON };
+
+/* What stands before (or behind) every command. */
+struct ctl {
+	const char *endpoint; /* NULL: not given */
+	const char *data;
+	enum ctl_output output;
+	const struct command *command; /* the one that runs */
+};
+
+struct command {
+	const char *name;
+	const char *usage;   /* what may stand behind the name */
+	const char *summary; /* one line for the list */
+	const char *help;    /* the whole of --help */
+	enum ctl_exit (*run)(struct ctl *, int argc, char **argv);
+};
+
+extern const struct command command_fsck;
+extern const struct command command_stats;
+extern const struct command command_tls;
+
+/** ctl_say(fmt, ...): "registryctl: " and a line, to standard error. */
+void ctl_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** ctl_usage(ctl, fmt, ...): say what is wrong and where help is; exits with
+ * CTL_USAGE. */
+__attribute__((noreturn, format(printf, 2, 3))) void
+ctl_usage(const struct ctl *, const char *fmt, ...);
+
+/**
+ * ctl_option(ctl, argc, argv, own):
+ * The code of the next of the command's options ${own} (ended by a row of
+ * zeros; codes from 256 on), -1 behind the last.  The options of all commands
+ * are taken on the way; what is wrong exits.  getopt's optind and optarg.
+ */
+int ctl_option(struct ctl *, int argc, char **argv, const struct option *own);
+
+/** ctl_no_arguments(ctl, argc, argv): exits when something is left. */
+void ctl_no_arguments(const struct ctl *, int argc, char **argv);
+
+/** ctl_needs_data(ctl): exits when --endpoint was given: this command needs
+ * the folder. */
+void ctl_needs_data(const struct ctl *);
+
+#endif
