@@ -27,7 +27,7 @@ struct ctl {
 
 struct command {
 	const char *name;
-	const char *usage;   /* what may stand behind the name */
+	const char *title;   /* its name as the list shows it */
 	const char *summary; /* one line for the list */
 	const char *help;    /* the whole of --help */
 	enum ctl_exit (*run)(struct ctl *, int argc, char **argv);

@@ -215,13 +215,39 @@ plural_show(uint64_t n, const char *what)
 	    "%llu %s%s", (unsigned long long)n, what, n == 1 ? "" : "s");
 }
 
+static bool
+job_is(const json_t *job, const char *state)
+{
+	const char *is = json_string_value(json_object_get(job, "state"));
+
+	return (is != NULL && strcmp(is, state) == 0);
+}
+
+/* Of a check that did not get to its end nobody can say that all is well. */
+static void
+result_show(const json_t *job, const json_t *progress)
+{
+	uint64_t problems = print_u64(progress, "problems");
+
+	if (problems == 0) {
+		(void)puts(
+		    job_is(job, "done") ? "no problems" : "no problems so far");
+		return;
+	}
+	plural_show(problems, "problem");
+	(void)printf(", %llu repaired\n",
+	    (unsigned long long)print_u64(progress, "repaired"));
+	if (!json_is_true(json_object_get(job, "repair")))
+		(void)puts("fsck --repair sets damaged content aside and "
+			   "mends the records");
+}
+
 static void
 summary_show(const json_t *job)
 {
 	const json_t *p = json_object_get(job, "progress");
-	bool repair = json_is_true(json_object_get(job, "repair"));
-	uint64_t problems = print_u64(p, "problems");
 	uint64_t dropped = print_u64(job, "problems_dropped");
+	uint64_t orphans = print_u64(p, "orphan_files");
 	char room[PRINT_BYTES_ROOM];
 
 	if (dropped > 0)
@@ -232,21 +258,12 @@ summary_show(const json_t *job)
 	(void)printf(" (%s) checked in %.1f s: ",
 	    print_bytes(print_u64(p, "bytes"), room),
 	    (double)print_u64(job, "duration_ms") / 1000);
-	if (problems == 0) {
-		(void)puts("no problems");
-	} else {
-		plural_show(problems, "problem");
-		(void)printf(", %llu repaired\n",
-		    (unsigned long long)print_u64(p, "repaired"));
-	}
-	if (print_u64(p, "orphan_files") > 0) {
-		plural_show(print_u64(p, "orphan_files"), "file");
-		(void)printf(" (%s) that no record knows; that does no harm\n",
-		    print_bytes(print_u64(p, "orphan_bytes"), room));
-	}
-	if (problems > 0 && !repair)
-		(void)puts("fsck --repair sets damaged content aside and "
-			   "mends the records");
+	result_show(job, p);
+	if (orphans == 0)
+		return;
+	plural_show(orphans, "file");
+	(void)printf(" (%s) that no record knows; that does no harm\n",
+	    print_bytes(print_u64(p, "orphan_bytes"), room));
 }
 
 /* --- the watch ----------------------------------------------------------- */
@@ -298,14 +315,6 @@ news_take(const struct ctl *ctl, json_t *job, json_t *problems, bool live)
 	(void)fflush(stdout);
 }
 
-static bool
-job_ended(const json_t *job)
-{
-	const char *state = json_string_value(json_object_get(job, "state"));
-
-	return (state == NULL || strcmp(state, "running") != 0);
-}
-
 /* Wait, and say how long to wait the next time. */
 static long
 pause_take(long ms)
@@ -330,7 +339,7 @@ check_watch(struct check *k, const struct ctl *ctl)
 		if (check_look(k, json_array_size(problems), &job) != RC_OK)
 			goto err0;
 		news_take(ctl, job, problems, live);
-		if (job_ended(job))
+		if (!job_is(job, "running"))
 			break;
 		if (live)
 			progress_show(job);
@@ -349,12 +358,11 @@ err0:
 static enum ctl_exit
 job_code(const json_t *job)
 {
-	const char *state = json_string_value(json_object_get(job, "state"));
 	const char *error = json_string_value(json_object_get(job, "error"));
 	const json_t *p = json_object_get(job, "progress");
 
-	if (state == NULL || strcmp(state, "done") != 0) {
-		ctl_say("the check did not end: %s",
+	if (!job_is(job, "done")) {
+		ctl_say("the check did not get to its end: %s",
 		    error != NULL ? error : "unknown state");
 		return (CTL_FAILED);
 	}
@@ -427,7 +435,7 @@ fsck_command(struct ctl *ctl, int argc, char **argv)
 
 const struct command command_fsck = {
 	.name = "fsck",
-	.usage = " [--repair] [--no-content] [--rate SIZE]",
+	.title = "fsck",
 	.summary = "check all records and content, and repair them",
 	.help = help,
 	.run = fsck_command,

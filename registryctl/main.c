@@ -47,7 +47,7 @@ main_help(struct ctl *ctl, int argc, char **argv)
 	(void)fputs(help_head, stdout);
 	for (i = 0; i < ARRAY_LEN(commands); i++)
 		(void)printf(
-		    "  %-18s  %s\n", commands[i]->name, commands[i]->summary);
+		    "  %-18s  %s\n", commands[i]->title, commands[i]->summary);
 	(void)fputs(help_tail, stdout);
 	return (fflush(stdout) == 0 ? CTL_OK : CTL_FAILED);
 }

@@ -148,7 +148,7 @@ stats_run(struct ctl *ctl, int argc, char **argv)
 
 const struct command command_stats = {
 	.name = "stats",
-	.usage = "",
+	.title = "stats",
 	.summary = "count what is in the registry",
 	.help = help,
 	.run = stats_run,

@@ -100,9 +100,8 @@ init_run(struct ctl *ctl, const struct certs_options *o)
 {
 	char why[CERTS_WHY_BYTES];
 	bool ca_made;
-	enum rc rc;
 
-	if ((rc = certs_make(o, &ca_made, why)) != RC_OK) {
+	if (certs_make(o, &ca_made, why) != RC_OK) {
 		ctl_say("%s", why);
 		return (CTL_FAILED);
 	}
@@ -184,7 +183,7 @@ tls_run(struct ctl *ctl, int argc, char **argv)
 
 const struct command command_tls = {
 	.name = "tls",
-	.usage = " init [--out DIR] [--host NAME]... [--days N] [--force]",
+	.title = "tls init",
 	.summary = "make a certificate authority and a server certificate",
 	.help = help,
 	.run = tls_run,

@@ -13,8 +13,8 @@
  * 2026-01-31T12:00:00.123Z access 10.0.0.7 anonymous "GET /v2/a/tags/list"
  * 200 in=0 out=57 0.412ms id=4f1c...
  * and " aborted" behind it when the client did not get the whole answer.
- * JSON: one object with time, type ("access"), request_id, client, principal, method, path,
- * status, bytes_in, bytes_out, duration_ms, aborted.
+ * JSON: one object with time, type ("access"), request_id, client, principal,
+ * method, path, status, bytes_in, bytes_out, duration_ms, aborted.
  *
  * Nothing a client sends can forge a line: what is not printable ASCII is
  * escaped.  No secret gets in: of the query only the values of parameters

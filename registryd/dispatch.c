@@ -56,7 +56,7 @@ static void work_begin(struct http_exchange *);
 static void begun(struct http_exchange *);
 static void streamed(struct http_exchange *, enum rc, struct span);
 static void work_finish(struct http_exchange *);
-static void worked(struct http_exchange *);
+static void after_work(struct http_exchange *);
 static void answer(struct call *, enum rc);
 
 void
@@ -264,7 +264,7 @@ run(struct call *c)
 		}
 		http_response_init(c->answer);
 	}
-	http_exchange_offload(c->x, work_handler, worked);
+	http_exchange_offload(c->x, work_handler, after_work);
 }
 
 static void
@@ -280,7 +280,7 @@ work_handler(struct http_exchange *x)
 }
 
 static void
-worked(struct http_exchange *x)
+after_work(struct http_exchange *x)
 {
 	struct dispatch *d = dispatch_of(x);
 
@@ -330,7 +330,7 @@ streamed(struct http_exchange *x, enum rc rc, struct span body)
 {
 	(void)body;
 	dispatch_of(x)->call.body_rc = rc;
-	http_exchange_offload(x, work_finish, worked);
+	http_exchange_offload(x, work_finish, after_work);
 }
 
 /* Also for a client that is gone: what it sent stays, for it to resume. */

@@ -278,7 +278,7 @@ serve(struct settings *s, const struct settings_flags *flags)
 	signals_block(&set);
 	logs_tune(s);
 	log_info("registryd %s, data in %s", REGISTRYD_VERSION, s->data);
-	if ((rc = service_open(&svc, s, why)) != RC_OK) {
+	if (service_open(&svc, s, why) != RC_OK) {
 		log_error("cannot open the folder: %s", why);
 		return (EXIT_FAILED);
 	}

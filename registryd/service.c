@@ -185,12 +185,15 @@ server_config(struct service *svc, const struct settings *s,
 	});
 }
 
+/* Scripts wait for these lines, so they come at any level of the log. */
 static void
 listeners_say(const struct service *svc, const struct http_server *server)
 {
 	const struct settings *s = svc->settings;
 	size_t i, n = s->n_listeners;
 
+	if (!log_enabled(LOG_LVL_INFO))
+		log_set_level(LOG_LVL_INFO);
 	for (i = 0; i < n; i++)
 		log_info("listening on %s", http_server_url(server, i));
 	if (s->metrics.address != NULL)
@@ -201,8 +204,8 @@ listeners_say(const struct service *svc, const struct http_server *server)
 /* --- the background thread ----------------------------------------------- */
 
 #define EXPIRE_BUDGET 256
-#define EXPIRE_MIN_MS 1000
-#define EXPIRE_MAX_MS (60 * 1000)
+#define EXPIRE_MIN_MS 1000L
+#define EXPIRE_MAX_MS 60000L
 
 /* A quarter of the lifetime is soon enough, a minute for long ones. */
 static long
@@ -317,9 +320,10 @@ void
 service_stop(struct service *svc)
 {
 	struct http_server *server;
-	struct store *store = svc->store;
+	struct store *store;
 
 	OBJ_CHECK(svc, SERVICE_MAGIC);
+	store = svc->store;
 	atomic_store(&svc->stopping, true);
 	/* Handlers look at the pointer until the last of them has ended. */
 	server = atomic_load(&svc->server);

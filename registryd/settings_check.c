@@ -44,17 +44,14 @@ ip_ok(int family, struct span s)
 
 /* "ADDR:PORT" with a v4 address, "[ADDR]:PORT" with a v6 one. */
 static bool
-host_port_ok(struct span s)
+host_port_ok(const char *text)
 {
-	const char *colon = memrchr(s.p, ':', s.n);
-	struct span host, port;
+	const char *colon = strrchr(text, ':');
+	struct span host;
 
-	if (colon == NULL)
+	if (colon == NULL || !port_ok(span_of(colon + 1)))
 		return (false);
-	host = (struct span){ s.p, (size_t)(colon - s.p) };
-	port = (struct span){ colon + 1, s.n - host.n - 1 };
-	if (!port_ok(port))
-		return (false);
+	host = (struct span){ text, (size_t)(colon - text) };
 	if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
 		return (
 		    ip_ok(AF_INET6, (struct span){ host.p + 1, host.n - 2 }));
@@ -62,35 +59,39 @@ host_port_ok(struct span s)
 }
 
 static bool
-socket_path_ok(struct span s)
+socket_path_ok(const char *path)
 {
 	struct sockaddr_un sun;
 
-	return (s.n > 0 && s.n < sizeof(sun.sun_path));
+	return (path[0] != '\0' && strlen(path) < sizeof(sun.sun_path));
+}
+
+/* Behind ${prefix}, or NULL if ${text} does not begin with it. */
+static const char *
+behind(const char *text, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return (strncmp(text, prefix, n) == 0 ? text + n : NULL);
 }
 
 bool
 setting_address(const char *text, const char **address_r, int *tls_r)
 {
-	struct span s = span_of(text);
-	struct span http = SPAN("http://"), https = SPAN("https://");
-	struct span un = SPAN("unix:"), skip = SPAN_NONE;
+	const char *rest;
 
 	*tls_r = -1;
-	if (span_has_prefix(s, http)) {
-		skip = http;
+	if ((rest = behind(text, "http://")) != NULL) {
+		text = rest;
 		*tls_r = 0;
-	} else if (span_has_prefix(s, https)) {
-		skip = https;
+	} else if ((rest = behind(text, "https://")) != NULL) {
+		text = rest;
 		*tls_r = 1;
 	}
-	s.p += skip.n;
-	s.n -= skip.n;
-	*address_r = s.p;
-	if (span_has_prefix(s, un))
-		return (
-		    socket_path_ok((struct span){ s.p + un.n, s.n - un.n }));
-	return (host_port_ok(s));
+	*address_r = text;
+	if ((rest = behind(text, "unix:")) != NULL)
+		return (socket_path_ok(rest));
+	return (host_port_ok(text));
 }
 
 bool
@@ -241,23 +242,14 @@ tls_reason(void)
 	return (reason != NULL ? reason : "not a PEM file");
 }
 
-/* Never ask for a pass phrase on the terminal. */
-static int
-no_pass_phrase(char *out, int n, int writing, void *arg)
-{
-	(void)out;
-	(void)n;
-	(void)writing;
-	(void)arg;
-	return (-1);
-}
-
 static enum rc
 pair_load(struct settings_all *all, SSL_CTX *ctx, char why[SETTINGS_WHY_BYTES])
 {
+	static char no_pass_phrase[] = "";
 	const char *cert = all->s.tls_cert, *key = all->s.tls_key;
 
-	SSL_CTX_set_default_passwd_cb(ctx, no_pass_phrase);
+	/* Never ask for a pass phrase on the terminal. */
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, no_pass_phrase);
 	ERR_clear_error();
 	if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
 		return (settings_bad(all, KEY("tls.cert"), cert, why,

@@ -25,7 +25,7 @@
  * written as one word, and that there is only one document (it would ignore
  * the second).
  */
-#define FILE_MAX_BYTES (256 * 1024)
+#define FILE_MAX_BYTES ((size_t)256 * 1024)
 #define DEPTH_MAX 2
 #define ITEMS_MAX 1024
 #define TEXT_MAX_BYTES 4096
@@ -75,8 +75,8 @@ struct walk {
 static enum rc
 unknown_key(struct walk *w, size_t line)
 {
-	const char *nearest = setting_nearest(span_of(w->name));
 	const char *dot = strchr(w->name, '.');
+	const char *nearest = setting_nearest(span_of(w->name));
 
 	if (setting_find(span_of(w->name)) < SETTING_KEYS && dot != NULL)
 		return (bad(w->r, line,
@@ -237,7 +237,7 @@ struct loaded {
 	struct slot *groups[SETTING_KEYS];
 };
 
-#define FIELDS_MAX (3 * SETTING_KEYS)
+#define FIELDS_MAX ((size_t)3 * SETTING_KEYS)
 
 struct schema {
 	cyaml_schema_value_t top;
@@ -320,7 +320,7 @@ schema_group(const struct reading *r, struct schema *s, cyaml_schema_field_t *f,
 	must(s->n <= FIELDS_MAX);
 	for (i = 0; i < n; i++)
 		schema_key(r, &fields[i], first + i, i);
-	f->key = arena_dup(r->arena, name, (size_t)(strchr(name, '.') - name));
+	f->key = arena_dup(r->arena, name, strcspn(name, "."));
 	f->data_offset = (uint32_t)(offsetof(struct loaded, groups) +
 				    first * sizeof(struct slot *));
 	f->value.type = CYAML_MAPPING;

@@ -389,7 +389,7 @@ blobs_stat(struct blobs *b, uint32_t key_domain, const struct digest *d,
     enum read_mode mode, uint64_t *size_r)
 {
 	char path[BLOB_PATH_BYTES];
-	int fd;
+	int fd = -1;
 	enum rc rc;
 
 	blobs_fs_path(key_domain, d, path);

@@ -33,14 +33,14 @@ RC_MUST_USE enum rc commit_start(struct meta *, struct commit **c_r);
 void commit_stop(struct commit **);
 
 /** commit_run(c, fn, arg, weight_bytes): as meta_change(). */
-RC_MUST_USE enum rc
-commit_run(struct commit *, meta_change_fn *, void *arg, size_t weight_bytes);
+RC_MUST_USE enum rc commit_run(
+    struct commit *c, meta_change_fn *fn, void *arg, size_t weight_bytes);
 
 /** commit_post(c, fn, arg, release): queue and return; ${release}(${arg})
  * is called when it is done or has failed, but not when this gives RC_BUSY:
  * the queue is full, or RC_IO.  Never waits. */
 RC_MUST_USE enum rc commit_post(
-    struct commit *, meta_change_fn *, void *arg, void (*release)(void *));
+    struct commit *c, meta_change_fn *fn, void *arg, void (*release)(void *));
 
 /** commit_pulled(c): write the pulls soon.  Never waits. */
 void commit_pulled(struct commit *);

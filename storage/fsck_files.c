@@ -28,7 +28,7 @@
  * the record back into service.  Then the bad file is moved away, unless the
  * name leads elsewhere by now.  So no push that was acknowledged is undone.
  */
-#define READ_BYTES (256 * 1024)
+#define READ_BYTES ((size_t)256 * 1024)
 #define TRIES 3
 #define ORPHANS_KEPT 4096
 
@@ -213,6 +213,9 @@ record_serve(struct meta_txn *t, void *arg)
 	};
 	enum rc rc;
 
+	/* Sealed content is served by who can open it. */
+	if (file->key_domain != KEY_DOMAIN_PLAIN)
+		return (RC_UNSUPPORTED);
 	if ((rc = record_same(t, file, &fix->same)) != RC_OK || !fix->same)
 		return (rc);
 	return (blob_record(t, &in));

@@ -164,8 +164,12 @@ row_check(struct fsck_check *c, const struct subject *s,
 /* --- edges --------------------------------------------------------------- */
 
 /* The descriptors of a manifest in the order of their rows. */
+struct slot {
+	const struct descriptor *e;
+};
+
 struct wanted {
-	const struct descriptor **by_key;
+	struct slot *by_key;
 	size_t n;
 };
 
@@ -178,12 +182,11 @@ edge_cmp(uint8_t kind, const struct digest *d, const struct descriptor *e)
 }
 
 static int
-descriptor_cmp(const void *a, const void *b)
+slot_cmp(const void *a, const void *b)
 {
-	const struct descriptor *x = *(const struct descriptor *const *)a;
+	const struct slot *x = a, *y = b;
 
-	return (edge_cmp((uint8_t)x->kind, &x->digest,
-	    *(const struct descriptor *const *)b));
+	return (edge_cmp((uint8_t)x->e->kind, &x->e->digest, y->e));
 }
 
 static enum rc
@@ -196,9 +199,9 @@ wanted_make(struct fsck_check *c, const struct manifest *m, struct wanted *w)
 	if (w->by_key == NULL)
 		return (RC_TOOBIG);
 	for (i = 0; i < w->n; i++)
-		w->by_key[i] = &m->edges[i];
+		w->by_key[i].e = &m->edges[i];
 	if (w->n > 1)
-		qsort(w->by_key, w->n, sizeof(*w->by_key), descriptor_cmp);
+		qsort(w->by_key, w->n, sizeof(*w->by_key), slot_cmp);
 	return (RC_OK);
 }
 
@@ -210,7 +213,7 @@ wanted_has(const struct wanted *w, uint8_t kind, const struct digest *d)
 
 	while (low < high) {
 		mid = low + (high - low) / 2;
-		cmp = edge_cmp(kind, d, w->by_key[mid]);
+		cmp = edge_cmp(kind, d, w->by_key[mid].e);
 		if (cmp == 0)
 			return (true);
 		if (cmp < 0)
@@ -266,11 +269,12 @@ surplus_walk(
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
-/* ${e} [0..n) are of the same kind and digest: one row stands for them. */
+/* ${same} [0..n) are of the same kind and digest: one row stands for them. */
 static enum rc
 edge_check(struct fsck_check *c, const struct subject *s,
-    const struct descriptor *const *e, size_t n)
+    const struct slot *same, size_t n)
 {
+	const struct descriptor *e = same[0].e;
 	struct edge_rec rec;
 	struct rec_key k;
 	struct span value;
@@ -278,25 +282,25 @@ edge_check(struct fsck_check *c, const struct subject *s,
 	size_t i;
 	enum rc rc;
 
-	key_edge(&k, s->repo, &s->digest, (uint8_t)e[0]->kind, &e[0]->digest);
+	key_edge(&k, s->repo, &s->digest, (uint8_t)e->kind, &e->digest);
 	rc = kv_get(c->t, TABLE_EDGES, key_span(&k), &value);
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return (rc);
 	if (rc == RC_OK && rec_edge_read(value, &rec)) {
 		for (i = 0; i < n; i++)
-			known = known || rec.size_bytes == e[i]->size_bytes;
+			known =
+			    known || rec.size_bytes == same[i].e->size_bytes;
 	}
-	key_edge(&k, s->repo, &e[0]->digest, (uint8_t)e[0]->kind, &s->digest);
+	key_edge(&k, s->repo, &e->digest, (uint8_t)e->kind, &s->digest);
 	if ((rc = fsck_has(c, TABLE_PARENTS, &k, &back)) != RC_OK)
 		return (rc);
 	if (known && back)
 		return (RC_OK);
 	if (fsck_found(c, FSCK_INDEX, true,
 		"%s: manifest %s needs %s, but %s does not say so",
-		s->repo_text, s->digest_text,
-		fsck_digest_text(c, &e[0]->digest),
+		s->repo_text, s->digest_text, fsck_digest_text(c, &e->digest),
 		meta_table_name(known ? TABLE_PARENTS : TABLE_EDGES)))
-		return (edge_put(c->t, s->repo, &s->digest, e[0], SPARSE_ALL));
+		return (edge_put(c->t, s->repo, &s->digest, e, SPARSE_ALL));
 	return (RC_OK);
 }
 
@@ -314,7 +318,7 @@ edges_check(
 		return (rc);
 	for (i = 0; i < w.n; i += n) {
 		for (n = 1; i + n < w.n; n++)
-			if (descriptor_cmp(&w.by_key[i], &w.by_key[i + n]) != 0)
+			if (slot_cmp(&w.by_key[i], &w.by_key[i + n]) != 0)
 				break;
 		if ((rc = edge_check(c, s, &w.by_key[i], n)) != RC_OK)
 			return (rc);

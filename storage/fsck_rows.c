@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/hex.h"
@@ -428,13 +429,15 @@ fsck_tag_row(struct fsck_check *c)
 {
 	struct tag_rec rec;
 	struct span tag;
+	char what[NAME_TAG_MAX_BYTES + 8];
 	uint64_t repo;
 	bool ok;
 	enum rc rc;
 
 	if (!key_read_tag(c->key, &repo, &tag) || !name_tag_ok(tag))
 		return (fsck_unreadable(c));
-	rc = fsck_need_repository(c, repo, "a tag", &ok);
+	snprintf(what, sizeof(what), "tag " SPAN_FMT, SPAN_ARG(tag));
+	rc = fsck_need_repository(c, repo, what, &ok);
 	if (rc != RC_OK || !ok)
 		return (rc);
 	if (!rec_tag_read(c->value, &rec))

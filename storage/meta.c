@@ -72,8 +72,9 @@ file_check(const struct meta_options *o, const struct meta *m, char *why)
 
 /*
  * A file that was cut off would end the process with SIGBUS where it is read
- * behind its end.  Filled up with zeros it gives errors instead; pages at the
- * end that were never written are no damage, so it is not one to be short.
+ * behind its end.  Filled up with zeros it gives errors instead.  It need not
+ * be damage: pages at the end that a commit took and gave back are not
+ * written, so after a crash a sound file may be short of them.
  */
 static enum rc
 file_fill(const struct meta *m, char *why)
@@ -92,9 +93,17 @@ file_fill(const struct meta *m, char *why)
 		return (open_fail(m, why, errno, "look at it"));
 	if ((uint64_t)st.st_size >= n_bytes)
 		return (RC_OK);
-	log_warn("%s: %llu bytes of %llu are there", m->path,
+	if (m->read_only) {
+		(void)snprintf(why, STORE_WHY_BYTES,
+		    "%s ends after %llu bytes of %llu: start registryd on it "
+		    "once, or restore it from a backup",
+		    m->path, (unsigned long long)st.st_size,
+		    (unsigned long long)n_bytes);
+		return (RC_CORRUPT);
+	}
+	log_warn("%s ends after %llu bytes of %llu", m->path,
 	    (unsigned long long)st.st_size, (unsigned long long)n_bytes);
-	if (!m->read_only && ftruncate(fd, (off_t)n_bytes) != 0)
+	if (ftruncate(fd, (off_t)n_bytes) != 0)
 		return (open_fail(m, why, errno, "fill up"));
 	return (RC_OK);
 }
@@ -396,7 +405,7 @@ stats_of_tables(struct meta_txn *t, struct store_stats *st)
 static void
 stats_of_counts(struct meta_txn *t, struct store_stats *st)
 {
-	struct meta_counts c;
+	struct meta_counts c = { 0 };
 
 	if (meta_counts_kept(t, &c) != RC_OK)
 		return;

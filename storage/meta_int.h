@@ -95,7 +95,7 @@ typedef enum rc meta_change_fn(struct meta_txn *, void *arg);
  * durable.  RC_READONLY, RC_NOSPACE, RC_IO.  ${weight_bytes} of large values
  * it will write. */
 RC_MUST_USE enum rc
-meta_change(struct meta *, meta_change_fn *, void *arg, size_t weight_bytes);
+meta_change(struct meta *m, meta_change_fn *fn, void *arg, size_t weight_bytes);
 
 /** kv_put(t, table, key, value): insert or replace. */
 RC_MUST_USE enum rc

@@ -18,13 +18,19 @@
 #define GATE_NAP_NS 20000
 
 static void
+reader_unlink(struct meta_reader *r)
+{
+
+	*r->prev = r->next;
+	if (r->next != NULL)
+		r->next->prev = r->prev;
+}
+
+static void
 reader_free(struct meta_reader *r)
 {
 
 	mdb_txn_abort(r->txn);
-	*r->prev = r->next;
-	if (r->next != NULL)
-		r->next->prev = r->prev;
 	free(r);
 }
 
@@ -37,6 +43,7 @@ reader_gone(void *arg)
 
 	must(!atomic_load(&r->busy));
 	mutex_lock(&m->gate.mutex);
+	reader_unlink(r);
 	reader_free(r);
 	mutex_unlock(&m->gate.mutex);
 }
@@ -158,11 +165,14 @@ meta_gate_init(struct meta *m)
 void
 meta_gate_free(struct meta *m)
 {
+	struct meta_reader *r;
 
 	/* Threads that live on find the key gone and are not called. */
 	must(pthread_key_delete(m->reader_key) == 0);
-	while (m->gate.readers != NULL)
-		reader_free(m->gate.readers);
+	while ((r = m->gate.readers) != NULL) {
+		m->gate.readers = r->next;
+		reader_free(r);
+	}
 	must(pthread_mutex_destroy(&m->gate.mutex) == 0);
 }
 

@@ -23,7 +23,7 @@
 
 /* So often, in bytes taken, is the free space looked at. */
 #define ROOM_STEP_BYTES (4ULL * 1024 * 1024)
-#define READ_BYTES (256 * 1024)
+#define READ_BYTES ((size_t)256 * 1024)
 
 /* --- hashing ------------------------------------------------------------- */
 
@@ -142,7 +142,10 @@ scratch_need(struct upload *u)
 	size = scratch_size(u->scratch);
 	if (size < u->offset_bytes)
 		return (content_lost(u, size));
-	return (scratch_truncate(u->scratch, u->offset_bytes));
+	/* Longer: what could not be cut off when an append failed. */
+	if (size > u->offset_bytes)
+		return (scratch_truncate(u->scratch, u->offset_bytes));
+	return (RC_OK);
 }
 
 /* --- taking -------------------------------------------------------------- */
@@ -280,17 +283,18 @@ enum rc
 upload_finish(struct upload **u_p, const struct digest *want, bool create)
 {
 	struct upload *u = *u_p;
-	struct blob_put put = {
+	struct blob_put put;
+	struct digest got;
+	enum rc rc;
+
+	OBJ_CHECK(u, UPLOAD_MAGIC);
+	put = (struct blob_put){
 		.repository = upload_repository(u),
 		.digest = *want,
 		.size_bytes = u->offset_bytes,
 		.upload_id = span_of(u->id),
 		.create_repository = create,
 	};
-	struct digest got;
-	enum rc rc;
-
-	OBJ_CHECK(u, UPLOAD_MAGIC);
 	rc = upload_may_end(u->table, put.repository, create);
 	if (rc != RC_OK)
 		return (rc);

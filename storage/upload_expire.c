@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/obj.h"
@@ -126,7 +128,8 @@ rows_sweep(struct sweep *w)
 		for (i = 0; i < n && !sweep_done(w); i++)
 			row_sweep(w, &rows[i]);
 		if (n > 0)
-			memcpy(after, rows[n - 1].id, sizeof(after));
+			(void)snprintf(
+			    after, sizeof(after), "%s", rows[n - 1].id);
 		arena_reset(&a);
 	}
 	arena_reset(&a);

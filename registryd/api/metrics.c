@@ -15,7 +15,6 @@
 #include "registryd/route.h"
 #include "registryd/service.h"
 #include "registryd/traffic.h"
-#include "registryd/traffic.h"
 
 /*
  * The figures that are found when somebody asks.  What is counted as it
@@ -159,7 +158,8 @@ resident_bytes(void)
 	(void)close(fd);
 	if (n > 0)
 		rest.n = (size_t)n;
-	if (!span_split(&rest, ' ', &word) || !span_split(&rest, ' ', &word) ||
+	(void)span_split(&rest, ' ', &word); /* the whole size */
+	if (!span_split(&rest, ' ', &word) ||
 	    num_u64(word, UINT32_MAX, &pages) != RC_OK)
 		return (0);
 	return (pages * (uint64_t)sysconf(_SC_PAGESIZE));
@@ -254,7 +254,6 @@ metrics_show(struct call *c)
 	figures_set(&now);
 	buf_init(&out, METRICS_MAX_BYTES);
 	metric_render(&out);
-	traffic_render(&out);
 	traffic_render(&out);
 	cpu_render(&out);
 	return (call_json_take(c, 200, METRICS_TYPE, &out));

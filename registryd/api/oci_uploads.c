@@ -509,7 +509,7 @@ enum rc
 oci_upload_post(struct call *c)
 {
 	struct span text;
-	struct job j;
+	struct job j = { .ranged = false };
 	enum rc rc;
 
 	if ((rc = post_mount_asked(c)) != RC_NOTFOUND)

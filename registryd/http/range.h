@@ -9,11 +9,11 @@
 /*
  * Range requests (RFC 9110 section 14), one range at a time: a list of several
  * is answered with the whole, which the RFC allows, and so is whatever is not
- * a byte range.
+ * a byte range.  One that ends before it begins lies beyond any content.
  */
 enum range_result {
 	RANGE_NONE, /* answer with the whole */
-	RANGE_SOME, /* 206: .offset and .length, at least 1 */
+	RANGE_SOME, /* 206: offset and length, at least 1 */
 	RANGE_BEYOND, /* 416 */
 };
 

@@ -95,6 +95,24 @@ choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *n_out,
 	return (SSL_TLSEXT_ERR_OK);
 }
 
+/*
+ * A ticket for whoever can use one.  In TLS 1.2 a client asks for it; in 1.3
+ * OpenSSL would give two to everybody, although most clients of a registry
+ * never resume a session.
+ */
+static int
+on_hello(SSL *ssl, int *alert, void *arg)
+{
+	const unsigned char *modes;
+	size_t n;
+
+	(void)alert, (void)arg;
+	if (SSL_client_hello_get0_ext(
+		ssl, TLSEXT_TYPE_psk_kex_modes, &modes, &n) == 1)
+		(void)SSL_set_num_tickets(ssl, 1);
+	return (SSL_CLIENT_HELLO_SUCCESS);
+}
+
 static enum rc
 complain(const char *file, char *why, size_t n_why)
 {
@@ -123,10 +141,13 @@ configure(SSL_CTX *ctx)
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
 	must(SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1);
 	(void)SSL_CTX_set_options(ctx,
-	    SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
-		SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+		SSL_OP_IGNORE_UNEXPECTED_EOF);
 	(void)SSL_CTX_set_num_tickets(ctx, 0);
+	SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
 	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	(void)SSL_CTX_set_session_id_context(
+	    ctx, (const unsigned char *)"registryd", 9);
 	(void)SSL_CTX_set_mode(ctx,
 	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

@@ -10,8 +10,9 @@
  * TLS 1.2 and 1.3 on a non-blocking socket, by OpenSSL.
  *
  * The clients of a registry make a new connection for nearly every request
- * and never resume a session, so tickets and caches are off: they would make
- * each handshake dearer.  Buffers are released while nothing is in them.
+ * and rarely resume a session, so a full handshake is what has to be cheap:
+ * there is no cache, and a ticket only for a client that says it can use one.
+ * Buffers are released while nothing is in them.
  */
 struct tls_context;
 

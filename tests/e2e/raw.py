@@ -21,6 +21,7 @@ connection by the end.
 """
 
 import argparse
+import os
 import re
 import select
 import socket
@@ -169,6 +170,10 @@ def main():
         talk.sock.shutdown(socket.SHUT_WR)
     talk.read(args.quiet or args.wait)
 
+    show(talk, args)
+
+
+def show(talk, args):
     if args.summary:
         heads = {int(h) for h in args.heads.split(",") if h}
         for status, size in split_answers(bytes(talk.data), heads):
@@ -184,4 +189,8 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:
+        # Whoever reads has seen enough.
+        os._exit(0)

@@ -322,16 +322,17 @@ static char *
 link_query(const struct reply *r)
 {
 	const char *text = reply_header(r, "Link");
-	char *query;
+	const char *end;
 
 	if (text == NULL)
 		return (NULL);
 	assert_int_equal(
 	    strncmp(text, "<" REFERRERS "?", strlen("<" REFERRERS "?")), 0);
-	query = xstrdup(text + strlen("<" REFERRERS "?"));
-	assert_non_null(strchr(query, '>'));
-	*strchr(query, '>') = '\0';
-	return (query);
+	text += strlen("<" REFERRERS "?");
+	end = strchr(text, '>');
+	if (end == NULL)
+		fail_msg("no end of the link: %s", text);
+	return (xstrndup(text, (size_t)(end - text)));
 }
 
 static void

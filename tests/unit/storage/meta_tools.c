@@ -137,7 +137,7 @@ mt_put(struct mt *t, const struct mt_image *image, struct digest *d_r,
 struct digest
 mt_image(struct mt *t, const struct mt_image *image)
 {
-	struct manifest_put_result result;
+	struct manifest_put_result result = { 0 };
 	struct digest d;
 
 	assert_int_equal(mt_put(t, image, &d, &result), RC_OK);

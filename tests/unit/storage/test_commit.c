@@ -723,6 +723,7 @@ a_full_filesystem_loses_nothing_and_recovers(void **state)
 		free(text);
 		free(zeros);
 		skip();
+		return;
 	}
 	snprintf(ballast, sizeof(ballast), "%s/lost+found", dir);
 	tool_file_write(ballast, zeros, 1 << 20);
@@ -747,6 +748,87 @@ a_full_filesystem_loses_nothing_and_recovers(void **state)
 	mt_reopen(t);
 	free(text);
 	free(zeros);
+}
+
+struct sized {
+	struct mt *t;
+	size_t n_bytes;
+	char key[16];
+	enum rc got;
+	pthread_t thread;
+};
+
+static enum rc
+sized_write(struct meta_txn *txn, void *arg)
+{
+	struct sized *o = arg;
+	uint8_t *p;
+	enum rc rc;
+
+	rc = kv_reserve(txn, TABLE_UPLOADS, span_of(o->key), o->n_bytes, &p);
+	if (rc == RC_OK)
+		memset(p, 'x', o->n_bytes);
+	return (rc);
+}
+
+static void
+sized_run(void *arg)
+{
+	struct sized *o = arg;
+
+	o->got = meta_change(o->t->m, sized_write, o, o->n_bytes);
+}
+
+/* Larger than the disk, and two small ones in the same batch. */
+static void
+batch_of_sizes(struct mt *t)
+{
+	struct sized s[] = { { t, 100, "small a", RC_IO, 0 },
+		{ t, 3 << 20, "large", RC_IO, 0 },
+		{ t, 100, "small b", RC_IO, 0 } };
+	struct gate_keeper keeper;
+	size_t i;
+
+	gate_close(&keeper, t);
+	for (i = 0; i < ARRAY_LEN(s); i++) {
+		assert_int_equal(
+		    thread_start("sized", sized_run, &s[i], &s[i].thread),
+		    RC_OK);
+		queue_reaches(t, i + 1);
+	}
+	gate_open(&keeper);
+	for (i = 0; i < ARRAY_LEN(s); i++)
+		thread_join(s[i].thread);
+	assert_int_equal(s[0].got, RC_OK);
+	assert_int_equal(s[1].got, RC_NOSPACE);
+	assert_int_equal(s[2].got, RC_OK);
+	assert_true(key_there(t, "small a"));
+	assert_false(key_there(t, "large"));
+	assert_true(key_there(t, "small b"));
+}
+
+static void
+one_that_finds_no_room_takes_no_other_along(void **state)
+{
+	struct mt *t = *state;
+	char dir[TOOL_PATH_BYTES];
+
+	tool_folder(dir);
+	if (!tool_tmpfs(dir, (size_t)2 << 20)) {
+		tool_folder_remove(dir);
+		skip();
+		return;
+	}
+	store_close(&t->s);
+	t->options.dir = dir;
+	mt_reopen(t);
+	batch_of_sizes(t);
+	assert_false(store_failed(t->s));
+	store_close(&t->s);
+	tool_tmpfs_remove(dir);
+	tool_folder_remove(dir);
+	t->options.dir = t->dir;
+	mt_reopen(t);
 }
 
 static void
@@ -795,6 +877,7 @@ main(void)
 		FAULT(pulls_wait_for_a_disk_with_room),
 		TEST(pulls_ride_along_with_a_commit),
 		TEST(a_full_filesystem_loses_nothing_and_recovers),
+		TEST(one_that_finds_no_room_takes_no_other_along),
 		TEST(a_limit_on_the_size_of_files_is_a_full_disk),
 	};
 

@@ -145,6 +145,7 @@ static void
 fill(struct fixture *f)
 {
 	struct holding holding;
+	struct upload *u;
 
 	f->layer_bytes = tool_bytes(LAYER_BYTES, 4);
 	blob_push(f->s, REPO, "{}", 2, &f->config);
@@ -165,6 +166,10 @@ fill(struct fixture *f)
 	    meta_blob_unlink(f->m, OTHER, &f->unheld, &holding), RC_OK);
 	assert_int_equal(
 	    upload_start(f->s, REPO, DIGEST_SHA256, f->upload), RC_OK);
+	assert_int_equal(
+	    upload_acquire(f->s, REPO, span_of(f->upload), &u), RC_OK);
+	assert_int_equal(upload_write(u, "abc", 3), RC_OK);
+	upload_release(&u);
 }
 
 static void

@@ -191,7 +191,7 @@ scratches(struct fixture *f)
 /* --- the usual course ---------------------------------------------------- */
 
 static void
-push(struct fixture *f, size_t n, size_t step, uint8_t alg)
+push(struct fixture *f, size_t n, size_t step, uint8_t announced, uint8_t alg)
 {
 	char id[UPLOAD_ID_BYTES];
 	char *p = tool_bytes(n, (unsigned)n);
@@ -199,7 +199,7 @@ push(struct fixture *f, size_t n, size_t step, uint8_t alg)
 	struct digest d;
 
 	digest_of(alg, p, n, &d);
-	start(f, id);
+	assert_int_equal(upload_start(f->s, REPO, announced, id), RC_OK);
 	u = acquire(f, id);
 	write_all(u, p, n, step);
 	assert_int_equal(upload_offset(u), n);
@@ -213,23 +213,27 @@ push(struct fixture *f, size_t n, size_t step, uint8_t alg)
 static void
 test_content_of_any_size_becomes_a_blob(void **state)
 {
+	static const size_t sizes[] = { 0, 1, 4096, 4097, 300000, 9 << 20 };
 	struct fixture *f = *state;
+	size_t i;
 
-	push(f, 0, 1, DIGEST_SHA256);
-	push(f, 1, 1, DIGEST_SHA256);
-	push(f, 4096, 1000, DIGEST_SHA256);
-	push(f, 4097, 4097, DIGEST_SHA256);
-	push(f, 9 << 20, 256 * 1024, DIGEST_SHA256);
+	for (i = 0; i < ARRAY_LEN(sizes); i++)
+		push(f, sizes[i], 100000, DIGEST_SHA256, DIGEST_SHA256);
+	push(f, 1000, 1, DIGEST_SHA256, DIGEST_SHA256);
 }
 
 static void
 test_final_digest_may_be_of_another_algorithm(void **state)
 {
+	static const size_t sizes[] = { 0, 100, 300000 };
 	struct fixture *f = *state;
+	size_t i;
 
-	push(f, 0, 1, DIGEST_SHA512);
-	push(f, 100, 10, DIGEST_SHA512);
-	push(f, 300000, 100000, DIGEST_SHA512);
+	for (i = 0; i < ARRAY_LEN(sizes); i++) {
+		push(f, sizes[i], 70000, DIGEST_SHA256, DIGEST_SHA512);
+		push(f, sizes[i], 70000, DIGEST_SHA512, DIGEST_SHA256);
+		push(f, sizes[i], 70000, DIGEST_SHA512, DIGEST_SHA512);
+	}
 }
 
 static void
@@ -252,7 +256,8 @@ static void
 test_wrong_digest_leaves_the_session_as_it_was(void **state)
 {
 	struct fixture *f = *state;
-	struct digest wrong = tool_digest("x", 1);
+	struct digest wrong = tool_digest("x", 1), seen;
+	struct digest so_far = tool_digest("hello", 5);
 	struct digest right = tool_digest("hello world", 11);
 	char id[UPLOAD_ID_BYTES];
 	struct upload *u;
@@ -263,6 +268,8 @@ test_wrong_digest_leaves_the_session_as_it_was(void **state)
 	assert_int_equal(upload_finish(&u, &wrong, true), RC_DIGEST);
 	assert_non_null(u);
 	assert_int_equal(upload_offset(u), 5);
+	upload_seen(u, &seen);
+	assert_true(digest_eq(&seen, &so_far));
 	digest_of(DIGEST_SHA512, "y", 1, &wrong);
 	assert_int_equal(upload_finish(&u, &wrong, true), RC_DIGEST);
 	write_all(u, " world", 6, 6);
@@ -544,7 +551,7 @@ static void
 test_full_disk_fails_the_upload_and_nothing_else(void **state)
 {
 	struct fixture *f = *state;
-	char *p = tool_bytes(24 << 20, 5);
+	char *p;
 	struct digest d = tool_digest("small", 5);
 	char id[UPLOAD_ID_BYTES];
 	struct upload *u;
@@ -554,10 +561,10 @@ test_full_disk_fails_the_upload_and_nothing_else(void **state)
 	store_close(&f->s);
 	if (!tool_tmpfs(f->dir, 16 << 20)) {
 		f->s = tool_store_open(&f->options);
-		free(p);
 		print_message("no mount permitted\n");
 		skip();
 	}
+	p = tool_bytes(24 << 20, 5);
 	f->options.map_bytes = 4 << 20;
 	f->s = tool_store_open(&f->options);
 	start(f, id);

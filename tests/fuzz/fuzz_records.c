@@ -1,0 +1,189 @@
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/obj.h"
+#include "storage/records.h"
+
+/*
+ * The readers of what stands in the database.  The first byte chooses one, the
+ * rest is the value (or key); what is taken for a record must be written back
+ * as the very same bytes.
+ */
+int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+static void
+same(struct span in, const uint8_t *p, size_t n)
+{
+	must(n == in.n && memcmp(p, in.p, n) == 0);
+}
+
+static void
+same_key(struct span in, const struct rec_key *k)
+{
+	same(in, k->p, k->n);
+}
+
+static void
+manifest_check(struct span in)
+{
+	struct manifest_rec rec;
+	uint8_t *p;
+
+	if (!rec_manifest_read(in, &rec))
+		return;
+	p = xmalloc(rec_manifest_size(&rec));
+	rec_manifest_write(&rec, p);
+	same(in, p, rec_manifest_size(&rec));
+	free(p);
+}
+
+static void
+referrer_check(struct span in)
+{
+	struct referrer_rec rec;
+	uint8_t *p;
+
+	if (!rec_referrer_read(in, &rec))
+		return;
+	p = xmalloc(rec_referrer_size(&rec));
+	rec_referrer_write(&rec, p);
+	same(in, p, rec_referrer_size(&rec));
+	free(p);
+}
+
+static void
+upload_check(struct span in)
+{
+	struct upload_rec rec;
+	uint8_t *p;
+
+	if (!rec_upload_read(in, &rec))
+		return;
+	p = xmalloc(rec_upload_size(&rec));
+	rec_upload_write(&rec, p);
+	same(in, p, rec_upload_size(&rec));
+	free(p);
+}
+
+static void
+name_check(struct span in)
+{
+	struct span name;
+	uint8_t *p;
+
+	if (!rec_repository_name_read(in, &name))
+		return;
+	p = xmalloc(rec_repository_name_size(name));
+	rec_repository_name_write(name, p);
+	same(in, p, rec_repository_name_size(name));
+	free(p);
+}
+
+static void
+small_check(struct span in)
+{
+	struct repository_row row;
+	struct meta_counts counts;
+	struct edge_rec edge;
+	struct blob_rec blob;
+	struct tag_rec tag;
+	uint8_t p[REC_TAG_MAX_BYTES];
+	int64_t ms;
+
+	if (rec_repository_read(in, &row)) {
+		rec_repository_write(&row, p);
+		same(in, p, REC_REPOSITORY_BYTES);
+	}
+	if (rec_counts_read(in, &counts)) {
+		rec_counts_write(&counts, p);
+		same(in, p, REC_COUNTS_BYTES);
+	}
+	if (rec_edge_read(in, &edge)) {
+		rec_edge_write(&edge, p);
+		same(in, p, REC_EDGE_BYTES);
+	}
+	if (rec_blob_read(in, &blob)) {
+		rec_blob_write(&blob, p);
+		same(in, p, REC_BLOB_BYTES);
+	}
+	if (rec_tag_read(in, &tag)) {
+		rec_tag_write(&tag, p);
+		same(in, p, rec_tag_size(&tag));
+	}
+	if (rec_link_read(in, &ms)) {
+		rec_link_write(ms, p);
+		same(in, p, REC_LINK_BYTES);
+	}
+}
+
+static void
+repo_key_check(struct span in)
+{
+	struct digest a, b;
+	struct rec_key k;
+	struct span tag;
+	uint64_t repo;
+	uint8_t kind;
+
+	if (key_read_repo_digest(in, &repo, &a)) {
+		key_repo_digest(&k, repo, &a);
+		same_key(in, &k);
+	}
+	if (key_read_edge(in, &repo, &a, &kind, &b)) {
+		key_edge(&k, repo, &a, kind, &b);
+		same_key(in, &k);
+	}
+	if (key_read_referrer(in, &repo, &a, &b)) {
+		key_referrer(&k, repo, &a, &b);
+		same_key(in, &k);
+	}
+	if (in.n <= KEY_MAX_BYTES && key_read_tag(in, &repo, &tag)) {
+		key_tag(&k, repo, tag);
+		same_key(in, &k);
+	}
+	if (in.n <= KEY_MAX_BYTES && key_read_digest_tag(in, &repo, &a, &tag)) {
+		key_digest_tag(&k, repo, &a, tag);
+		same_key(in, &k);
+	}
+}
+
+static void
+blob_key_check(struct span in)
+{
+	struct rec_key k;
+	struct digest a;
+	uint64_t repo;
+	uint32_t domain;
+	uint8_t kind;
+	int64_t ms;
+
+	if (key_read_blob(in, &domain, &a)) {
+		key_blob(&k, domain, &a);
+		same_key(in, &k);
+	}
+	if (key_read_holder(in, &domain, &a, &kind, &repo)) {
+		key_holder(&k, domain, &a, kind, repo);
+		same_key(in, &k);
+	}
+	if (key_read_unheld(in, &ms, &domain, &a)) {
+		key_unheld(&k, ms, domain, &a);
+		same_key(in, &k);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	static void (*const checks[])(struct span) = { manifest_check,
+		referrer_check, upload_check, name_check, small_check,
+		repo_key_check, blob_key_check };
+	size_t i;
+
+	if (n == 0)
+		return (0);
+	i = p[0] % ARRAY_LEN(checks);
+	checks[i]((struct span){ (const char *)p + 1, n - 1 });
+	return (0);
+}

@@ -1,0 +1,369 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/obj.h"
+#include "storage/records.h"
+#include "storage_tools.h"
+
+/*
+ * Records to bytes and back; and what is not a record is not taken for one.
+ */
+
+static struct digest
+digest_of_alg(uint8_t alg, unsigned seed)
+{
+	struct digest d;
+
+	digest_of(alg, &seed, sizeof(seed), &d);
+	return (d);
+}
+
+/* Not so every shorter text, one longer, and one of another version.  What was
+ * read last is the good one; its spans are gone. */
+#define REFUSES_ALL_BUT(bytes, size, read_expr) \
+	do { \
+		uint8_t buf[512] = { 0 }; \
+		struct span s; \
+		size_t cut; \
+		assert_true((size) + 1 < sizeof(buf)); \
+		memcpy(buf, (bytes), (size)); \
+		for (cut = 0; cut <= (size) + 1; cut++) { \
+			s = (struct span){ (const char *)buf, cut }; \
+			assert_int_equal((read_expr), cut == (size)); \
+		} \
+		s = (struct span){ (const char *)buf, (size) }; \
+		buf[0] = RECORD_VERSION + 1; \
+		assert_false(read_expr); \
+		buf[0] = RECORD_VERSION; \
+		assert_true(read_expr); \
+	} while (0)
+
+static void
+repositories_survive(void **state)
+{
+	const struct repository_row row = { UINT64_C(0x0102030405060708), -5 };
+	struct repository_row got;
+	uint8_t p[REC_REPOSITORY_BYTES];
+
+	(void)state;
+	rec_repository_write(&row, p);
+	REFUSES_ALL_BUT(p, sizeof(p), rec_repository_read(s, &got));
+	assert_int_equal(got.id, row.id);
+	assert_int_equal(got.created_ms, -5);
+	/* As it is written down: big-endian behind the version. */
+	assert_int_equal(p[0], 1);
+	assert_int_equal(p[1], 1);
+	assert_int_equal(p[8], 8);
+}
+
+static void
+tags_survive(void **state)
+{
+	struct tag_rec rec = { .tagged_ms = 7 }, got;
+	uint8_t p[REC_TAG_MAX_BYTES];
+
+	(void)state;
+	rec.digest = digest_of_alg(DIGEST_SHA256, 1);
+	rec_tag_write(&rec, p);
+	REFUSES_ALL_BUT(p, rec_tag_size(&rec), rec_tag_read(s, &got));
+	assert_true(digest_eq(&got.digest, &rec.digest));
+	assert_int_equal(got.tagged_ms, 7);
+	rec.digest = digest_of_alg(DIGEST_SHA512, 1);
+	assert_int_equal(rec_tag_size(&rec), sizeof(p));
+	rec_tag_write(&rec, p);
+	REFUSES_ALL_BUT(p, rec_tag_size(&rec), rec_tag_read(s, &got));
+	assert_true(digest_eq(&got.digest, &rec.digest));
+}
+
+static void
+manifests_survive(void **state)
+{
+	struct manifest_rec got, rec = {
+		.size_bytes = 11,
+		.pushed_ms = 22,
+		.pulled_ms = 33,
+		.media_type = SPAN("application/a"),
+		.artifact_type = SPAN(""),
+	};
+	uint8_t p[500];
+
+	(void)state;
+	rec_manifest_write(&rec, p);
+	REFUSES_ALL_BUT(p, rec_manifest_size(&rec), rec_manifest_read(s, &got));
+	rec.flags = MANIFEST_HAS_SUBJECT | MANIFEST_QUARANTINED;
+	rec.artifact_type = SPAN("application/b");
+	rec.subject = digest_of_alg(DIGEST_SHA512, 3);
+	rec_manifest_write(&rec, p);
+	assert_true(rec_manifest_read(
+	    (struct span){ (char *)p, rec_manifest_size(&rec) }, &got));
+	assert_int_equal(got.flags, rec.flags);
+	assert_int_equal(got.size_bytes, 11);
+	assert_int_equal(got.pushed_ms, 22);
+	assert_int_equal(got.pulled_ms, 33);
+	assert_true(span_is(got.media_type, "application/a"));
+	assert_true(span_is(got.artifact_type, "application/b"));
+	assert_true(digest_eq(&got.subject, &rec.subject));
+	REFUSES_ALL_BUT(p, rec_manifest_size(&rec), rec_manifest_read(s, &got));
+}
+
+static void
+blobs_survive_and_unknown_kinds_are_refused(void **state)
+{
+	const struct blob_rec rec = { .location = BLOB_IN_FILE,
+		.encoding = BLOB_PLAIN,
+		.state = BLOB_QUARANTINED,
+		.size_bytes = 1,
+		.created_ms = 2,
+		.unheld_ms = 3 };
+	struct blob_rec got;
+	uint8_t p[REC_BLOB_BYTES];
+	struct span value = { (char *)p, sizeof(p) };
+	size_t i;
+
+	(void)state;
+	rec_blob_write(&rec, p);
+	REFUSES_ALL_BUT(p, sizeof(p), rec_blob_read(s, &got));
+	assert_int_equal(got.location, rec.location);
+	assert_int_equal(got.encoding, rec.encoding);
+	assert_int_equal(got.state, rec.state);
+	assert_int_equal(got.size_bytes, 1);
+	assert_int_equal(got.created_ms, 2);
+	assert_int_equal(got.unheld_ms, 3);
+	for (i = 1; i <= 3; i++) {
+		rec_blob_write(&rec, p);
+		p[i] = 99;
+		assert_false(rec_blob_read(value, &got));
+		p[i] = 0;
+		assert_false(rec_blob_read(value, &got));
+	}
+}
+
+static void
+the_small_ones_survive(void **state)
+{
+	const struct meta_counts counts = { 1, 2, 3, 4, 5, 6, 7 };
+	const struct edge_rec edge = { EDGE_ABSENT, 9 };
+	struct meta_counts counts_got;
+	struct edge_rec edge_got;
+	struct span name;
+	uint8_t p[100];
+	unsigned format;
+	int64_t ms;
+
+	(void)state;
+	rec_counts_write(&counts, p);
+	REFUSES_ALL_BUT(p, REC_COUNTS_BYTES, rec_counts_read(s, &counts_got));
+	assert_memory_equal(&counts, &counts_got, sizeof(counts));
+	rec_edge_write(&edge, p);
+	REFUSES_ALL_BUT(p, REC_EDGE_BYTES, rec_edge_read(s, &edge_got));
+	assert_int_equal(edge_got.size_bytes, 9);
+	assert_int_equal(edge_got.flags, EDGE_ABSENT);
+	rec_link_write(12345, p);
+	REFUSES_ALL_BUT(p, REC_LINK_BYTES, rec_link_read(s, &ms));
+	assert_int_equal(ms, 12345);
+	rec_format_write(77, p);
+	REFUSES_ALL_BUT(p, REC_FORMAT_BYTES, rec_format_read(s, &format));
+	assert_int_equal(format, 77);
+	REFUSES_ALL_BUT(rec_none().p, rec_none().n, rec_none_read(s));
+	rec_repository_name_write(SPAN("a/b"), p);
+	assert_true(rec_repository_name_read(
+	    (struct span){ (char *)p, rec_repository_name_size(SPAN("a/b")) },
+	    &name));
+	assert_true(span_is(name, "a/b"));
+}
+
+static void
+referrers_and_uploads_survive(void **state)
+{
+	const struct referrer_rec ref = { .size_bytes = 5,
+		.media_type = SPAN("m"),
+		.artifact_type = SPAN("aa"),
+		.annotations = SPAN("{}") };
+	const struct upload_rec up = {
+		.alg = DIGEST_SHA256, .started_ms = 4, .repository = SPAN("r/s")
+	};
+	struct referrer_rec ref_got;
+	struct upload_rec up_got;
+	uint8_t p[100];
+
+	(void)state;
+	rec_referrer_write(&ref, p);
+	REFUSES_ALL_BUT(
+	    p, rec_referrer_size(&ref), rec_referrer_read(s, &ref_got));
+	assert_true(rec_referrer_read(
+	    (struct span){ (char *)p, rec_referrer_size(&ref) }, &ref_got));
+	assert_true(span_is(ref_got.media_type, "m"));
+	assert_true(span_is(ref_got.artifact_type, "aa"));
+	assert_true(span_is(ref_got.annotations, "{}"));
+	assert_int_equal(ref_got.size_bytes, 5);
+	rec_upload_write(&up, p);
+	assert_true(rec_upload_read(
+	    (struct span){ (char *)p, rec_upload_size(&up) }, &up_got));
+	assert_true(span_is(up_got.repository, "r/s"));
+	assert_int_equal(up_got.alg, DIGEST_SHA256);
+	assert_int_equal(up_got.started_ms, 4);
+}
+
+static void
+a_length_beyond_the_end_is_refused(void **state)
+{
+	const struct manifest_rec rec = { .media_type = SPAN("abc") };
+	struct manifest_rec got;
+	uint8_t p[100];
+
+	(void)state;
+	rec_manifest_write(&rec, p);
+	memset(p + 26, 0xff, 4); /* the length of the media type */
+	assert_false(rec_manifest_read(
+	    (struct span){ (char *)p, rec_manifest_size(&rec) }, &got));
+}
+
+/* Keys. */
+
+static void
+keys_survive(void **state)
+{
+	struct digest a = digest_of_alg(DIGEST_SHA256, 1), a_got;
+	struct digest b = digest_of_alg(DIGEST_SHA512, 2), b_got;
+	struct rec_key k;
+	struct span tag;
+	uint64_t repo;
+	uint32_t domain;
+	uint8_t kind;
+	int64_t ms;
+
+	(void)state;
+	key_repo(&k, 5);
+	assert_true(key_read_repo(key_span(&k), &repo));
+	assert_int_equal(repo, 5);
+	key_tag(&k, 6, SPAN("latest"));
+	assert_true(key_read_tag(key_span(&k), &repo, &tag));
+	assert_true(repo == 6 && span_is(tag, "latest"));
+	key_repo_digest(&k, 7, &b);
+	assert_true(key_read_repo_digest(key_span(&k), &repo, &b_got));
+	assert_true(repo == 7 && digest_eq(&b, &b_got));
+	key_digest_tag(&k, 8, &b, SPAN("t"));
+	assert_true(key_read_digest_tag(key_span(&k), &repo, &b_got, &tag));
+	assert_true(repo == 8 && digest_eq(&b, &b_got) && span_is(tag, "t"));
+	key_blob(&k, 9, &a);
+	assert_true(key_read_blob(key_span(&k), &domain, &a_got));
+	assert_true(domain == 9 && digest_eq(&a, &a_got));
+	key_holder(&k, 9, &a, HOLDER_MANIFEST, 10);
+	assert_true(
+	    key_read_holder(key_span(&k), &domain, &a_got, &kind, &repo));
+	assert_true(domain == 9 && kind == HOLDER_MANIFEST && repo == 10);
+	key_edge(&k, 11, &a, EDGE_LAYER, &b);
+	assert_true(key_read_edge(key_span(&k), &repo, &a_got, &kind, &b_got));
+	assert_true(repo == 11 && kind == EDGE_LAYER);
+	assert_true(digest_eq(&a, &a_got) && digest_eq(&b, &b_got));
+	key_referrer(&k, 12, &b, &a);
+	assert_true(key_read_referrer(key_span(&k), &repo, &b_got, &a_got));
+	assert_true(digest_eq(&a, &a_got) && digest_eq(&b, &b_got));
+	key_unheld(&k, 1234, 13, &a);
+	assert_true(key_read_unheld(key_span(&k), &ms, &domain, &a_got));
+	assert_true(ms == 1234 && domain == 13 && digest_eq(&a, &a_got));
+}
+
+static void
+keys_cut_off_are_refused(void **state)
+{
+	struct digest a = digest_of_alg(DIGEST_SHA256, 1), x, y;
+	struct rec_key k;
+	uint64_t repo;
+	uint32_t domain;
+	uint8_t kind;
+	size_t n;
+
+	(void)state;
+	key_edge(&k, 11, &a, EDGE_LAYER, &a);
+	for (n = k.n, k.n = 0; k.n < n; k.n++)
+		assert_false(key_read_edge(key_span(&k), &repo, &x, &kind, &y));
+	k.p[8] = 77; /* the algorithm */
+	assert_false(key_read_edge(key_span(&k), &repo, &x, &kind, &y));
+	key_holder(&k, 0, &a, 3, 1);
+	assert_false(key_read_holder(key_span(&k), &domain, &x, &kind, &repo));
+	key_edge(&k, 11, &a, 4, &a);
+	assert_false(key_read_edge(key_span(&k), &repo, &x, &kind, &y));
+}
+
+static void
+the_longest_keys_fit(void **state)
+{
+	static const char text[KEY_MAX_BYTES + 1];
+	struct digest b = digest_of_alg(DIGEST_SHA512, 2);
+	struct rec_key k;
+
+	(void)state;
+	key_str(&k, (struct span){ text, NAME_REPOSITORY_MAX_BYTES });
+	assert_int_equal(k.n, NAME_REPOSITORY_MAX_BYTES);
+	key_digest_tag(&k, 1, &b, (struct span){ text, NAME_TAG_MAX_BYTES });
+	assert_int_equal(k.n, 8 + 65 + NAME_TAG_MAX_BYTES);
+	key_str(&k, (struct span){ text, sizeof(text) });
+	assert_int_equal(k.n, 0);
+	key_tag(&k, 1, (struct span){ text, sizeof(text) });
+	assert_int_equal(k.n, 0);
+	key_digest_tag(&k, 1, &b, (struct span){ text, sizeof(text) });
+	assert_int_equal(k.n, 0);
+}
+
+static void
+keys_of_one_parent_have_its_prefix_and_others_have_not(void **state)
+{
+	struct digest a = digest_of_alg(DIGEST_SHA256, 1), b;
+	struct rec_key prefix, k;
+
+	(void)state;
+	b = digest_of_alg(DIGEST_SHA256, 2);
+	key_edge(&prefix, 3, &a, 0, NULL);
+	key_edge(&k, 3, &a, EDGE_CONFIG, &b);
+	assert_true(span_has_prefix(key_span(&k), key_span(&prefix)));
+	key_edge(&k, 3, &b, EDGE_CONFIG, &a);
+	assert_false(span_has_prefix(key_span(&k), key_span(&prefix)));
+	key_edge(&k, 4, &a, EDGE_CONFIG, &b);
+	assert_false(span_has_prefix(key_span(&k), key_span(&prefix)));
+	key_edge(&prefix, 3, &a, EDGE_LAYER, NULL);
+	key_edge(&k, 3, &a, EDGE_CONFIG, &b);
+	assert_false(span_has_prefix(key_span(&k), key_span(&prefix)));
+}
+
+static void
+times_sort_as_they_pass(void **state)
+{
+	struct digest a = digest_of_alg(DIGEST_SHA256, 1);
+	struct rec_key k, last = { 0 };
+	int64_t ms;
+
+	(void)state;
+	for (ms = 1; ms < INT64_C(100000000000000); ms *= 3) {
+		key_unheld(&k, ms, 0, &a);
+		assert_true(span_cmp(key_span(&last), key_span(&k)) < 0);
+		last = k;
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(repositories_survive),
+		cmocka_unit_test(tags_survive),
+		cmocka_unit_test(manifests_survive),
+		cmocka_unit_test(blobs_survive_and_unknown_kinds_are_refused),
+		cmocka_unit_test(the_small_ones_survive),
+		cmocka_unit_test(referrers_and_uploads_survive),
+		cmocka_unit_test(a_length_beyond_the_end_is_refused),
+		cmocka_unit_test(keys_survive),
+		cmocka_unit_test(keys_cut_off_are_refused),
+		cmocka_unit_test(the_longest_keys_fit),
+		cmocka_unit_test(
+		    keys_of_one_parent_have_its_prefix_and_others_have_not),
+		cmocka_unit_test(times_sort_as_they_pass),
+	};
+
+	return (cmocka_run_group_tests_name("records", tests, NULL, NULL));
+}

@@ -1,0 +1,441 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/obj.h"
+#include "meta_tools.h"
+#include "storage/content.h"
+#include "storage/fsck.h"
+#include "storage/upload.h"
+
+/*
+ * A folder that an earlier version wrote can still be opened, and all of it
+ * is there.  For each format that was ever released tests/samples/ has one;
+ * it was written by this program as it was then:
+ *
+ *	build/tests/unit/storage/test_sample --make tests/samples/format-N
+ *
+ * and is never written again.  A test works on a copy of it.
+ */
+#define SAMPLE "tests/samples/format-1"
+
+#define LAYER_BYTES 6000 /* more than goes into the database */
+#define PARTIAL "the first part of a layer"
+#define EMPTY_JSON "{}"
+
+/* What the sample holds; everything follows from this. */
+struct sample {
+	struct digest config, layer, note, orphan;
+	struct digest image, index, signature;
+	char layer_text[LAYER_BYTES];
+	char image_text[1024], index_text[1024], signature_text[1024];
+};
+
+static void
+text_fill(char text[1024], const char *fmt, const struct digest *a,
+    const struct digest *b)
+{
+	char sa[DIGEST_STR_BYTES], sb[DIGEST_STR_BYTES];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	(void)snprintf(text, 1024, fmt, digest_str(a, sa), digest_str(b, sb));
+#pragma GCC diagnostic pop
+}
+
+static void
+sample_init(struct sample *s)
+{
+	size_t i;
+
+	for (i = 0; i < LAYER_BYTES; i++)
+		s->layer_text[i] = (char)('a' + i * i % 23);
+	s->config = mt_digest(EMPTY_JSON);
+	s->layer = tool_digest(s->layer_text, LAYER_BYTES);
+	digest_of(DIGEST_SHA512, "note", 4, &s->note);
+	s->orphan = mt_digest("orphan");
+	text_fill(s->image_text,
+	    "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_MANIFEST "\","
+	    "\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1"
+	    "+json\",\"digest\":\"%s\",\"size\":2},\"layers\":[{\"mediaType\":"
+	    "\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\","
+	    "\"size\":6000}]}",
+	    &s->config, &s->layer);
+	s->image = mt_digest(s->image_text);
+	text_fill(s->index_text,
+	    "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_INDEX "\","
+	    "\"manifests\":[{\"mediaType\":\"" MEDIA_OCI_MANIFEST "\","
+	    "\"digest\":\"%s\",\"size\":0}]}",
+	    &s->image, &s->image);
+	s->index = mt_digest(s->index_text);
+	text_fill(s->signature_text,
+	    "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_MANIFEST "\","
+	    "\"artifactType\":\"application/vnd.example.sig\",\"config\":{"
+	    "\"mediaType\":\"application/vnd.oci.empty.v1+json\",\"digest\":"
+	    "\"%s\",\"size\":2},\"layers\":[],\"subject\":{\"mediaType\":"
+	    "\"" MEDIA_OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":1},"
+	    "\"annotations\":{\"by\":\"tests\"}}",
+	    &s->config, &s->image);
+	s->signature = mt_digest(s->signature_text);
+}
+
+/* Making it. */
+
+static void
+blob_push(struct mt *t, const char *repo, const char *p, size_t n, uint8_t alg)
+{
+	struct upload *u = NULL;
+	struct digest d;
+	char id[UPLOAD_ID_BYTES];
+
+	digest_of(alg, p, n, &d);
+	assert_int_equal(upload_start(t->s, span_of(repo), alg, id), RC_OK);
+	assert_int_equal(
+	    upload_acquire(t->s, span_of(repo), span_of(id), &u), RC_OK);
+	assert_int_equal(upload_write(u, p, n), RC_OK);
+	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+}
+
+static void
+manifest_push(struct mt *t, const char *text, const char *tag, int64_t now_ms)
+{
+	char why[MANIFEST_WHY_BYTES];
+	struct manifest manifest;
+	struct span tags = mt_span(tag);
+	struct manifest_put_result result;
+	const struct manifest_put put = {
+		.repository = SPAN("team/app"),
+		.digest = mt_digest(text),
+		.text = span_of(text),
+		.manifest = &manifest,
+		.tags = &tags,
+		.n_tags = tag != NULL ? 1 : 0,
+		.create_repository = true,
+		.now_ms = now_ms,
+	};
+
+	assert_int_equal(
+	    manifest_parse(SPAN_NONE, span_of(text), &t->arena, &manifest, why),
+	    RC_OK);
+	assert_int_equal(meta_manifest_put(t->m, &put, &result), RC_OK);
+}
+
+static void
+session_leave(struct mt *t)
+{
+	struct upload *u = NULL;
+	char id[UPLOAD_ID_BYTES];
+
+	assert_int_equal(
+	    upload_start(t->s, SPAN("team/new"), DIGEST_SHA256, id), RC_OK);
+	assert_int_equal(
+	    upload_acquire(t->s, SPAN("team/new"), span_of(id), &u), RC_OK);
+	assert_int_equal(upload_write(u, PARTIAL, strlen(PARTIAL)), RC_OK);
+	upload_release(&u);
+}
+
+static void
+sample_make(struct mt *t)
+{
+	static struct sample s;
+	struct holding holding;
+
+	sample_init(&s);
+	blob_push(t, "team/app", EMPTY_JSON, 2, DIGEST_SHA256);
+	blob_push(t, "team/app", s.layer_text, LAYER_BYTES, DIGEST_SHA256);
+	blob_push(t, "other", s.layer_text, LAYER_BYTES, DIGEST_SHA256);
+	blob_push(t, "other", "note", 4, DIGEST_SHA512);
+	blob_push(t, "other", "orphan", 6, DIGEST_SHA256);
+	assert_int_equal(
+	    meta_blob_unlink(t->m, SPAN("other"), &s.orphan, &holding), RC_OK);
+	manifest_push(t, s.image_text, "v1", 1000);
+	manifest_push(t, s.image_text, "latest", 2000);
+	manifest_push(t, s.index_text, "multi", 3000);
+	manifest_push(t, s.signature_text, NULL, 4000);
+	meta_manifest_pulled(t->m, SPAN("team/app"), &s.image, 5000);
+	session_leave(t);
+}
+
+/* ${dir} becomes a sample: what only a running process needs goes. */
+static int
+make(const char *dir)
+{
+	struct mt t = { .options = tool_options(dir) };
+	char path[PATH_MAX];
+
+	t.s = tool_store_open(&t.options);
+	t.m = store_meta(t.s);
+	arena_init(&t.arena, 1 << 20);
+	sample_make(&t);
+	arena_reset(&t.arena);
+	store_close(&t.s);
+	(void)snprintf(path, sizeof(path), "%s/lock", dir);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/meta.mdb-lock", dir);
+	(void)unlink(path);
+	return (0);
+}
+
+/* Copying it. */
+
+static void
+file_copy(const char *from, const char *to, off_t n)
+{
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	assert_true(in >= 0 && out >= 0);
+	while (n > 0) {
+		ssize_t w = sendfile(out, in, NULL, (size_t)n);
+
+		assert_true(w > 0);
+		n -= w;
+	}
+	(void)close(in);
+	(void)close(out);
+}
+
+static void
+folder_copy(const char *from, const char *to)
+{
+	char a[PATH_MAX], b[PATH_MAX];
+	struct dirent *e;
+	struct stat st;
+	DIR *d = opendir(from);
+
+	if (d == NULL)
+		print_error("%s: run the tests from the top folder\n", from);
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL) {
+		if (e->d_name[0] == '.')
+			continue;
+		(void)snprintf(a, sizeof(a), "%s/%s", from, e->d_name);
+		(void)snprintf(b, sizeof(b), "%s/%s", to, e->d_name);
+		assert_int_equal(stat(a, &st), 0);
+		if (!S_ISDIR(st.st_mode)) {
+			file_copy(a, b, st.st_size);
+			continue;
+		}
+		assert_int_equal(mkdir(b, 0700), 0);
+		folder_copy(a, b);
+	}
+	(void)closedir(d);
+}
+
+static int
+copy_setup(void **state)
+{
+	struct mt *t = calloc(1, sizeof(*t));
+
+	tool_folder(t->dir);
+	folder_copy(SAMPLE, t->dir);
+	t->options = tool_options(t->dir);
+	t->options.upload_lifetime_ms = INT64_MAX / 4;
+	arena_init(&t->arena, 1 << 20);
+	*state = t;
+	return (0);
+}
+
+static void
+copy_open(struct mt *t)
+{
+	t->s = tool_store_open(&t->options);
+	t->m = store_meta(t->s);
+}
+
+/* Looking at it. */
+
+static void
+manifests_are_there(struct mt *t, const struct sample *s)
+{
+	struct manifest_row row;
+
+	assert_int_equal(mt_get(t, "team/app", "v1", &row), RC_OK);
+	assert_true(digest_eq(&row.digest, &s->image));
+	assert_true(span_is(row.text, s->image_text));
+	assert_true(span_is(row.media_type, MEDIA_OCI_MANIFEST));
+	assert_int_equal(row.pushed_ms, 1000);
+	assert_int_equal(row.pulled_ms, 5000);
+	assert_int_equal(mt_get(t, "team/app", "latest", &row), RC_OK);
+	assert_true(digest_eq(&row.digest, &s->image));
+	assert_int_equal(mt_get(t, "team/app", "multi", &row), RC_OK);
+	assert_true(span_is(row.media_type, MEDIA_OCI_INDEX));
+	assert_int_equal(
+	    mt_get_digest(t, "team/app", &s->signature, &row), RC_OK);
+	assert_true(digest_eq(&row.subject, &s->image));
+	assert_true(span_is(row.artifact_type, "application/vnd.example.sig"));
+}
+
+static void
+blobs_are_there(struct mt *t, const struct sample *s)
+{
+	struct content c;
+	char *text = malloc(LAYER_BYTES);
+
+	assert_true(mt_has_blob(t, "team/app", &s->config));
+	assert_int_equal(content_open(t->s, SPAN("other"), &s->layer,
+			     READ_BLOCKING, &t->arena, &c),
+	    RC_OK);
+	assert_int_equal(c.kind, CONTENT_FILE);
+	assert_int_equal(read(c.fd, text, LAYER_BYTES), LAYER_BYTES);
+	assert_memory_equal(text, s->layer_text, LAYER_BYTES);
+	(void)close(c.fd);
+	free(text);
+	assert_int_equal(content_open(t->s, SPAN("other"), &s->note,
+			     READ_BLOCKING, &t->arena, &c),
+	    RC_OK);
+	assert_true(span_is(c.bytes, "note"));
+	assert_int_equal(content_open(t->s, SPAN("other"), &s->orphan,
+			     READ_BLOCKING, &t->arena, &c),
+	    RC_NOTFOUND);
+}
+
+static void
+referrers_are_there(struct mt *t, const struct sample *s)
+{
+	const struct referrer_query q = {
+		.repository = SPAN("team/app"),
+		.subject = s->image,
+		.max_rows = 10,
+		.max_bytes = 1 << 16,
+	};
+	struct referrer_page page;
+
+	assert_int_equal(
+	    meta_referrer_page(t->m, &q, READ_BLOCKING, &t->arena, &page),
+	    RC_OK);
+	assert_int_equal(page.n, 1);
+	assert_true(digest_eq(&page.rows[0].digest, &s->signature));
+	assert_non_null(memmem(page.rows[0].annotations.p,
+	    page.rows[0].annotations.n, "\"by\"", 4));
+}
+
+static void
+counts_are_right(struct mt *t)
+{
+	struct store_stats st = mt_stats(t);
+
+	assert_int_equal(st.repositories, 2);
+	assert_int_equal(st.manifests, 3);
+	assert_int_equal(st.tags, 3);
+	assert_int_equal(st.blobs, 7);
+	assert_int_equal(st.blob_links, 4);
+	assert_int_equal(st.referrers, 1);
+	assert_int_equal(st.upload_sessions, 1);
+	assert_int_equal(st.file_blobs, 1);
+	assert_int_equal(st.file_bytes, LAYER_BYTES);
+	assert_int_equal(st.unreferenced_blobs, 1);
+	assert_int_equal(st.unreferenced_bytes, strlen("orphan"));
+}
+
+static void
+all_of_the_sample_is_there(void **state)
+{
+	static struct sample s;
+	struct mt *t = *state;
+
+	sample_init(&s);
+	copy_open(t);
+	manifests_are_there(t, &s);
+	blobs_are_there(t, &s);
+	referrers_are_there(t, &s);
+	counts_are_right(t);
+	mt_check(t);
+}
+
+static void
+an_upload_of_the_sample_goes_on(void **state)
+{
+	struct upload *u = NULL;
+	struct upload_row *rows;
+	struct mt *t = *state;
+	struct digest d = mt_digest(PARTIAL ", and the rest");
+	size_t n;
+
+	copy_open(t);
+	assert_int_equal(
+	    meta_upload_page(t->m, SPAN_NONE, 10, &t->arena, &rows, &n), RC_OK);
+	assert_int_equal(n, 1);
+	assert_true(span_is(rows[0].repository, "team/new"));
+	assert_int_equal(
+	    upload_acquire(t->s, SPAN("team/new"), span_of(rows[0].id), &u),
+	    RC_OK);
+	assert_int_equal(upload_offset(u), strlen(PARTIAL));
+	assert_int_equal(upload_write(u, ", and the rest", 14), RC_OK);
+	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	assert_int_equal(mt_stats(t).upload_sessions, 0);
+	mt_check(t);
+}
+
+static void
+the_sample_takes_changes(void **state)
+{
+	static struct sample s;
+	struct holding holding;
+	struct mt *t = *state;
+
+	sample_init(&s);
+	copy_open(t);
+	assert_int_equal(
+	    meta_manifest_delete(t->m, SPAN("team/app"), &s.image, &holding),
+	    RC_REFERENCED);
+	assert_int_equal(
+	    meta_manifest_delete(t->m, SPAN("team/app"), &s.index, &holding),
+	    RC_OK);
+	assert_int_equal(
+	    meta_manifest_delete(t->m, SPAN("team/app"), &s.image, &holding),
+	    RC_OK);
+	mt_blob(t, "other", "orphan");
+	assert_int_equal(mt_stats(t).unreferenced_blobs, 2);
+	mt_check(t);
+}
+
+static void
+problem_print(void *arg, const struct fsck_problem *p)
+{
+	(void)arg;
+	print_error("fsck: %s\n", p->text);
+}
+
+static void
+fsck_finds_nothing_in_the_sample(void **state)
+{
+	const struct fsck_options options = { .problem = problem_print };
+	struct fsck_progress progress = { 0 };
+	struct mt *t = *state;
+
+	t->options.read_only = true;
+	copy_open(t);
+	assert_int_equal(fsck_run(t->s, &options, &progress), RC_OK);
+	assert_int_equal(progress.problems, 0);
+	assert_int_equal(progress.blobs, 7);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, copy_setup, mt_teardown)
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(all_of_the_sample_is_there),
+		TEST(an_upload_of_the_sample_goes_on),
+		TEST(the_sample_takes_changes),
+		TEST(fsck_finds_nothing_in_the_sample),
+	};
+
+	if (argc == 3 && strcmp(argv[1], "--make") == 0)
+		return (make(argv[2]));
+	return (cmocka_run_group_tests_name("sample", tests, NULL, NULL));
+}
