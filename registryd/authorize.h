@@ -14,7 +14,7 @@ RC_MUST_USE enum rc authorize_call(struct call *);
 
 /** authorize_repository(c, action, repository): may it also do ${action} on
  * another repository (a mount's source)?  RC_OK or RC_DENIED. */
-RC_MUST_USE enum rc authorize_repository(
-    struct call *, const char *action, struct span repository);
+RC_MUST_USE enum rc
+authorize_repository(struct call *, const char *action, struct span repository);
 
 #endif

@@ -22,11 +22,11 @@ struct scratch;
  * One thread at a time. */
 
 /** scratch_create(b, id, s_r): new and empty.  RC_EXISTS, RC_NOSPACE. */
-RC_MUST_USE enum rc scratch_create(
-    struct blobs *, const char *id, struct scratch **s_r);
+RC_MUST_USE enum rc
+scratch_create(struct blobs *, const char *id, struct scratch **s_r);
 /** scratch_open(b, id, s_r): RC_NOTFOUND. */
-RC_MUST_USE enum rc scratch_open(
-    struct blobs *, const char *id, struct scratch **s_r);
+RC_MUST_USE enum rc
+scratch_open(struct blobs *, const char *id, struct scratch **s_r);
 /** scratch_close(s): keeps the content.  Takes NULL. */
 void scratch_close(struct scratch **);
 
@@ -35,8 +35,8 @@ uint64_t scratch_size(const struct scratch *);
  * was before. */
 RC_MUST_USE enum rc scratch_append(struct scratch *, const void *p, size_t n);
 /** scratch_read(s, offset, p, n): exactly ${n} bytes; RC_RANGE. */
-RC_MUST_USE enum rc scratch_read(
-    struct scratch *, uint64_t offset, void *p, size_t n);
+RC_MUST_USE enum rc
+scratch_read(struct scratch *, uint64_t offset, void *p, size_t n);
 /** scratch_truncate(s, n): cut down to ${n} bytes. */
 RC_MUST_USE enum rc scratch_truncate(struct scratch *, uint64_t n_bytes);
 /**
@@ -46,11 +46,11 @@ RC_MUST_USE enum rc scratch_truncate(struct scratch *, uint64_t n_bytes);
  * On failure scratch_size() tells whether the content is still here: what
  * could not be synced is thrown away.
  */
-RC_MUST_USE enum rc scratch_place(
-    struct scratch *, uint32_t key_domain, const struct digest *);
+RC_MUST_USE enum rc
+scratch_place(struct scratch *, uint32_t key_domain, const struct digest *);
 /** scratch_stat(b, id, size_r, changed_ms_r): RC_NOTFOUND. */
-RC_MUST_USE enum rc scratch_stat(struct blobs *, const char *id,
-    uint64_t *size_r, int64_t *changed_ms_r);
+RC_MUST_USE enum rc scratch_stat(
+    struct blobs *, const char *id, uint64_t *size_r, int64_t *changed_ms_r);
 /** scratch_remove(b, id): absent is fine. */
 RC_MUST_USE enum rc scratch_remove(struct blobs *, const char *id);
 
@@ -68,8 +68,8 @@ RC_MUST_USE enum rc blobs_stat(struct blobs *, uint32_t key_domain,
     const struct digest *, enum read_mode, uint64_t *size_r);
 
 /** blobs_remove(b, domain, digest): RC_NOTFOUND. */
-RC_MUST_USE enum rc blobs_remove(
-    struct blobs *, uint32_t key_domain, const struct digest *);
+RC_MUST_USE enum rc
+blobs_remove(struct blobs *, uint32_t key_domain, const struct digest *);
 
 /**
  * blobs_quarantine(b, domain, digest, fd):
@@ -85,14 +85,14 @@ RC_MUST_USE enum rc blobs_quarantine(
  * added or removed meanwhile may or may not be seen.  Files that are no
  * blobs are given with ${digest} NULL and their path.
  */
-typedef int blobs_walk_fn(void *arg, uint32_t key_domain,
-    const struct digest *, uint64_t size_bytes, const char *path);
+typedef int blobs_walk_fn(void *arg, uint32_t key_domain, const struct digest *,
+    uint64_t size_bytes, const char *path);
 RC_MUST_USE enum rc blobs_walk(struct blobs *, blobs_walk_fn *, void *arg);
 
 /** blobs_scratch_walk(b, fn, arg): the same for scratches. */
 typedef int scratch_walk_fn(
     void *arg, const char *id, uint64_t size_bytes, int64_t changed_ms);
-RC_MUST_USE enum rc blobs_scratch_walk(
-    struct blobs *, scratch_walk_fn *, void *arg);
+RC_MUST_USE enum rc
+blobs_scratch_walk(struct blobs *, scratch_walk_fn *, void *arg);
 
 #endif

@@ -1,6 +1,7 @@
 #ifndef STORAGE_COMMIT_INT_H
 #define STORAGE_COMMIT_INT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,5 +52,28 @@ struct commit_figures {
 	uint64_t queue, commits, ops;
 };
 void commit_figures(const struct commit *, struct commit_figures *);
+
+/* Between commit.c and commit_batch.c. */
+
+struct commit_op {
+	struct commit_op *next;
+	meta_change_fn *fn;
+	void *arg;
+	void (*release)(void *); /* a post, on the heap: nobody waits */
+	size_t weight_bytes;
+	enum rc rc;
+	_Atomic uint32_t done; /* a futex; the last that is touched */
+};
+
+/* The thread's own, but for what is atomic. */
+struct commit_disk {
+	struct meta *m;
+	_Atomic bool failed;
+	_Atomic uint64_t commits;
+	bool full_told; /* the log knows that the disk is full */
+};
+
+/** commit_batch(c, ops, n): run them in order, commit, fill in .rc. */
+void commit_batch(struct commit_disk *, struct commit_op **ops, size_t n);
 
 #endif

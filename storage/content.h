@@ -15,7 +15,7 @@ struct content {
 	enum content_kind kind;
 	uint64_t size_bytes;
 	struct span bytes; /* CONTENT_MEMORY, in the arena */
-	int fd; /* CONTENT_FILE, the caller's; else -1 */
+	int fd;		   /* CONTENT_FILE, the caller's; else -1 */
 };
 
 /**
@@ -25,12 +25,11 @@ struct content {
  * meta.h.  RC_LIMIT: too many open files.
  */
 RC_MUST_USE enum rc content_open(struct store *, struct span repository,
-    const struct digest *, enum read_mode, struct arena *,
-    struct content *c_r);
+    const struct digest *, enum read_mode, struct arena *, struct content *c_r);
 
 /** content_stat(...): the same without opening it for the caller. */
-RC_MUST_USE enum rc content_stat(struct store *, struct span repository,
-    const struct digest *, enum read_mode, struct arena *,
-    uint64_t *size_bytes_r);
+RC_MUST_USE enum rc
+content_stat(struct store *, struct span repository, const struct digest *,
+    enum read_mode, struct arena *, uint64_t *size_bytes_r);
 
 #endif

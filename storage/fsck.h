@@ -14,13 +14,13 @@
  * is looked at again before it is called a problem.
  */
 enum fsck_problem_kind {
-	FSCK_RECORD, /* a record that cannot be read */
-	FSCK_MISSING, /* a record of content that is not there */
-	FSCK_SIZE, /* content of another size than recorded */
-	FSCK_DIGEST, /* content that does not match its digest */
+	FSCK_RECORD,   /* a record that cannot be read */
+	FSCK_MISSING,  /* a record of content that is not there */
+	FSCK_SIZE,     /* content of another size than recorded */
+	FSCK_DIGEST,   /* content that does not match its digest */
 	FSCK_DANGLING, /* a record that refers to one that is not there */
-	FSCK_INDEX, /* an index disagrees with what it indexes */
-	FSCK_COUNT, /* a kept count is wrong */
+	FSCK_INDEX,    /* an index disagrees with what it indexes */
+	FSCK_COUNT,    /* a kept count is wrong */
 };
 
 struct fsck_problem {
@@ -30,7 +30,7 @@ struct fsck_problem {
 };
 
 struct fsck_options {
-	bool repair; /* quarantine damaged content; remove dangling rows;
+	bool repair;	   /* quarantine damaged content; remove dangling rows;
 			rebuild indexes and counts */
 	bool skip_content; /* records only */
 	uint64_t bytes_per_s; /* of re-hashing; 0: no limit */
@@ -48,8 +48,9 @@ struct fsck_progress {
 };
 
 /** fsck_run(s, options, progress): RC_OK also with problems found (see
- * ${progress}); RC_CANCELLED; RC_IO.  A thread of its own. */
-RC_MUST_USE enum rc fsck_run(
-    struct store *, const struct fsck_options *, struct fsck_progress *);
+ * ${progress}); RC_CANCELLED; RC_IO, RC_LIMIT (too many open files): it ended
+ * early.  A thread of its own. */
+RC_MUST_USE enum rc
+fsck_run(struct store *, const struct fsck_options *, struct fsck_progress *);
 
 #endif

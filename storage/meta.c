@@ -1,3 +1,5 @@
+#include "storage/meta_env_int.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -11,7 +13,6 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "storage/commit_int.h"
-#include "storage/meta_env_int.h"
 #include "storage/store.h"
 
 /*

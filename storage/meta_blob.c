@@ -1,7 +1,8 @@
+#include "storage/meta_ops_int.h"
+
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "storage/meta_ops_int.h"
 
 /*
  * Blobs as the repositories see them: linked, mounted, unlinked, read.

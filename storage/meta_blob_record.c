@@ -1,5 +1,6 @@
-#include "base/obj.h"
 #include "storage/meta_ops_int.h"
+
+#include "base/obj.h"
 
 /*
  * Blobs: one record and one copy of the content per (key domain, digest),

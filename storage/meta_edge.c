@@ -1,5 +1,6 @@
-#include "base/obj.h"
 #include "storage/meta_ops_int.h"
+
+#include "base/obj.h"
 
 /*
  * Edges: what a manifest points at, and (parents) who points at something.

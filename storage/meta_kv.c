@@ -1,10 +1,11 @@
+#include "storage/meta_env_int.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/obj.h"
-#include "storage/meta_env_int.h"
 
 /*
  * Tables of bytes on LMDB.

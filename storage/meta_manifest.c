@@ -1,9 +1,10 @@
+#include "storage/meta_ops_int.h"
+
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/obj.h"
-#include "storage/meta_ops_int.h"
 
 /*
  * Manifests of a repository.  The text is content like any other, one copy
@@ -305,8 +306,10 @@ enum rc
 meta_manifest_put(struct meta *m, const struct manifest_put *put,
     struct manifest_put_result *result_r)
 {
-	struct put_arg arg = { put, result_r };
+	struct put_arg arg;
 
+	*result_r = (struct manifest_put_result){ 0 };
+	arg = (struct put_arg){ put, result_r };
 	return (meta_change(m, manifest_put, &arg, put->text.n));
 }
 

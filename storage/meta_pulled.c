@@ -1,3 +1,5 @@
+#include "storage/meta_env_int.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -5,7 +7,6 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "base/thread.h"
-#include "storage/meta_env_int.h"
 #include "storage/meta_ops_int.h"
 
 /*

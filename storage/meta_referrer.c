@@ -1,5 +1,6 @@
-#include "base/obj.h"
 #include "storage/meta_ops_int.h"
+
+#include "base/obj.h"
 
 /*
  * Referrers: which manifests of a repository name a digest as their subject

@@ -1,6 +1,7 @@
+#include "storage/meta_ops_int.h"
+
 #include "base/name.h"
 #include "base/obj.h"
-#include "storage/meta_ops_int.h"
 
 /*
  * Repositories, and pages of names in general.

@@ -1,10 +1,11 @@
+#include "storage/meta_ops_int.h"
+
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/obj.h"
 #include "storage/commit_int.h"
 #include "storage/meta_env_int.h"
-#include "storage/meta_ops_int.h"
 
 /*
  * The rows of upload sessions.

@@ -1,3 +1,5 @@
+#include "storage/store_int.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -6,7 +8,6 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "storage/meta_int.h"
-#include "storage/store_int.h"
 
 /*
  * Opening and closing a folder, and what is asked of it as a whole.

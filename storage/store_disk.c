@@ -1,8 +1,9 @@
+#include "storage/store_int.h"
+
 #include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "storage/store_int.h"
 
 /*
  * Room on the filesystem.  Asked before every piece of an upload, so what

@@ -1,3 +1,5 @@
+#include "storage/store_int.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +16,6 @@
 #include "base/num.h"
 #include "base/obj.h"
 #include "base/span.h"
-#include "storage/store_int.h"
 
 /*
  * The folder itself: is it ours, whose is it now, and how is it written.

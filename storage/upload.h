@@ -52,7 +52,9 @@ RC_MUST_USE enum rc upload_rewind(struct upload *, uint64_t offset);
  * upload_finish(u, digest, create_repository):
  * Verify, make durable, link.  On RC_OK ${u} is gone and *${u} NULL.
  * RC_DIGEST: the content has another digest; the session stays acquired and
- * as it was.  RC_NOTFOUND: the repository does not exist.
+ * as it was.  RC_NOTFOUND: the repository does not exist.  After RC_NOSPACE or
+ * RC_IO too it stays acquired; upload_offset() tells what is left of it: none
+ * when what was taken could not be synced, or its record not be written.
  */
 RC_MUST_USE enum rc
 upload_finish(struct upload **u, const struct digest *, bool create_repository);
@@ -77,8 +79,9 @@ upload_cancel(struct store *, struct span repository, struct span id);
  * upload_whole(s, repository, digest, bytes, id, create_repository):
  * Content that is in memory already, without a scratch: verified, durable,
  * linked.  ${id}: the session, still without content, that ends with it;
- * empty for none.  RC_DIGEST; RC_NOTFOUND repository; RC_TOOBIG:
- * more than upload_whole_max(): use a session.
+ * empty for none.  RC_DIGEST; RC_NOTFOUND repository or session; RC_BUSY;
+ * RC_RANGE: the session has content by now; RC_TOOBIG: more than
+ * upload_whole_max(): use a session; RC_NOSPACE, RC_IO.
  */
 RC_MUST_USE enum rc
 upload_whole(struct store *, struct span repository, const struct digest *,

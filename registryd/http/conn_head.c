@@ -142,6 +142,32 @@ step_handshake(struct http_conn *c)
 	return (handshake_failed(c, tls_heard(c->tls)));
 }
 
+/* What the application sees of it, before it is known to be a request. */
+static void
+request_init(struct http_conn *c, struct msg *m)
+{
+	struct http_request *rq = &m->x.request;
+
+	if (!c->has_name) {
+		(void)addr_text(&c->peer, c->peer_name);
+		c->has_name = true;
+	}
+	m->x.conn = c;
+	m->x.app = NULL;
+	m->x.role = c->hub->server->configs[c->listener].role;
+	rq->path = SPAN("/");
+	rq->params = NULL;
+	rq->n_params = 0;
+	rq->framing = HTTP_BODY_NONE;
+	rq->content_length = 0;
+	rq->keep_alive = false;
+	rq->expect_continue = false;
+	rq->host = SPAN_NONE;
+	rq->tls = c->tls != NULL;
+	rq->client = span_of(c->peer_name);
+	hub_random_id(c->hub, rq->id);
+}
+
 /* Nothing has arrived of a next request. */
 static enum step
 head_idle(struct http_conn *c)
@@ -172,38 +198,13 @@ head_wait(struct http_conn *c)
 	}
 	if (c->timed_out) {
 		c->timed_out = false;
+		request_init(c, c->msg);
 		return (conn_refuse(
 		    c, 408, "the head of the request did not arrive in time"));
 	}
 	conn_keep(c, WAIT_HEADER);
 	conn_set_idle(c, false);
 	return (conn_wait(c, IO_READ));
-}
-
-/* What the application sees of it, before it is known to be a request. */
-static void
-request_init(struct http_conn *c, struct msg *m)
-{
-	struct http_request *rq = &m->x.request;
-
-	if (!c->has_name) {
-		(void)addr_text(&c->peer, c->peer_name);
-		c->has_name = true;
-	}
-	m->x.conn = c;
-	m->x.app = NULL;
-	m->x.role = c->hub->server->configs[c->listener].role;
-	rq->path = SPAN("/");
-	rq->params = NULL;
-	rq->n_params = 0;
-	rq->framing = HTTP_BODY_NONE;
-	rq->content_length = 0;
-	rq->keep_alive = false;
-	rq->expect_continue = false;
-	rq->host = SPAN_NONE;
-	rq->tls = c->tls != NULL;
-	rq->client = span_of(c->peer_name);
-	hub_random_id(c->hub, rq->id);
 }
 
 enum step

@@ -114,15 +114,17 @@ on_hello(SSL *ssl, int *alert, void *arg)
 }
 
 static enum rc
-complain(const char *file, char *why, size_t n_why)
+complain(const char *file, const char *what, char *why, size_t n_why)
 {
-	unsigned long code = ERR_peek_last_error();
+	unsigned long code = ERR_peek_error(); /* the first cause */
 	const char *reason = ERR_reason_error_string(code);
 
 	if (ERR_SYSTEM_ERROR(code))
-		reason = strerror(ERR_GET_REASON(code));
-	(void)snprintf(why, n_why, "%s: %s", file,
-	    reason != NULL ? reason : "cannot be used");
+		(void)snprintf(why, n_why, "%s: %s", file,
+		    strerror(ERR_GET_REASON(code)));
+	else
+		(void)snprintf(why, n_why, "%s: not a usable %s (%s)", file,
+		    what, reason != NULL ? reason : "no reason given");
 	ERR_clear_error();
 	return (RC_INVALID);
 }
@@ -171,13 +173,13 @@ tls_context_new(const char *cert_file, const char *key_file, char *why,
 	must(ctx != NULL);
 	configure(ctx);
 	if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1) {
-		rc = complain(cert_file, why, n_why);
+		rc = complain(cert_file, "certificate", why, n_why);
 		goto err;
 	}
 	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) !=
 		1 ||
 	    SSL_CTX_check_private_key(ctx) != 1) {
-		rc = complain(key_file, why, n_why);
+		rc = complain(key_file, "key for it", why, n_why);
 		goto err;
 	}
 	t = xcalloc(1, sizeof(*t));

@@ -21,7 +21,7 @@ TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 REGISTRYD = os.environ.get("REGISTRYD", TOP + "/build/registryd")
 REGISTRYCTL = os.environ.get("REGISTRYCTL", TOP + "/build/registryctl")
 # Words before registryd, to see that a test can fail: eatmydata, for one.
-PREFIX = os.environ.get("REGISTRYD_PREFIX", "").split()
+PREFIX = os.environ.get("SERVER_PREFIX", "").split()
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"

@@ -122,7 +122,7 @@ config() { # LINE...
 }
 
 @test "flags win over the environment, the environment over the file" {
-	config 'log:' '  level: error' "data: $W/file" 'listen: 127.0.0.1:0'
+	config 'log:' '  level: warn' "data: $W/file" 'listen: 127.0.0.1:0'
 	REGISTRYD_DATA=$W/env server_start --config "$W/registryd.yml" \
 		--data "$W/flag"
 	[ -e "$W/flag/meta.mdb" ] || fail 'the flag did not win'
@@ -161,6 +161,16 @@ config() { # LINE...
 		--unix-socket "$W/sock" http://x/healthz)" 200
 	server_stop
 	[ ! -e "$W/sock" ] || fail 'the socket was left behind'
+}
+
+@test "the listening line is there at every log level" {
+	local level
+	for level in debug warn error; do
+		server_start --log-level "$level"
+		http GET /healthz
+		expect 200
+		server_stop
+	done
 }
 
 @test "an address in use is a clear error, exit 1 or 2, and nothing is served" {
@@ -349,12 +359,9 @@ config() { # LINE...
 }
 
 @test "the folder is closed to others, and metadata files are *.mdb" {
-	server_start
-	server_stop
-	rmdir "$DATA/new" 2>/dev/null || true
-	server_start --data "$DATA/new"
-	assert_eq "$(stat -c %a "$DATA/new")" 700
-	ls "$DATA"/new/*.mdb >/dev/null
+	server_start --data "$W/new"
+	assert_eq "$(stat -c %a "$W/new")" 700
+	ls "$W"/new/*.mdb >/dev/null
 	server_stop
 }
 

@@ -2,7 +2,7 @@
 # small words for HTTP.  Source it with `load helper`.
 #
 #   REGISTRYD, REGISTRYCTL   the programs under test (default: build/)
-#   REGISTRYD_PREFIX         words to put before registryd (setarch -R)
+#   SERVER_PREFIX         words to put before registryd (setarch -R)
 #   E2E_HOST                 test this HOST:PORT instead of own servers
 
 # The bats of Ubuntu 22.04 (1.2) makes no folders by itself.
@@ -102,7 +102,7 @@ server_start() {
 	SERVER_LOG=$(mktemp "$where/log.XXXXXX")
 	# bats waits for whoever holds its descriptor 3.
 	# shellcheck disable=SC2086
-	${SERVER_WRAP:-} ${REGISTRYD_PREFIX:-} "$REGISTRYD" "${flags[@]}" "$@" \
+	${SERVER_WRAP:-} ${SERVER_PREFIX:-} "$REGISTRYD" "${flags[@]}" "$@" \
 		</dev/null >"$SERVER_LOG.out" 2>"$SERVER_LOG" 3>&- &
 	SERVER_PID=$!
 	printf '%s %s\n' "$SERVER_PID" "$SERVER_LOG" >>"$where/servers"
@@ -253,9 +253,9 @@ random_file() { # FILE BYTES
 blob_push() {
 	DIGEST=$(digest_of "$2" "${3:-sha256}")
 	http POST "/v2/$1/blobs/uploads/"
-	expect 202
+	expect 202 || return
 	upload_put "$(header Location)" "$DIGEST" "$2"
-	expect 201
+	expect 201 || return
 }
 
 # with_query LOCATION QUERY: appended with ? or &.
@@ -295,8 +295,8 @@ image_push() {
 		>"$dir/config"
 	printf '"diff_ids":[]},"comment":"%s"}' "${3:-$1:$2}" >>"$dir/config"
 	printf 'layer %s' "${3:-$1:$2}" >"$dir/layer"
-	blob_push "$1" "$dir/config"
-	blob_push "$1" "$dir/layer"
+	blob_push "$1" "$dir/config" || return
+	blob_push "$1" "$dir/layer" || return
 	CONFIG_DIGEST=$(digest_of "$dir/config")
 	LAYER_DIGEST=$(digest_of "$dir/layer")
 	MANIFEST=$dir/manifest
@@ -308,7 +308,7 @@ image_push() {
 			"$dir/layer")" >"$MANIFEST"
 	DIGEST=$(digest_of "$MANIFEST")
 	manifest_put "$1" "$2" "$MANIFEST"
-	expect 201
+	expect 201 || return
 	export CONFIG_DIGEST LAYER_DIGEST
 }
 
@@ -318,7 +318,7 @@ artifact_push() {
 	local dir=$BATS_TEST_TMPDIR/artifact subject= reference=$2
 	mkdir -p "$dir"
 	printf '{}' >"$dir/empty"
-	blob_push "$1" "$dir/empty"
+	blob_push "$1" "$dir/empty" || return
 	if [ -n "$3" ]; then
 		subject=",\"subject\":$(descriptor "$OCI_MANIFEST" "$3")"
 	fi
@@ -332,7 +332,7 @@ artifact_push() {
 	DIGEST=$(digest_of "$MANIFEST")
 	[ "$reference" != digest ] || reference=$DIGEST
 	manifest_put "$1" "$reference" "$MANIFEST"
-	expect 201
+	expect 201 || return
 }
 
 # --- raw bytes ----------------------------------------------------------------

@@ -543,7 +543,7 @@ GET='GET /v2/ HTTP/1.1\r\nHost: h\r\n'
 	    s.sendall(ask)
 	    s.settimeout(1)
 	    try:
-	        return s, s.recv(100)[:12]
+	        return s, s.recv(65536)[:12]
 	    except (TimeoutError, ConnectionResetError):
 	        return s, b""
 
@@ -558,7 +558,7 @@ GET='GET /v2/ HTTP/1.1\r\nHost: h\r\n'
 	    s.close()
 	# Who was served still is, and a free place is given away.
 	served[0].sendall(ask)
-	assert served[0].recv(100).startswith(b"HTTP/1.1 200")
+	assert served[0].recv(65536).startswith(b"HTTP/1.1 200")
 	for s in served:
 	    s.close()
 	import time
@@ -584,7 +584,7 @@ GET='GET /v2/ HTTP/1.1\r\nHost: h\r\n'
 	    s.sendall(ask)
 	    s.settimeout(1)
 	    try:
-	        return s, s.recv(100)[:12]
+	        return s, s.recv(65536)[:12]
 	    except (TimeoutError, ConnectionResetError):
 	        return s, b""
 

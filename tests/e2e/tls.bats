@@ -64,7 +64,7 @@ hello() { # OPTION...
 @test "TLS 1.2 and 1.3 are spoken, 1.1 and older are refused" {
 	assert_in "$(hello -tls1_3)" TLSv1.3
 	assert_in "$(hello -tls1_2)" TLSv1.2
-	out=$(hello -tls1_1 -cipher 'DEFAULT@SECLEVEL=0')
+	out=$(hello -tls1_1 -cipher 'DEFAULT@SECLEVEL=0' || true)
 	case $out in
 	*'Protocol  : TLSv1.1'*'Cipher    : 0000'* | *'Cipher is (NONE)'*) ;;
 	*) fail "$out" ;;
@@ -159,9 +159,9 @@ hello() { # OPTION...
 	need skopeo
 	client_home "$W/client"
 	"$TOP/tests/lib/hello-image" "$W/hello" "$TOP/Makefile"
-	SSL_CERT_FILE=$CERTS/ca.crt skopeo copy -q "oci:$W/hello:v1" \
-		"docker://$HOST/tls/hello:v1"
-	SSL_CERT_FILE=$CERTS/ca.crt skopeo copy -q \
+	SSL_CERT_FILE=$CERTS/ca.crt skopeo copy -q --preserve-digests \
+		"oci:$W/hello:v1" "docker://$HOST/tls/hello:v1"
+	SSL_CERT_FILE=$CERTS/ca.crt skopeo copy -q --preserve-digests \
 		"docker://$HOST/tls/hello:v1" "oci:$W/back:v1"
 	diff -r "$W/hello/blobs" "$W/back/blobs"
 	# Without it the client refuses us.

@@ -163,6 +163,9 @@ what_is_dropped_is_bounded(void **state)
 	/* all extensions of a body */
 	snprintf(line, sizeof(line), "1;%0200d\r\na\r\n", 0);
 	assert_in_range(endure("", line, 100000), 82, 82);
+	/* which are cheaper with much data */
+	snprintf(line, sizeof(line), "40;%04d\r\n%064d\r\n", 0, 0);
+	assert_int_equal(endure("", line, 100000), 100000);
 	/* trailers */
 	assert_in_range(endure("0\r\n", "A: b\r\n", 100000), 1300, 1700);
 }
