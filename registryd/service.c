@@ -1,6 +1,7 @@
 #include "registryd/service.h"
 
 #include <stdio.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -234,6 +235,15 @@ uploads_expire(struct service *svc, long pause_ms)
 	return (n < EXPIRE_BUDGET ? pause_ms : EXPIRE_MIN_MS);
 }
 
+/* What a burst left in the heap; main.c keeps some for the next one. */
+static void
+memory_return(void)
+{
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
+}
+
 static void
 background_main(void *arg)
 {
@@ -248,6 +258,7 @@ background_main(void *arg)
 			continue;
 		mutex_unlock(&svc->lock);
 		wait_ms = uploads_expire(svc, pause_ms);
+		memory_return();
 		mutex_lock(&svc->lock);
 	}
 	mutex_unlock(&svc->lock);

@@ -198,11 +198,26 @@ upload_claim(struct uploads *t, struct span repository, struct span id,
 	return (rc);
 }
 
+/* Nobody keeps content in memory while nobody writes. */
+static void
+content_settle(struct upload *u)
+{
+	if (upload_keep(u) == RC_OK)
+		return;
+	log_error("upload %s: its %" PRIu64 " bytes are lost", u->id,
+	    upload_offset(u));
+	upload_early_drop(u);
+	hasher_free(&u->hasher);
+	u->hashed_bytes = 0;
+	u->offset_bytes = 0;
+}
+
 void
 upload_unclaim(struct upload *u)
 {
 	struct uploads *t = u->table;
 
+	content_settle(u);
 	scratch_close(&u->scratch);
 	u->room_until_bytes = 0;
 	u->touched_ms = clock_real_ms();

@@ -45,6 +45,14 @@ uint64_t upload_offset(const struct upload *);
  */
 RC_MUST_USE enum rc upload_write(struct upload *, const void *p, size_t n);
 
+/**
+ * upload_keep(u):
+ * See to it that what was taken outlives the process (not yet the loss of
+ * power).  Before a client is told of it; upload_release() tries too, and can
+ * not say that it failed.  RC_NOSPACE, RC_IO: not kept; still there.
+ */
+RC_MUST_USE enum rc upload_keep(struct upload *);
+
 /** upload_rewind(u, offset): forget what was appended behind ${offset}. */
 RC_MUST_USE enum rc upload_rewind(struct upload *, uint64_t offset);
 

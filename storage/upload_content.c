@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -16,6 +15,11 @@
  * they come, and at the end become a blob, in the metadata when they are
  * few, else in a file of their own.
  *
+ * What will most likely go into the metadata needs no file on its way: as
+ * long as one request writes, and all of it would fit there, it stays in
+ * memory, of which all sessions together have a small budget.  It goes into
+ * the scratch when it grows, and before the session is left to wait.
+ *
  * The running hash may be behind the offset (after a restart, a rewind, or a
  * final digest that did not match): then the scratch is read again from
  * where the hash stands.
@@ -24,6 +28,45 @@
 /* So often, in bytes taken, is the free space looked at. */
 #define ROOM_STEP_BYTES (4ULL * 1024 * 1024)
 #define READ_BYTES ((size_t)256 * 1024)
+
+/* Content in memory, of all sessions. */
+#define EARLY_TOTAL_BYTES (4ULL * 1024 * 1024)
+
+/* --- in memory ----------------------------------------------------------- */
+
+/* May ${n} more bytes stay in memory, with those that are there? */
+static bool
+early_admit(struct upload *u, size_t n)
+{
+	struct uploads *t = u->table;
+	uint64_t end = u->offset_bytes + n;
+
+	if (u->scratch != NULL || (u->early == NULL && u->offset_bytes > 0))
+		return (false);
+	if (end > t->store->options.inline_max_bytes)
+		return (false);
+	if (atomic_fetch_add(&t->early_bytes, n) + n <= EARLY_TOTAL_BYTES)
+		return (true);
+	atomic_fetch_sub(&t->early_bytes, n);
+	return (false);
+}
+
+static void
+early_append(struct upload *u, const void *p, size_t n)
+{
+	u->early = xrealloc(u->early, u->early_bytes + n);
+	memcpy(u->early + u->early_bytes, p, n);
+	u->early_bytes += n;
+}
+
+void
+upload_early_drop(struct upload *u)
+{
+	atomic_fetch_sub(&u->table->early_bytes, u->early_bytes);
+	free(u->early);
+	u->early = NULL;
+	u->early_bytes = 0;
+}
 
 /* --- hashing ------------------------------------------------------------- */
 
@@ -52,11 +95,16 @@ scratch_hash(struct scratch *s, struct hasher *h, uint64_t *at)
 	return (rc);
 }
 
-static void
-hash_drop(struct upload *u)
+/* Feed ${h} with the content from *${at} to its end. */
+static enum rc
+content_hash(struct upload *u, struct hasher *h, uint64_t *at)
 {
-	hasher_free(&u->hasher);
-	u->hashed_bytes = 0;
+	if (u->early != NULL) {
+		hasher_update(h, u->early + *at, u->early_bytes - *at);
+		*at = u->early_bytes;
+		return (RC_OK);
+	}
+	return (u->scratch == NULL ? RC_OK : scratch_hash(u->scratch, h, at));
 }
 
 /* Bring the running hash up to the offset. */
@@ -69,7 +117,14 @@ hash_catch_up(struct upload *u)
 	}
 	if (u->hashed_bytes == u->offset_bytes)
 		return (RC_OK);
-	return (scratch_hash(u->scratch, u->hasher, &u->hashed_bytes));
+	return (content_hash(u, u->hasher, &u->hashed_bytes));
+}
+
+static void
+hash_drop(struct upload *u)
+{
+	hasher_free(&u->hasher);
+	u->hashed_bytes = 0;
 }
 
 static enum rc
@@ -87,7 +142,7 @@ content_digest(struct upload *u, uint8_t alg, struct digest *d_r)
 		return (RC_OK);
 	}
 	other = hasher_new(alg);
-	rc = u->scratch == NULL ? RC_OK : scratch_hash(u->scratch, other, &at);
+	rc = content_hash(u, other, &at);
 	if (rc == RC_OK)
 		hasher_final(other, d_r);
 	hasher_free(&other);
@@ -123,6 +178,22 @@ scratch_fresh(struct upload *u)
 	return (scratch_truncate(u->scratch, 0));
 }
 
+/* From memory into the scratch. */
+static enum rc
+early_spill(struct upload *u)
+{
+	enum rc rc;
+
+	if ((rc = scratch_fresh(u)) != RC_OK)
+		return (rc);
+	rc = scratch_append(u->scratch, u->early, u->early_bytes);
+	if (rc == RC_OK)
+		upload_early_drop(u);
+	else
+		scratch_close(&u->scratch);
+	return (rc);
+}
+
 /* Open the scratch and make it as long as the session says. */
 static enum rc
 scratch_need(struct upload *u)
@@ -132,6 +203,8 @@ scratch_need(struct upload *u)
 
 	if (u->scratch != NULL)
 		return (RC_OK);
+	if (u->early != NULL)
+		return (early_spill(u));
 	if (u->offset_bytes == 0)
 		return (scratch_fresh(u));
 	rc = scratch_open(u->table->store->blobs, u->id, &u->scratch);
@@ -170,6 +243,21 @@ room_check(struct upload *u, size_t n)
 	return (RC_OK);
 }
 
+/* To where the content is, or is to be. */
+static enum rc
+content_append(struct upload *u, const void *p, size_t n)
+{
+	enum rc rc;
+
+	if (early_admit(u, n)) {
+		early_append(u, p, n);
+		return (RC_OK);
+	}
+	if ((rc = scratch_need(u)) != RC_OK)
+		return (rc);
+	return (scratch_append(u->scratch, p, n));
+}
+
 enum rc
 upload_write(struct upload *u, const void *p, size_t n)
 {
@@ -180,11 +268,12 @@ upload_write(struct upload *u, const void *p, size_t n)
 		return (RC_OK);
 	if ((rc = room_check(u, n)) != RC_OK)
 		return (rc);
-	if ((rc = scratch_need(u)) != RC_OK)
+	if (u->offset_bytes > 0 && u->early == NULL &&
+	    (rc = scratch_need(u)) != RC_OK)
 		return (rc);
 	if ((rc = hash_catch_up(u)) != RC_OK)
 		return (rc);
-	if ((rc = scratch_append(u->scratch, p, n)) != RC_OK) {
+	if ((rc = content_append(u, p, n)) != RC_OK) {
 		u->room_until_bytes = 0;
 		return (rc);
 	}
@@ -192,6 +281,13 @@ upload_write(struct upload *u, const void *p, size_t n)
 	u->hashed_bytes += n;
 	u->offset_bytes += n;
 	return (RC_OK);
+}
+
+enum rc
+upload_keep(struct upload *u)
+{
+	OBJ_CHECK(u, UPLOAD_MAGIC);
+	return (u->early != NULL ? early_spill(u) : RC_OK);
 }
 
 enum rc
@@ -233,21 +329,19 @@ static enum rc
 finish_in_meta(struct upload *u, struct blob_put *put)
 {
 	struct store *s = u->table->store;
-	struct arena a;
-	char *p;
+	char *p = NULL;
 	enum rc rc = RC_OK;
 
-	arena_init(&a, put->size_bytes + 256);
 	put->location = BLOB_IN_META;
-	if (put->size_bytes > 0) {
-		p = arena_alloc(&a, put->size_bytes);
-		must(p != NULL);
-		put->content = (struct span){ p, put->size_bytes };
+	put->content = (struct span){ u->early, put->size_bytes };
+	if (u->early == NULL && put->size_bytes > 0) {
+		p = xmalloc(put->size_bytes);
+		put->content.p = p;
 		rc = scratch_read(u->scratch, 0, p, put->size_bytes);
 	}
 	if (rc == RC_OK)
 		rc = meta_blob_put(s->meta, put);
-	arena_reset(&a);
+	free(p);
 	if (rc == RC_OK && scratch_remove(s->blobs, u->id) != RC_OK)
 		log_warn("upload %s: its scratch stays for the sweep", u->id);
 	return (rc);
@@ -298,7 +392,8 @@ upload_finish(struct upload **u_p, const struct digest *want, bool create)
 	rc = upload_may_end(u->table, put.repository, create);
 	if (rc != RC_OK)
 		return (rc);
-	if (put.size_bytes > 0 && (rc = scratch_need(u)) != RC_OK)
+	if (put.size_bytes > 0 && u->early == NULL &&
+	    (rc = scratch_need(u)) != RC_OK)
 		return (rc);
 	if ((rc = content_digest(u, want->alg, &got)) != RC_OK)
 		return (rc);

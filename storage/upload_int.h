@@ -43,6 +43,8 @@ struct upload {
 
 	/* The owner's. */
 	struct scratch *scratch; /* NULL: not open */
+	char *early; /* all of the content, in memory; then no scratch */
+	size_t early_bytes;
 	struct hasher *hasher;	 /* of the first hashed_bytes; or NULL */
 	uint64_t hashed_bytes;
 	uint64_t room_until_bytes; /* room was found up to this offset */
@@ -58,6 +60,7 @@ struct uploads {
 	pthread_mutex_t lock;
 	struct upload *buckets[UPLOAD_BUCKETS];
 	uint64_t n_sessions; /* in memory or only a row */
+	_Atomic uint64_t early_bytes; /* content in memory, of all */
 };
 
 static inline struct span
@@ -113,6 +116,9 @@ bool upload_expired(const struct uploads *, int64_t touched_ms, int64_t now_ms);
  * a row: when its scratch was written last, else when it started. */
 RC_MUST_USE enum rc upload_row_touched(struct uploads *,
     const struct upload_row *, int64_t *touched_ms_r, uint64_t *size_r);
+
+/** upload_early_drop(u): forget what is in memory, if anything. */
+void upload_early_drop(struct upload *);
 
 /** upload_may_end(t, repository, create): RC_IO: the store has failed;
  * RC_NOTFOUND: no such repository, and none to be made. */

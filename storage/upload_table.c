@@ -59,6 +59,7 @@ upload_entry_free(struct upload **u_p)
 	OBJ_CHECK(u, UPLOAD_MAGIC);
 	*u_p = NULL;
 	scratch_close(&u->scratch);
+	upload_early_drop(u);
 	hasher_free(&u->hasher);
 	u->magic = 0;
 	free(u);

@@ -285,6 +285,8 @@ oci_upload_patch_finish(struct call *c)
 
 	if ((rc = body_taken(c, c->state)) != RC_OK)
 		return (rc);
+	if ((rc = upload_keep(c->upload)) != RC_OK)
+		return (rc);
 	c->answer->status = 202;
 	session_headers(c, c->part, upload_offset(c->upload));
 	return (RC_OK);

@@ -997,11 +997,124 @@ test_sweep_runs_beside_pushes(void **state)
 	assert_int_equal(scratches(f), 0);
 }
 
+/* --- content in memory --------------------------------------------------- */
+
+static bool
+scratch_is_there(struct fixture *f, const char *id)
+{
+	char path[TOOL_PATH_BYTES + 64];
+
+	(void)snprintf(path, sizeof(path), "%s/uploads/%s", f->dir, id);
+	return (access(path, F_OK) == 0);
+}
+
+static void
+test_content_for_the_database_needs_no_file_on_its_way(void **state)
+{
+	struct fixture *f = *state;
+	size_t n = (size_t)f->options.inline_max_bytes;
+	char id[UPLOAD_ID_BYTES], *p = calloc(1, n);
+	struct digest d;
+	struct upload *u;
+
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, p, n, n / 3 + 1);
+	assert_false(scratch_is_there(f, id));
+	digest_of(DIGEST_SHA512, p, n, &d);
+	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	assert_false(scratch_is_there(f, id));
+	assert_gone(f, id);
+	free(p);
+}
+
+static void
+test_content_that_outgrows_memory_goes_on_in_the_scratch(void **state)
+{
+	struct fixture *f = *state;
+	size_t n = (size_t)f->options.inline_max_bytes + 1;
+	char id[UPLOAD_ID_BYTES], *p = malloc(n);
+	struct digest d;
+	struct upload *u;
+
+	memset(p, 7, n);
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, p, n - 1, n - 1);
+	assert_false(scratch_is_there(f, id));
+	assert_int_equal(upload_write(u, p + n - 1, 1), RC_OK);
+	assert_true(scratch_is_there(f, id));
+	digest_of(DIGEST_SHA256, p, n, &d);
+	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	free(p);
+}
+
+static void
+test_content_in_memory_is_kept_when_told_and_when_released(void **state)
+{
+	struct fixture *f = *state;
+	char id[UPLOAD_ID_BYTES], other[UPLOAD_ID_BYTES];
+	struct upload *u;
+
+	start(f, id);
+	u = acquire(f, id);
+	assert_int_equal(upload_write(u, "abc", 3), RC_OK);
+	assert_int_equal(upload_keep(u), RC_OK);
+	assert_true(scratch_is_there(f, id));
+	assert_int_equal(upload_write(u, "def", 3), RC_OK);
+	upload_release(&u);
+	start(f, other);
+	append(f, other, "xyz", 3);
+	assert_true(scratch_is_there(f, other));
+	reopen(f);
+	assert_int_equal(status(f, id), 6);
+	assert_int_equal(status(f, other), 3);
+}
+
+static void
+test_memory_for_content_is_a_budget_of_all(void **state)
+{
+	struct fixture *f = *state;
+	const size_t n = (size_t)128 * 1024, many = 4 * 1024 * 1024 / n + 4;
+	size_t i, n_files = 0;
+	char(*ids)[UPLOAD_ID_BYTES] = calloc(many, sizeof(*ids));
+	struct upload **us = calloc(many, sizeof(struct upload *));
+	char *p = calloc(1, n);
+
+	f->options.inline_max_bytes = n;
+	reopen(f);
+	for (i = 0; i < many; i++) {
+		start(f, ids[i]);
+		us[i] = acquire(f, ids[i]);
+		write_all(us[i], p, n, n);
+		n_files += scratch_is_there(f, ids[i]) ? 1 : 0;
+	}
+	assert_int_equal(n_files, 4);
+	for (i = 0; i < many; i++) {
+		upload_release(&us[i]);
+		assert_int_equal(status(f, ids[i]), n);
+	}
+	/* All of it was given back. */
+	start(f, ids[0]);
+	us[0] = acquire(f, ids[0]);
+	write_all(us[0], p, n, n);
+	assert_false(scratch_is_there(f, ids[0]));
+	upload_release(&us[0]);
+	free(p);
+	free(us);
+	free(ids);
+}
+
 int
 main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(test_content_for_the_database_needs_no_file_on_its_way),
+		TEST(test_content_that_outgrows_memory_goes_on_in_the_scratch),
+		TEST(
+		    test_content_in_memory_is_kept_when_told_and_when_released),
+		TEST(test_memory_for_content_is_a_budget_of_all),
 		TEST(test_content_of_any_size_becomes_a_blob),
 		TEST(test_final_digest_may_be_of_another_algorithm),
 		TEST(test_content_survives_a_restart),
