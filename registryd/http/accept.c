@@ -33,8 +33,8 @@ match(struct span range, struct span type)
 		return (MATCH_NONE);
 	n = (size_t)(slash + 1 - range.p);
 	if (range.n == n + 1 && range.p[n] == '*' && type.n > n &&
-	    span_eq_nocase((struct span){ range.p, n },
-		(struct span){ type.p, n }))
+	    span_eq_nocase(
+		(struct span){ range.p, n }, (struct span){ type.p, n }))
 		return (MATCH_TYPE);
 	return (MATCH_NONE);
 }
@@ -83,8 +83,7 @@ http_accepts(const struct http_request *rq, struct span media_type)
 			if (m == MATCH_NONE || m < best)
 				continue;
 			/* Of two equally good ones the kinder counts. */
-			allowed =
-			    !forbids(element) || (m == best && allowed);
+			allowed = !forbids(element) || (m == best && allowed);
 			best = m;
 		}
 	}
@@ -102,7 +101,7 @@ tag_matches(struct span tag, struct span etag)
 	if (span_eq(tag, etag))
 		return (true);
 	return (tag.n > 0 && etag.n == tag.n + 2 && tag.p[0] != '"' &&
-	    memcmp(tag.p, etag.p + 1, tag.n) == 0);
+		memcmp(tag.p, etag.p + 1, tag.n) == 0);
 }
 
 bool
@@ -112,7 +111,7 @@ http_etag_matches(const struct http_request *rq, struct span etag)
 	size_t i = 0;
 
 	while ((list = http_request_next_header(rq, "If-None-Match", &i)).p !=
-	    NULL) {
+	       NULL) {
 		while (token_list(&list, &tag)) {
 			if (tag_matches(tag, etag))
 				return (true);

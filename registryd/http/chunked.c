@@ -59,7 +59,7 @@ extension_char(struct chunked *c, char ch)
 		return (true);
 	}
 	return (text_char(ch) && ++c->extension <= CHUNKED_EXTENSION_BYTES &&
-	    ++c->extensions <= CHUNKED_EXTENSIONS_BYTES);
+		++c->extensions <= CHUNKED_EXTENSIONS_BYTES);
 }
 
 /* A chunk's extension weighs less the more data it comes with. */
@@ -68,8 +68,8 @@ size_end(struct chunked *c, char ch)
 {
 	uint64_t credit = c->left / CHUNKED_DATA_PER_EXTENSION;
 
-	c->extensions -= credit < c->extensions ? (uint32_t)credit :
-						  c->extensions;
+	c->extensions -=
+	    credit < c->extensions ? (uint32_t)credit : c->extensions;
 	c->state = c->left > 0 ? DATA : TRAILER;
 	c->digits = 0;
 	return (ch == '\n');

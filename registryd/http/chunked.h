@@ -16,7 +16,7 @@
 #define CHUNKED_SIZE_DIGITS 16 /* leading zeros included */
 #define CHUNKED_EXTENSION_BYTES 256
 #define CHUNKED_EXTENSIONS_BYTES (16 * 1024) /* of one body, and ... */
-#define CHUNKED_DATA_PER_EXTENSION 16 /* ... one more for so much data */
+#define CHUNKED_DATA_PER_EXTENSION 16	     /* ... one more for so much data */
 #define CHUNKED_TRAILERS_BYTES (8 * 1024)
 
 enum chunked_result {

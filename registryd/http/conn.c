@@ -28,8 +28,10 @@ on_io(void *arg, unsigned ready)
 	struct http_conn *c = arg;
 
 	OBJ_CHECK(c, CONN_MAGIC);
-	if (ready & (IO_READ | IO_HANGUP))
+	if (ready & (IO_READ | IO_HANGUP)) {
 		c->readable = true;
+		c->dry = false;
+	}
 	if (ready & IO_HANGUP)
 		c->hangup = true;
 	if (ready & IO_WRITE)
@@ -101,6 +103,7 @@ conn_destroy(struct http_conn *c)
 	(void)close(c->fd);
 	LIST_REMOVE(c, link);
 	server_left(h, &c->peer, c->counted);
+	hub_trim_later(h);
 	c->dead = true;
 	if (!c->kicked)
 		conn_free(c);
@@ -110,6 +113,7 @@ void
 conn_start(struct hub *h, const struct arrival *a)
 {
 	struct http_conn *c = conn_take(h);
+	unsigned now;
 
 	c->hub = h;
 	c->fd = a->fd;
@@ -119,6 +123,9 @@ conn_start(struct hub *h, const struct arrival *a)
 	c->task = (struct loop_task){ .fn = on_kick, .arg = c };
 	c->readable = c->writable = true;
 	LIST_INSERT_HEAD(&h->conns, c, link);
+	now = atomic_load_explicit(&h->stats.connections, memory_order_relaxed);
+	if (now > h->most_conns)
+		h->most_conns = now;
 	c->state = CONN_HEAD;
 	if (h->conf->tls[a->listener] != NULL) {
 		c->state = CONN_HANDSHAKE;

@@ -167,8 +167,8 @@ body_skip(struct http_conn *c)
 		return (true);
 	if (m->x.request.framing != HTTP_BODY_CHUNKED || m->pos == m->n)
 		return (false);
-	if (chunked_decode(&m->chunked, m->bytes + m->pos, m->n - m->pos,
-		&used, &data) != CHUNKED_END)
+	if (chunked_decode(&m->chunked, m->bytes + m->pos, m->n - m->pos, &used,
+		&data) != CHUNKED_END)
 		return (false);
 	m->pos += used;
 	m->body_in += data;
@@ -274,8 +274,8 @@ step_collect(struct http_conn *c)
 		if (m->body_left > m->body_max)
 			return (collect_fail(c, RC_TOOBIG));
 		if (body_whole(c, &whole))
-			return (collect_end(c, whole.n <= m->body_max ?
-				RC_OK : RC_TOOBIG, whole));
+			return (collect_end(c,
+			    whole.n <= m->body_max ? RC_OK : RC_TOOBIG, whole));
 		k = m->collect = collect_new(m);
 		body_continue(c);
 	}
@@ -286,8 +286,7 @@ step_collect(struct http_conn *c)
 		return (collect_fail(c, RC_TOOBIG));
 	switch (r) {
 	case BODY_END:
-		return (collect_end(
-		    c, RC_OK, (struct span){ k->p, k->n }));
+		return (collect_end(c, RC_OK, (struct span){ k->p, k->n }));
 	case BODY_BAD:
 		return (collect_fail(c, RC_INVALID));
 	case BODY_GONE:

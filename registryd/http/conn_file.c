@@ -34,8 +34,8 @@ warm_work(struct http_exchange *x)
 	uint64_t at, end = m->warm_until;
 	char byte;
 
-	(void)posix_fadvise(rs->fd, (off_t)rs->offset, (off_t)AHEAD_BYTES,
-	    POSIX_FADV_WILLNEED);
+	(void)posix_fadvise(
+	    rs->fd, (off_t)rs->offset, (off_t)AHEAD_BYTES, POSIX_FADV_WILLNEED);
 	for (at = rs->offset; at < end; at += PROBE_BYTES)
 		(void)pread(rs->fd, &byte, 1, (off_t)at);
 	(void)pread(rs->fd, &byte, 1, (off_t)end - 1);
@@ -65,7 +65,9 @@ slice_is_warm(struct msg *m, uint64_t n)
 
 	if (m->pages_unknown || end <= m->warm_until)
 		return (true);
-	for (at = from; at < end; at += PROBE_BYTES) {
+	/* Some of it may be what was not sent of the slice before. */
+	at = from > m->warm_until ? from : m->warm_until;
+	for (; at < end; at += PROBE_BYTES) {
 		if (!page_is_warm(m, at))
 			return (false);
 	}
@@ -113,8 +115,7 @@ send_slice(struct http_conn *c, struct http_response *rs, uint64_t n)
 		file_failed(c, "it is shorter than it should be");
 	else if (errno == EAGAIN)
 		c->writable = false;
-	else if (errno == EPIPE || errno == ECONNRESET ||
-	    errno == ETIMEDOUT)
+	else if (errno == EPIPE || errno == ECONNRESET || errno == ETIMEDOUT)
 		c->gone = true;
 	else if (errno != EINTR)
 		file_failed(c, strerror(errno));
@@ -127,9 +128,9 @@ read_slice(struct http_conn *c, struct msg *m, uint64_t n)
 {
 	struct http_response *rs = &m->x.response;
 	struct iovec iov = { c->hub->scratch, (size_t)n };
-	int flags = m->pages_unknown || rs->offset + n <= m->warm_until ?
-	    0 :
-	    RWF_NOWAIT;
+	int flags = m->pages_unknown || rs->offset + n <= m->warm_until
+			? 0
+			: RWF_NOWAIT;
 	ssize_t got;
 
 	got = preadv2(rs->fd, &iov, 1, (off_t)rs->offset, flags);
@@ -189,7 +190,7 @@ file_push(struct http_conn *c, struct msg *m)
 	if (c->tls != NULL)
 		budget = TLS_TURN_BYTES;
 	while (rs->length > 0 && budget > 0 && c->writable && !c->gone &&
-	    !m->job_out) {
+	       !m->job_out) {
 		sent = send_some(c, m, min_u64(rs->length, budget));
 		if (sent > 0)
 			file_sent(c, sent);

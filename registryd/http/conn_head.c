@@ -89,13 +89,12 @@ msg_release(struct hub *h, struct msg *m)
 static enum step
 handshake_plain(struct http_conn *c)
 {
-	static const char answer[] =
-	    "HTTP/1.1 400 Bad Request\r\n"
-	    "Content-Type: text/plain\r\n"
-	    "Content-Length: 39\r\n"
-	    "Connection: close\r\n"
-	    "\r\n"
-	    "This port speaks HTTPS, not plain HTTP\n";
+	static const char answer[] = "HTTP/1.1 400 Bad Request\r\n"
+				     "Content-Type: text/plain\r\n"
+				     "Content-Length: 39\r\n"
+				     "Connection: close\r\n"
+				     "\r\n"
+				     "This port speaks HTTPS, not plain HTTP\n";
 
 	(void)send(c->fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL);
 	tls_free(&c->tls);
@@ -125,7 +124,6 @@ step_handshake(struct http_conn *c)
 	switch (r) {
 	case TLS_OK:
 		stat_add(&c->hub->stats.handshakes);
-		c->readable = c->hangup || !tls_dry(c->tls);
 		c->state = CONN_HEAD;
 		return (STEP_MORE);
 	case TLS_WANT_READ:
@@ -278,7 +276,7 @@ step_head(struct http_conn *c)
 	enum step s = STEP_WAIT;
 	size_t got;
 
-	if (m == NULL && (!c->readable || c->gone || c->timed_out))
+	if (m == NULL && (!c->readable || c->dry || c->gone || c->timed_out))
 		return (head_idle(c));
 	if (m == NULL)
 		m = c->msg = msg_take(h);
@@ -348,6 +346,9 @@ step_finish(struct http_conn *c)
 	arena_reset(&m->x.arena);
 	if (!c->closing && !c->gone)
 		return (next_request(c, m));
+	/* It may have sent a next request already, if closing was our idea. */
+	if (m->x.request.keep_alive || m->n > m->pos)
+		c->unread = true;
 	msg_release(c->hub, m);
 	c->msg = NULL;
 	c->state = c->unread && !c->gone ? CONN_DRAIN : CONN_CLOSE;

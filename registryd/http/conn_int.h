@@ -40,18 +40,18 @@
  * An idle connection is this struct alone; everything else is a struct msg,
  * which exists from the first byte of a request to the end of its answer.
  */
-#define CONN_STATES(S)               \
+#define CONN_STATES(S) \
 	S(HANDSHAKE, step_handshake) \
-	S(HEAD, step_head)           \
-	S(APP, step_app)             \
-	S(COLLECT, step_collect)     \
-	S(STREAM, step_stream)       \
-	S(OFFLOAD, step_offload)     \
-	S(ANSWER, step_answer)       \
-	S(SEND, step_send)           \
-	S(FILE, step_file)           \
-	S(FINISH, step_finish)       \
-	S(DRAIN, step_drain)         \
+	S(HEAD, step_head) \
+	S(APP, step_app) \
+	S(COLLECT, step_collect) \
+	S(STREAM, step_stream) \
+	S(OFFLOAD, step_offload) \
+	S(ANSWER, step_answer) \
+	S(SEND, step_send) \
+	S(FILE, step_file) \
+	S(FINISH, step_finish) \
+	S(DRAIN, step_drain) \
 	S(CLOSE, step_close)
 
 enum conn_state {
@@ -71,6 +71,7 @@ struct http_conn {
 	uint8_t interest; /* IO_* that io watches; 0: not yet */
 	bool readable;	  /* a read might give something */
 	bool writable;	  /* a write might take something */
+	bool dry;	  /* the last read has probably taken all */
 	bool hangup;	  /* the peer sends no more */
 	bool gone;	  /* the peer cannot be talked to any more */
 	bool timed_out;
@@ -209,8 +210,8 @@ void body_begin(struct msg *);
 /** body_continue(c): the application wants the body. */
 void body_continue(struct http_conn *);
 /** body_read(c, p, room, n_r): the next part of the body, decoded. */
-enum body_result body_read(
-    struct http_conn *, char *p, size_t room, size_t *n_r);
+enum body_result
+body_read(struct http_conn *, char *p, size_t room, size_t *n_r);
 /** body_skip(c): pass over what is here already; true: that was the rest. */
 bool body_skip(struct http_conn *);
 /** body_whole(c, body_r): the whole body stands behind the head already, as

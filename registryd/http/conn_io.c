@@ -11,14 +11,16 @@
  * it is kept in c->readable and c->writable until a call would have blocked.
  */
 
-/* A read that gave less than it could have has emptied the socket, and what
- * comes later makes a new edge; unless the end has come already, which makes
- * none. */
+/*
+ * A read that gave less than it could have has emptied the socket, and what
+ * comes later makes a new edge; unless the end, or a reset, has come already.
+ * So between two requests that spares a read that would find nothing; but
+ * where more is expected it is made.
+ */
 static void
-conn_ran_dry(struct http_conn *c)
+conn_dried(struct http_conn *c, bool dry)
 {
-	if (!c->hangup)
-		c->readable = false;
+	c->dry = dry && !c->hangup;
 }
 
 static size_t
@@ -28,8 +30,7 @@ recv_plain(struct http_conn *c, void *p, size_t n)
 
 	got = recv(c->fd, p, n, 0);
 	if (got > 0) {
-		if ((size_t)got < n)
-			conn_ran_dry(c);
+		conn_dried(c, (size_t)got < n);
 		return ((size_t)got);
 	}
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
@@ -49,16 +50,16 @@ recv_tls(struct http_conn *c, void *p, size_t n)
 		switch (tls_read(c->tls, (char *)p + all, n - all, &got)) {
 		case TLS_OK:
 			all += got;
-			if (!tls_dry(c->tls))
+			conn_dried(c, tls_dry(c->tls));
+			if (!c->dry)
 				continue;
-			conn_ran_dry(c);
 			return (all);
 		case TLS_WANT_READ:
 			c->readable = false;
 			return (all);
 		case TLS_WANT_WRITE:
 			/* An answer to a key update; rare. */
-			c->readable = c->writable = false;
+			c->writable = false;
 			(void)conn_wait(c, IO_WRITE);
 			return (all);
 		case TLS_CLOSED:
@@ -91,8 +92,8 @@ send_plain(struct http_conn *c, const struct span *s, size_t n, bool more)
 	must(n <= 2);
 	for (i = 0; i < n; i++) {
 		if (s[i].n > 0)
-			iov[m.msg_iovlen++] = (struct iovec){
-				(void *)(uintptr_t)s[i].p, s[i].n };
+			iov[m.msg_iovlen++] =
+			    (struct iovec){ (void *)(uintptr_t)s[i].p, s[i].n };
 	}
 	if (m.msg_iovlen == 1)
 		put = send(c->fd, iov[0].iov_base, iov[0].iov_len, flags);
@@ -138,6 +139,5 @@ conn_send(struct http_conn *c, const struct span *s, size_t n, bool more)
 {
 	if (c->gone || !c->writable)
 		return (0);
-	return (c->tls != NULL ? send_tls(c, s, n) :
-				 send_plain(c, s, n, more));
+	return (c->tls != NULL ? send_tls(c, s, n) : send_plain(c, s, n, more));
 }

@@ -42,9 +42,7 @@ msg_submit(struct msg *m, struct workers *w, http_exchange_fn *work)
 	m->job_out = true;
 	m->job_back = false;
 	m->work = work;
-	m->job = (struct job){
-		.fn = job_work, .after = job_after, .arg = m
-	};
+	m->job = (struct job){ .fn = job_work, .after = job_after, .arg = m };
 	m->job_done = (struct loop_task){ .fn = on_job_done, .arg = m };
 	workers_submit(w, &m->job);
 }
@@ -59,8 +57,8 @@ msg_job_returned(struct msg *m)
 }
 
 void
-http_exchange_offload(struct http_exchange *x, http_exchange_fn *work,
-    http_exchange_fn *then)
+http_exchange_offload(
+    struct http_exchange *x, http_exchange_fn *work, http_exchange_fn *then)
 {
 	struct msg *m = msg_of(x);
 

@@ -30,8 +30,8 @@ answer_is_last(struct http_conn *c, struct msg *m)
 {
 	if (!m->refused && !body_skip(c))
 		c->closing = c->unread = true;
-	return (c->closing || !m->x.request.keep_alive ||
-	    m->x.response.close || c->hub->stopping);
+	return (c->closing || !m->x.request.keep_alive || m->x.response.close ||
+		c->hub->stopping);
 }
 
 /* As much of a body in memory as fits behind the head. */

@@ -30,7 +30,8 @@ struct slot {
 	struct loop_task back;
 	void *buffer; /* of the pool; or NULL: not ours */
 	struct span bytes;
-	bool out; /* with the worker */
+	bool out;   /* with the worker */
+	enum rc rc; /* the sink's, of this and all before */
 };
 
 struct stream {
@@ -64,8 +65,9 @@ slot_work(void *arg)
 	struct stream *s = slot->stream;
 
 	if (s->sink_rc == RC_OK)
-		s->sink_rc = s->sink.write(
-		    s->sink.arg, slot->bytes.p, slot->bytes.n);
+		s->sink_rc =
+		    s->sink.write(s->sink.arg, slot->bytes.p, slot->bytes.n);
+	slot->rc = s->sink_rc;
 }
 
 /* On a worker. */
@@ -105,7 +107,8 @@ on_slot_back(void *arg)
 
 	slot->out = false;
 	s->n_out--;
-	s->seen_rc = s->sink_rc;
+	if (s->seen_rc == RC_OK)
+		s->seen_rc = slot->rc;
 	slot_reuse(s, slot->buffer);
 	slot->buffer = NULL;
 	conn_run(s->c);
@@ -142,8 +145,9 @@ stream_flush(struct stream *s)
 void
 stream_flush_due(struct deadline *d, void *hub)
 {
-	struct stream *s = (struct stream *)(void *)((char *)d -
-	    offsetof(struct stream, flush));
+	struct stream *s =
+	    (struct stream *)(void *)((char *)d -
+				      offsetof(struct stream, flush));
 
 	(void)hub;
 	stream_flush(s);
@@ -194,9 +198,8 @@ static void
 slot_init(struct stream *s, struct slot *slot)
 {
 	slot->stream = s;
-	slot->job = (struct job){
-		.fn = slot_work, .after = slot_after, .arg = slot
-	};
+	slot->job =
+	    (struct job){ .fn = slot_work, .after = slot_after, .arg = slot };
 	slot->back = (struct loop_task){ .fn = on_slot_back, .arg = slot };
 }
 
@@ -251,8 +254,8 @@ stream_fill(struct stream *s)
 	enum body_result r;
 	size_t got;
 
-	r = body_read(c, s->buffer + s->fill, BUFPOOL_BUFFER_BYTES - s->fill,
-	    &got);
+	r = body_read(
+	    c, s->buffer + s->fill, BUFPOOL_BUFFER_BYTES - s->fill, &got);
 	s->fill += got;
 	if (got > 0)
 		conn_arm(c, WAIT_BODY);
@@ -283,12 +286,15 @@ stream_settle(struct stream *s)
 		deadline_set(h->deadlines, &s->flush, WAIT_FLUSH);
 }
 
-/* Read while there is something to read and somewhere to put it. */
+/*
+ * Read while there is something to read and somewhere to put it; but no more
+ * than a buffer in a turn of the loop, because others have sockets too.
+ */
 static enum step
 stream_read(struct stream *s)
 {
 	struct http_conn *c = s->c;
-	unsigned pieces = 0;
+	size_t before = c->msg->body_in;
 
 	while (!s->ended && buffer_take(s)) {
 		if (stream_fill(s) == BODY_WAIT) {
@@ -298,8 +304,8 @@ stream_read(struct stream *s)
 		}
 		if (s->fill == BUFPOOL_BUFFER_BYTES)
 			stream_flush(s);
-		if (++pieces == SLOTS * 2) {
-			/* Others have sockets too. */
+		if (!s->ended &&
+		    c->msg->body_in - before >= BUFPOOL_BUFFER_BYTES) {
 			conn_kick(c);
 			return (STEP_WAIT);
 		}

@@ -28,8 +28,8 @@ struct http_exchange {
 	struct http_request request;
 	struct http_response response; /* the application fills it in */
 	struct arena arena; /* memory of the request; reset at its end */
-	void *app; /* the application's, free to use */
-	int role; /* of the listener, see server.h */
+	void *app;	    /* the application's, free to use */
+	int role;	    /* of the listener, see server.h */
 	struct http_conn *conn;
 };
 
@@ -37,8 +37,7 @@ struct http_exchange {
 void http_exchange_respond(struct http_exchange *);
 
 typedef void http_exchange_fn(struct http_exchange *);
-typedef void http_body_fn(
-    struct http_exchange *, enum rc, struct span body);
+typedef void http_body_fn(struct http_exchange *, enum rc, struct span body);
 
 /**
  * http_exchange_collect(x, max_bytes, fn):

@@ -72,8 +72,8 @@ static bool
 host_char(char c)
 {
 	return ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_' ||
-	    c == '~');
+		(c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_' ||
+		c == '~');
 }
 
 /* "[" IPv6address "]": its digits and colons; nobody resolves it here. */
@@ -106,8 +106,8 @@ framing_host_ok(struct span s)
 	if (i == s.n)
 		return (true);
 	return (s.p[i] == ':' &&
-	    num_u64_zeros((struct span){ s.p + i + 1, s.n - i - 1 }, 65535,
-		&port) == RC_OK);
+		num_u64_zeros((struct span){ s.p + i + 1, s.n - i - 1 }, 65535,
+		    &port) == RC_OK);
 }
 
 static int
@@ -140,11 +140,10 @@ decide_chunked(
 		    "Content-Length and Transfer-Encoding exclude each other",
 		    why_r));
 	if (rq->minor_version == 0)
-		return (refuse(
-		    400, "HTTP/1.0 has no Transfer-Encoding", why_r));
-	if (seen->n_coding > 1)
 		return (
-		    refuse(400, "Transfer-Encoding is repeated", why_r));
+		    refuse(400, "HTTP/1.0 has no Transfer-Encoding", why_r));
+	if (seen->n_coding > 1)
+		return (refuse(400, "Transfer-Encoding is repeated", why_r));
 	if (!span_eq_nocase(seen->coding, SPAN("chunked")))
 		return (refuse(501,
 		    "the only Transfer-Encoding known is \"chunked\"", why_r));
@@ -200,6 +199,6 @@ framing_decide(struct http_request *rq, const char **why_r)
 		    "the only expectation known is \"100-continue\"", why_r));
 	/* RFC 9110 section 10.1.1: ignored in HTTP/1.0. */
 	rq->expect_continue = seen.expect && rq->minor_version >= 1 &&
-	    rq->framing != HTTP_BODY_NONE;
+			      rq->framing != HTTP_BODY_NONE;
 	return (0);
 }

@@ -8,8 +8,7 @@
 #define METHOD_MAX_BYTES 32
 
 void
-head_init(
-    struct head *h, struct http_request *rq, struct http_header *headers)
+head_init(struct head *h, struct http_request *rq, struct http_header *headers)
 {
 	*h = (struct head){ 0 };
 	rq->method = HTTP_METHOD_OTHER;
@@ -107,8 +106,8 @@ version_parse(struct head *h, struct span s, unsigned *minor_r)
 	size_t i;
 
 	for (i = 0; i < s.n && i < sizeof(form) - 1; i++) {
-		if (form[i] == '0' ? s.p[i] < '0' || s.p[i] > '9' :
-				     s.p[i] != form[i])
+		if (form[i] == '0' ? s.p[i] < '0' || s.p[i] > '9'
+				   : s.p[i] != form[i])
 			return (bad(h, 400, "the HTTP version is malformed"));
 	}
 	if (i < sizeof(form) - 1)
@@ -129,8 +128,8 @@ behind(struct span s, size_t n)
  * request-line = method SP request-target SP HTTP-version
  */
 static enum head_result
-request_line(struct head *h, struct span s, size_t uri_bytes,
-    struct http_request *rq)
+request_line(
+    struct head *h, struct span s, size_t uri_bytes, struct http_request *rq)
 {
 	enum head_result r;
 	size_t n = 0;

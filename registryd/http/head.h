@@ -38,8 +38,8 @@ struct head {
 
 /** head_init(h, rq, headers): ${headers} has room for as many headers as the
  * limits allow. */
-void head_init(
-    struct head *, struct http_request *, struct http_header *headers);
+void
+head_init(struct head *, struct http_request *, struct http_header *headers);
 
 /**
  * head_parse(h, p, n, limits, rq):

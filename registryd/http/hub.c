@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,9 @@
 static void
 on_deadline(struct deadline *d, void *arg)
 {
-	struct http_conn *c = (struct http_conn *)(void *)((char *)d -
-	    offsetof(struct http_conn, deadline));
+	struct http_conn *c =
+	    (struct http_conn *)(void *)((char *)d -
+					 offsetof(struct http_conn, deadline));
 
 	(void)arg;
 	OBJ_CHECK(c, CONN_MAGIC);
@@ -54,6 +56,36 @@ msg_pool_trim(struct hub *h, unsigned n)
 	}
 }
 
+/* On a worker. */
+static void
+heap_trim_work(void *arg)
+{
+	struct http_server *s = arg;
+
+	(void)malloc_trim(0);
+	atomic_store(&s->heap_trimming, false);
+}
+
+/*
+ * After a crowd has left, what it took is free but still ours: the state of
+ * TLS is on the heap, and the heap shrinks only when told to.
+ */
+static void
+heap_trim(struct hub *h)
+{
+	struct http_server *s = h->server;
+	unsigned now =
+	    atomic_load_explicit(&h->stats.connections, memory_order_relaxed);
+
+	if (now + TRIM_CONNECTIONS > h->most_conns)
+		return;
+	h->most_conns = now;
+	if (atomic_exchange(&s->heap_trimming, true))
+		return;
+	s->heap_trim = (struct job){ .fn = heap_trim_work, .arg = s };
+	workers_submit(s->workers, &s->heap_trim);
+}
+
 /* What was not needed since the last time goes back to the system. */
 static void
 on_trim(struct deadline *d, void *arg)
@@ -64,6 +96,7 @@ on_trim(struct deadline *d, void *arg)
 	(void)d;
 	msg_pool_trim(h, h->low_free_msgs);
 	h->low_free_msgs = h->n_free_msgs;
+	heap_trim(h);
 	more = bufpool_trim(h->server->buffers, TRIM_MS);
 	if (more || h->n_free_msgs > 0)
 		deadline_set(h->deadlines, &h->trim, WAIT_TRIM);
@@ -153,8 +186,7 @@ hub_init(struct hub *h, struct http_server *s, unsigned index)
 	h->acceptors = xcalloc(s->n_listeners, sizeof(struct acceptor *));
 	h->accept_points = xcalloc(s->n_listeners, sizeof(struct accept_point));
 	for (i = 0; i < s->n_listeners; i++) {
-		h->accept_points[i] =
-		    (struct accept_point){ h, (unsigned)i };
+		h->accept_points[i] = (struct accept_point){ h, (unsigned)i };
 		h->acceptors[i] = acceptor_new(h->loop, s->listeners[i],
 		    server_accept, &h->accept_points[i]);
 	}
@@ -209,7 +241,8 @@ hub_fini(struct hub *h)
 	h->magic = 0;
 }
 
-/* Accept no more, and close what waits for a request that has not begun. */
+/* Accept no more, and close what waits for a request that has not begun; one
+ * that has arrived, but was not read yet, is served. */
 void
 hub_stop(struct hub *h)
 {
@@ -219,8 +252,11 @@ hub_stop(struct hub *h)
 	acceptors_free(h);
 	for (c = LIST_FIRST(&h->conns); c != NULL; c = next) {
 		next = LIST_NEXT(c, link);
-		if (c->idle || c->state == CONN_HANDSHAKE)
-			conn_run(c);
+		if (!c->idle && c->state != CONN_HANDSHAKE)
+			continue;
+		c->readable = true;
+		c->dry = false;
+		conn_run(c);
 	}
 }
 

@@ -56,6 +56,8 @@ enum wait_kind {
 #define DRAIN_MS 1000
 #define FLUSH_MS 250
 #define TRIM_MS 2000
+/* So many connections less, and the heap is worth a look. */
+#define TRIM_CONNECTIONS 200
 
 /* Memory that a step may use until it returns. */
 #define SCRATCH_BYTES ((size_t)64 * 1024)
@@ -80,15 +82,16 @@ struct hub {
 	bool stopping;
 	struct acceptor **acceptors;
 	struct accept_point *accept_points;
-	LIST_HEAD(, http_conn) conns;
+	LIST_HEAD(conn_list, http_conn) conns;
 	char *scratch;
 
 	/* kept for the next */
 	struct msg *free_msgs;
 	unsigned n_free_msgs, low_free_msgs;
-	struct http_conn *free_conns; 
+	struct http_conn *free_conns;
 	unsigned n_free_conns;
 	struct deadline trim;
+	unsigned most_conns; /* since memory was last given back */
 
 	/* the second of the Date header, and when it was last looked at */
 	char date[CLOCK_HTTP_BYTES];
@@ -124,6 +127,8 @@ struct http_server {
 	struct bufpool *buffers;
 	struct caps *caps;
 	atomic_uint connections, max_connections;
+	struct job heap_trim; /* one at a time: */
+	atomic_bool heap_trimming;
 	atomic_bool stopping;
 
 	pthread_mutex_t lock; /* of what follows */
@@ -134,8 +139,8 @@ struct http_server {
 /* hub.c */
 
 /** hub_init(h, server, index): RC_LIMIT. */
-RC_MUST_USE enum rc hub_init(
-    struct hub *, struct http_server *, unsigned index);
+RC_MUST_USE enum rc
+hub_init(struct hub *, struct http_server *, unsigned index);
 RC_MUST_USE enum rc hub_start(struct hub *);
 /** hub_fini(h): its thread has ended. */
 void hub_fini(struct hub *);

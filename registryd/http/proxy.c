@@ -8,8 +8,8 @@
 #include "registryd/http/token.h"
 
 enum rc
-proxies_init(struct proxies *p, const struct span *cidrs, size_t n,
-    struct span *bad_r)
+proxies_init(
+    struct proxies *p, const struct span *cidrs, size_t n, struct span *bad_r)
 {
 	size_t i;
 
@@ -56,7 +56,7 @@ forwarded_addr(struct span s, struct addr *a_r)
 			return (false);
 		s = (struct span){ s.p + 1, (size_t)(bracket - s.p) - 1 };
 	} else if (s.n > 0 && (colon = memchr(s.p, ':', s.n)) != NULL &&
-	    memrchr(s.p, ':', s.n) == colon) {
+		   memrchr(s.p, ':', s.n) == colon) {
 		s.n = (size_t)(colon - s.p);
 	}
 	return (addr_parse(s, a_r) == RC_OK && a_r->kind != ADDR_UNIX);
@@ -76,8 +76,8 @@ forwarded_for(const struct proxies *p, const struct http_request *rq,
 	struct addr a;
 	size_t i = 0;
 
-	while ((list = http_request_next_header(rq, "X-Forwarded-For", &i))
-		   .p != NULL) {
+	while ((list = http_request_next_header(rq, "X-Forwarded-For", &i)).p !=
+	       NULL) {
 		while (token_list(&list, &element)) {
 			if (!forwarded_addr(element, &a)) {
 				found = false;

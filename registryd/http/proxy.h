@@ -18,8 +18,8 @@ struct proxies {
 
 /** proxies_init(p, cidrs, n, bad_r): RC_INVALID: *${bad_r} is not a network;
  * then there is nothing to free. */
-RC_MUST_USE enum rc proxies_init(struct proxies *, const struct span *cidrs,
-    size_t n, struct span *bad_r);
+RC_MUST_USE enum rc proxies_init(
+    struct proxies *, const struct span *cidrs, size_t n, struct span *bad_r);
 void proxies_free(struct proxies *);
 
 bool proxies_trust(const struct proxies *, const struct addr *);

@@ -44,8 +44,7 @@ range_parse(
 	const char *dash;
 	struct span a, b;
 
-	if (s.n < 6 || !span_eq_nocase((struct span){ s.p, 6 },
-			   SPAN("bytes=")))
+	if (s.n < 6 || !span_eq_nocase((struct span){ s.p, 6 }, SPAN("bytes=")))
 		return (RANGE_NONE);
 	s = span_trim((struct span){ s.p + 6, s.n - 6 });
 	dash = s.n > 0 ? memchr(s.p, '-', s.n) : NULL;

@@ -12,15 +12,15 @@
  * a byte range.  One that ends before it begins lies beyond any content.
  */
 enum range_result {
-	RANGE_NONE, /* answer with the whole */
-	RANGE_SOME, /* 206: offset and length, at least 1 */
+	RANGE_NONE,   /* answer with the whole */
+	RANGE_SOME,   /* 206: offset and length, at least 1 */
 	RANGE_BEYOND, /* 416 */
 };
 
 /** range_parse(s, size, offset_r, length_r): the value of Range against
  * content of ${size} bytes. */
-enum range_result range_parse(
-    struct span, uint64_t size, uint64_t *offset_r, uint64_t *length_r);
+enum range_result
+range_parse(struct span, uint64_t size, uint64_t *offset_r, uint64_t *length_r);
 
 /**
  * http_range(rq, etag, size, offset_r, length_r):

@@ -28,7 +28,7 @@ struct http_header {
 };
 
 struct http_param {
-	struct span key; /* decoded */
+	struct span key;   /* decoded */
 	struct span value; /* decoded */
 };
 
@@ -41,7 +41,7 @@ struct http_request {
 	enum http_method method;
 	struct span method_text;
 	struct span target; /* as sent, for the access log */
-	struct span path; /* decoded once; starts with '/'; holds no NUL, no
+	struct span path;   /* decoded once; starts with '/'; holds no NUL, no
 			     "." or ".." segment, no empty segment, no '\' */
 	struct http_param *params; /* of the query, in order */
 	size_t n_params;
@@ -61,8 +61,7 @@ struct http_request {
 };
 
 /** http_request_header(rq, name): the first of that name; .p NULL if none. */
-struct span http_request_header(
-    const struct http_request *, const char *name);
+struct span http_request_header(const struct http_request *, const char *name);
 
 /** http_request_next_header(rq, name, i): the next of that name from index
  * *${i} on, which moves behind it; .p NULL at the end. */

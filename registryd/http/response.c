@@ -183,10 +183,9 @@ put_length(
 static bool
 value_breaks_out(struct span s)
 {
-	return (s.n > 0 &&
-	    (memchr(s.p, '\n', s.n) != NULL ||
-		memchr(s.p, '\r', s.n) != NULL ||
-		memchr(s.p, '\0', s.n) != NULL));
+	return (s.n > 0 && (memchr(s.p, '\n', s.n) != NULL ||
+			       memchr(s.p, '\r', s.n) != NULL ||
+			       memchr(s.p, '\0', s.n) != NULL));
 }
 
 static char *
@@ -205,8 +204,8 @@ put_header(char *p, const struct http_header *h)
 }
 
 size_t
-response_head_write(const struct http_response *rs,
-    const struct response_frame *f, char *out)
+response_head_write(
+    const struct http_response *rs, const struct response_frame *f, char *out)
 {
 	char *p = out;
 	size_t i;

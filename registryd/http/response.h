@@ -22,12 +22,12 @@ struct http_response {
 	size_t n_headers;
 	enum http_body_kind body;
 	struct span bytes; /* HTTP_MEMORY; lives as long as the exchange */
-	int fd; /* HTTP_FILE; taken: closed when sent */
-	uint64_t offset; /* HTTP_FILE */
-	uint64_t length; /* HTTP_FILE */
-	bool head_length; /* HTTP_NO_BODY, but say Content-Length: ${length}
+	int fd;		   /* HTTP_FILE; taken: closed when sent */
+	uint64_t offset;   /* HTTP_FILE */
+	uint64_t length;   /* HTTP_FILE */
+	bool head_length;  /* HTTP_NO_BODY, but say Content-Length: ${length}
 			     (HEAD where the content was not opened) */
-	bool close; /* the connection ends after it */
+	bool close;	   /* the connection ends after it */
 };
 
 /** http_response_init(rs): status 200, no headers, no body. */

@@ -18,8 +18,8 @@ size_t response_head_room(const struct http_response *);
 /** response_head_write(rs, frame, out): the status line and all headers, with
  * the empty line; returns its length.  A header whose value could break out of
  * its line is left out, and logged. */
-size_t response_head_write(const struct http_response *,
-    const struct response_frame *, char *out);
+size_t response_head_write(
+    const struct http_response *, const struct response_frame *, char *out);
 
 /** response_body_length(rs): of the body as described, sent or not. */
 uint64_t response_body_length(const struct http_response *);

@@ -16,8 +16,6 @@
 #define WORKERS_DEFAULT 32
 #define BUFFERS_DEFAULT 32
 #define WORKER_IDLE_MS 10000
-/* Hashing may take all cores; answering comes first. */
-#define LANE_NICE 5
 
 /* Descriptors for everything but connections and what they open. */
 #define OWN_DESCRIPTORS 256
@@ -131,7 +129,8 @@ start_workers(struct http_server *s, const struct http_server_config *config)
 	struct workers_config lanes = {
 		.name = "lane",
 		.max = cores() + 2,
-		.nice = LANE_NICE,
+		/* Hashing may take all cores; answering comes first. */
+		.background = true,
 		.idle_ms = WORKER_IDLE_MS,
 	};
 	enum rc rc;
@@ -156,8 +155,7 @@ start_hubs(struct http_server *s, unsigned n)
 	for (i = 0; i < n && rc == RC_OK; i++)
 		rc = hub_start(&s->hubs[i]);
 	/* From here on a hub that is there has a thread. */
-	while (rc != RC_OK && s->n_hubs > 0 &&
-	    !s->hubs[s->n_hubs - 1].started)
+	while (rc != RC_OK && s->n_hubs > 0 && !s->hubs[s->n_hubs - 1].started)
 		hub_fini(&s->hubs[--s->n_hubs]);
 	return (rc);
 }
@@ -175,9 +173,9 @@ http_server_start(const struct http_server_config *config,
 	mutex_init(&s->lock);
 	cond_init(&s->change);
 	s->caps = caps_new();
-	s->buffers = bufpool_new(config->limits.upload_buffers > 0 ?
-		config->limits.upload_buffers :
-		BUFFERS_DEFAULT);
+	s->buffers = bufpool_new(config->limits.upload_buffers > 0
+				     ? config->limits.upload_buffers
+				     : BUFFERS_DEFAULT);
 	(void)snprintf(why, HTTP_WHY_BYTES, "cannot start the server");
 	if ((rc = conf_new(config, why, &s->conf)) != RC_OK)
 		goto err;
@@ -282,8 +280,8 @@ stop_hubs(struct http_server *s, int64_t timeout_ms)
 	atomic_store(&s->stopping, true);
 	hub_call_all(s, hub_stop);
 	if (!wait_empty(s, until_ns)) {
-		log_warn("cutting %u connections off",
-		    atomic_load(&s->connections));
+		log_warn(
+		    "cutting %u connections off", atomic_load(&s->connections));
 		hub_call_all(s, hub_cut);
 		/* What workers do for them has to end; the rest is gone. */
 		while (!wait_empty(s, INT64_MAX))
@@ -349,8 +347,7 @@ stats_of_hub(const struct hub *h, struct http_server_stats *st)
 }
 
 void
-http_server_stats(
-    const struct http_server *s, struct http_server_stats *st_r)
+http_server_stats(const struct http_server *s, struct http_server_stats *st_r)
 {
 	unsigned i;
 

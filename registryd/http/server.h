@@ -21,16 +21,16 @@ struct http_limits {
 	size_t uri_bytes;
 	unsigned connections;
 	unsigned connections_per_address; /* 0: no limit of its own */
-	int64_t idle_ms; /* between requests */
+	int64_t idle_ms;		  /* between requests */
 	int64_t header_ms; /* from the first byte (or TLS hello) to the end of
 			      the head */
-	int64_t body_ms; /* without progress, in or out */
+	int64_t body_ms;   /* without progress, in or out */
 	unsigned upload_buffers; /* of 256 KiB, shared by all bodies */
 };
 
 struct http_listener_config {
 	const char *address; /* "127.0.0.1:5000", "[::1]:0", "unix:PATH" */
-	int role; /* handed to the application with each exchange */
+	int role;	     /* handed to the application with each exchange */
 	bool tls;
 	const char *cert_file, *key_file; /* PEM */
 	bool same_user_only; /* unix: peers of our uid, or root (SO_PEERCRED) */
@@ -40,7 +40,7 @@ struct http_listener_config {
 struct http_outcome {
 	int status; /* sent or, when the head could not be parsed, refused */
 	uint64_t bytes_in, bytes_out; /* of bodies */
-	int64_t duration_us; /* from the first byte of the head */
+	int64_t duration_us;	      /* from the first byte of the head */
 	bool aborted; /* the client did not get the whole answer */
 };
 
@@ -49,8 +49,8 @@ struct http_app {
 	void (*request)(struct http_exchange *, void *arg);
 	/** The exchange is over.  On its loop.  Requests that were refused by
 	 * the parser come here too, with what could be parsed. */
-	void (*done)(struct http_exchange *, const struct http_outcome *,
-	    void *arg);
+	void (*done)(
+	    struct http_exchange *, const struct http_outcome *, void *arg);
 	/** Fill in response for a request the wire refuses (parser, limits):
 	 * status is set, ${why} says what was wrong.  On its loop. */
 	void (*refuse)(struct http_exchange *, const char *why, void *arg);
@@ -60,10 +60,10 @@ struct http_app {
 struct http_server_config {
 	const struct http_listener_config *listeners;
 	size_t n_listeners;
-	unsigned loops; /* 0: one per core */
+	unsigned loops;	  /* 0: one per core */
 	unsigned workers; /* threads that may block; started as needed */
 	struct http_limits limits;
-	const struct span *trusted_proxies; /* CIDRs */
+	const struct span *trusted_proxies; /* CIDRs; "unix": UNIX sockets */
 	size_t n_trusted_proxies;
 	struct http_app app;
 };
@@ -100,7 +100,7 @@ struct http_server_stats {
 	unsigned worker_queue;
 	uint64_t accepted, refused_limit, tls_handshakes, tls_failures;
 };
-void http_server_stats(
-    const struct http_server *, struct http_server_stats *st_r);
+void
+http_server_stats(const struct http_server *, struct http_server_stats *st_r);
 
 #endif

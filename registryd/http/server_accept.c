@@ -57,8 +57,8 @@ hand_over(struct hub *h, const struct arrival *a)
 static unsigned
 load_of(const struct hub *h)
 {
-	return (atomic_load_explicit(
-	    &h->stats.connections, memory_order_relaxed));
+	return (
+	    atomic_load_explicit(&h->stats.connections, memory_order_relaxed));
 }
 
 static struct hub *
@@ -99,13 +99,11 @@ caps_allow(struct hub *h, struct arrival *a)
 	unsigned per_address = conf->limits.connections_per_address;
 
 	a->counted = per_address > 0 && a->peer.kind != ADDR_UNIX &&
-	    !proxies_trust(&conf->proxies, &a->peer);
-	if (a->counted &&
-	    caps_enter(s->caps, &a->peer, per_address) != RC_OK)
+		     !proxies_trust(&conf->proxies, &a->peer);
+	if (a->counted && caps_enter(s->caps, &a->peer, per_address) != RC_OK)
 		return (false);
 	if (atomic_fetch_add_explicit(
-		&s->connections, 1, memory_order_relaxed) <
-	    s->max_connections)
+		&s->connections, 1, memory_order_relaxed) < s->max_connections)
 		return (true);
 	if (a->counted)
 		caps_leave(s->caps, &a->peer);
@@ -117,14 +115,13 @@ caps_allow(struct hub *h, struct arrival *a)
 static void
 turn_away(struct hub *h, const struct arrival *a)
 {
-	static const char answer[] =
-	    "HTTP/1.1 503 Service Unavailable\r\n"
-	    "Content-Type: text/plain\r\n"
-	    "Content-Length: 21\r\n"
-	    "Retry-After: 1\r\n"
-	    "Connection: close\r\n"
-	    "\r\n"
-	    "too many connections\n";
+	static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
+				     "Content-Type: text/plain\r\n"
+				     "Content-Length: 21\r\n"
+				     "Retry-After: 1\r\n"
+				     "Connection: close\r\n"
+				     "\r\n"
+				     "too many connections\n";
 
 	stat_add(&h->stats.refused);
 	if (h->conf->tls[a->listener] == NULL) {
@@ -140,9 +137,7 @@ server_accept(void *point, int fd, const struct addr *peer)
 {
 	struct accept_point *p = point;
 	struct hub *h = p->hub, *chosen;
-	struct arrival a = { .listener = p->listener,
-		.fd = fd,
-		.peer = *peer };
+	struct arrival a = { .listener = p->listener, .fd = fd, .peer = *peer };
 
 	OBJ_CHECK(h, HUB_MAGIC);
 	if (!peer_allowed(h->server, &a)) {
@@ -174,8 +169,8 @@ server_left(struct hub *h, const struct addr *peer, bool counted)
 		caps_leave(s->caps, peer);
 	atomic_fetch_sub_explicit(
 	    &h->stats.connections, 1, memory_order_relaxed);
-	left = atomic_fetch_sub_explicit(
-	    &s->connections, 1, memory_order_acq_rel);
+	left =
+	    atomic_fetch_sub_explicit(&s->connections, 1, memory_order_acq_rel);
 	if (left == 1 && atomic_load(&s->stopping)) {
 		mutex_lock(&s->lock);
 		pthread_cond_broadcast(&s->change);

@@ -27,30 +27,41 @@ until(struct span s, char c)
 	return ((struct span){ s.p, end != NULL ? (size_t)(end - s.p) : s.n });
 }
 
+/* "http://" or "https://", or 0. */
+static size_t
+scheme_length(struct span s)
+{
+	static const struct span schemes[] = { { "http://", 7 },
+		{ "https://", 8 } };
+	size_t i, n;
+
+	for (i = 0; i < 2; i++) {
+		n = schemes[i].n;
+		if (s.n >= n &&
+		    span_eq_nocase((struct span){ s.p, n }, schemes[i]))
+			return (n);
+	}
+	return (0);
+}
+
 /*
  * absolute-form = scheme "://" authority path-abempty [ "?" query ]
  * *${rest_r} gets what stands behind the authority.
  */
 static int
-absolute_form(
-    struct http_request *rq, struct span *rest_r, const char **why_r)
+absolute_form(struct http_request *rq, struct span *rest_r, const char **why_r)
 {
-	struct span s = rq->target, authority;
+	struct span authority, s;
+	size_t n = scheme_length(rq->target);
 
-	if (s.n >= 7 && span_eq_nocase((struct span){ s.p, 7 },
-			    SPAN("http://")))
-		s = behind(s, 7);
-	else if (s.n >= 8 && span_eq_nocase((struct span){ s.p, 8 },
-				 SPAN("https://")))
-		s = behind(s, 8);
-	else
+	if (n == 0)
 		return (refuse(
 		    "the request target is neither a path nor a URL", why_r));
+	s = behind(rq->target, n);
 	authority = until(until(s, '/'), '?');
 	if (!framing_host_ok(authority))
 		return (refuse(
-		    "the authority of the request target is malformed",
-		    why_r));
+		    "the authority of the request target is malformed", why_r));
 	if (rq->host.n == 0)
 		rq->host = authority; /* HTTP/1.0 */
 	if (!span_eq_nocase(authority, rq->host))
@@ -84,8 +95,8 @@ is_control(int c)
  * enough for anything a head can hold.
  */
 static int
-decode(struct span s, struct arena *arena, struct span *out_r,
-    const char **why_r)
+decode(
+    struct span s, struct arena *arena, struct span *out_r, const char **why_r)
 {
 	size_t i, n = 0;
 	char *out;
@@ -148,8 +159,8 @@ parse_path(struct http_request *rq, struct span raw, struct arena *arena,
 		case '/':
 			return (refuse("the path has an encoded slash", why_r));
 		case '\\':
-			return (refuse(
-			    "the path has an encoded backslash", why_r));
+			return (
+			    refuse("the path has an encoded backslash", why_r));
 		default:
 			break;
 		}
@@ -208,8 +219,7 @@ parse_query(struct http_request *rq, struct span query, struct arena *arena,
 }
 
 int
-target_parse(
-    struct http_request *rq, struct arena *arena, const char **why_r)
+target_parse(struct http_request *rq, struct arena *arena, const char **why_r)
 {
 	struct span s = rq->target, path;
 	int status;
@@ -224,8 +234,7 @@ target_parse(
 	if (s.p[0] != '/' && (status = absolute_form(rq, &s, why_r)) != 0)
 		return (status);
 	path = until(s, '?');
-	if (path.n > 0 &&
-	    (status = parse_path(rq, path, arena, why_r)) != 0)
+	if (path.n > 0 && (status = parse_path(rq, path, arena, why_r)) != 0)
 		return (status);
 	if (path.n + 1 >= s.n)
 		return (0);

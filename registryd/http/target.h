@@ -19,7 +19,6 @@
  * backslash, "." and ".." and empty segments (one at the end is fine), a
  * fragment.  In a query '+' is a plus: no name, tag or digest has a space.
  */
-int target_parse(
-    struct http_request *, struct arena *, const char **why_r);
+int target_parse(struct http_request *, struct arena *, const char **why_r);
 
 #endif

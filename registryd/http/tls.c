@@ -71,8 +71,8 @@ static BIO_METHOD *socket_method;
 static void
 socket_method_init(void)
 {
-	socket_method = BIO_meth_new(
-	    BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
+	socket_method =
+	    BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
 	must(socket_method != NULL);
 	must(BIO_meth_set_read(socket_method, socket_read));
 	must(BIO_meth_set_write(socket_method, socket_write));
@@ -106,7 +106,8 @@ on_hello(SSL *ssl, int *alert, void *arg)
 	const unsigned char *modes;
 	size_t n;
 
-	(void)alert, (void)arg;
+	(void)arg;
+	*alert = SSL_AD_INTERNAL_ERROR;
 	if (SSL_client_hello_get0_ext(
 		ssl, TLSEXT_TYPE_psk_kex_modes, &modes, &n) == 1)
 		(void)SSL_set_num_tickets(ssl, 1);
@@ -120,8 +121,8 @@ complain(const char *file, const char *what, char *why, size_t n_why)
 	const char *reason = ERR_reason_error_string(code);
 
 	if (ERR_SYSTEM_ERROR(code))
-		(void)snprintf(why, n_why, "%s: %s", file,
-		    strerror(ERR_GET_REASON(code)));
+		(void)snprintf(
+		    why, n_why, "%s: %s", file, strerror(ERR_GET_REASON(code)));
 	else
 		(void)snprintf(why, n_why, "%s: not a usable %s (%s)", file,
 		    what, reason != NULL ? reason : "no reason given");
@@ -133,7 +134,9 @@ complain(const char *file, const char *what, char *why, size_t n_why)
 static int
 no_passphrase(char *out, int n, int writing, void *arg)
 {
-	(void)out, (void)n, (void)writing, (void)arg;
+	(void)writing, (void)arg;
+	if (n > 0)
+		out[0] = '\0';
 	return (-1);
 }
 
@@ -142,17 +145,17 @@ configure(SSL_CTX *ctx)
 {
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
 	must(SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1);
-	(void)SSL_CTX_set_options(ctx,
-	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-		SSL_OP_IGNORE_UNEXPECTED_EOF);
+	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION |
+					   SSL_OP_NO_COMPRESSION |
+					   SSL_OP_IGNORE_UNEXPECTED_EOF);
 	(void)SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
 	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	(void)SSL_CTX_set_session_id_context(
 	    ctx, (const unsigned char *)"registryd", 9);
-	(void)SSL_CTX_set_mode(ctx,
-	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	(void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS |
+					SSL_MODE_ENABLE_PARTIAL_WRITE |
+					SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	(void)SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384:P-521");
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
@@ -176,8 +179,7 @@ tls_context_new(const char *cert_file, const char *key_file, char *why,
 		rc = complain(cert_file, "certificate", why, n_why);
 		goto err;
 	}
-	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) !=
-		1 ||
+	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_check_private_key(ctx) != 1) {
 		rc = complain(key_file, "key for it", why, n_why);
 		goto err;

@@ -18,9 +18,8 @@ struct tls_context;
 
 /** tls_context_new(cert, key, why, n, ctx_r): RC_INVALID: ${why} names the
  * file and what is wrong with it. */
-RC_MUST_USE enum rc tls_context_new(const char *cert_file,
-    const char *key_file, char *why, size_t n_why,
-    struct tls_context **ctx_r);
+RC_MUST_USE enum rc tls_context_new(const char *cert_file, const char *key_file,
+    char *why, size_t n_why, struct tls_context **ctx_r);
 
 /** tls_context_free(ctx): connections that were made with it live on. */
 void tls_context_free(struct tls_context **);
@@ -46,8 +45,7 @@ enum tls_result tls_handshake(struct tls *);
 enum tls_result tls_read(struct tls *, void *p, size_t n, size_t *n_r);
 /** tls_write(t, p, n, n_r): some of it; after TLS_WANT_* call again with the
  * same bytes, and as many at least. */
-enum tls_result tls_write(
-    struct tls *, const void *p, size_t n, size_t *n_r);
+enum tls_result tls_write(struct tls *, const void *p, size_t n, size_t *n_r);
 /** tls_dry(t): what tls_read() gave was all there was. */
 bool tls_dry(const struct tls *);
 /** tls_heard(t): anything has arrived at all. */

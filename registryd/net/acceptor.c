@@ -41,7 +41,8 @@ reserve_open(void)
 static void
 pause_for_now(struct acceptor *a)
 {
-	static const struct timeval tv = { .tv_usec = PAUSE_MS * 1000 };
+	static const struct timeval tv = { .tv_usec =
+					       (suseconds_t)PAUSE_MS * 1000 };
 
 	(void)event_del(&a->event);
 	(void)event_add(&a->pause, &tv);
@@ -122,8 +123,7 @@ on_pause_end(evutil_socket_t fd, short what, void *arg)
 }
 
 struct acceptor *
-acceptor_new(
-    struct loop *loop, struct listener *l, accept_fn *fn, void *arg)
+acceptor_new(struct loop *loop, struct listener *l, accept_fn *fn, void *arg)
 {
 	struct acceptor *a = xcalloc(1, sizeof(*a));
 	struct event_base *base = loop_base(loop);

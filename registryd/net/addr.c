@@ -79,7 +79,7 @@ bool
 addr_eq(const struct addr *a, const struct addr *b)
 {
 	return (a->kind == b->kind &&
-	    memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0);
+		memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0);
 }
 
 static unsigned
@@ -137,5 +137,5 @@ cidr_has(const struct cidr *c, const struct addr *a)
 	if (memcmp(c->addr.bytes, a->bytes, whole) != 0)
 		return (false);
 	return (left == 0 ||
-	    ((c->addr.bytes[whole] ^ a->bytes[whole]) & mask) == 0);
+		((c->addr.bytes[whole] ^ a->bytes[whole]) & mask) == 0);
 }

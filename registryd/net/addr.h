@@ -15,7 +15,7 @@
 enum addr_kind { ADDR_UNIX, ADDR_V4, ADDR_V6 };
 
 struct addr {
-	uint8_t kind; /* enum addr_kind */
+	uint8_t kind;	   /* enum addr_kind */
 	uint8_t bytes[16]; /* unused tail is zero */
 };
 

@@ -147,8 +147,7 @@ bufpool_give(struct bufpool *bp, void *buffer)
 bool
 bufpool_contended(const struct bufpool *bp)
 {
-	return (
-	    atomic_load_explicit(&bp->waiting, memory_order_relaxed) > 0);
+	return (atomic_load_explicit(&bp->waiting, memory_order_relaxed) > 0);
 }
 
 /* Cut off the tail of the list that is older than ${before_ns}. */
@@ -188,6 +187,5 @@ bufpool_stats(struct bufpool *bp, unsigned *used_r, unsigned *waiting_r)
 	mutex_lock(&bp->lock);
 	*used_r = bp->used;
 	mutex_unlock(&bp->lock);
-	*waiting_r =
-	    atomic_load_explicit(&bp->waiting, memory_order_relaxed);
+	*waiting_r = atomic_load_explicit(&bp->waiting, memory_order_relaxed);
 }

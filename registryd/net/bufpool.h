@@ -19,8 +19,8 @@ struct bufpool;
 /* Embedded in whatever waits for a buffer. */
 struct bufpool_wait {
 	struct bufpool_wait *next;
-	struct loop *loop;	/* where to run */
-	struct loop_task task;	/* this, with the buffer in .buffer */
+	struct loop *loop;     /* where to run */
+	struct loop_task task; /* this, with the buffer in .buffer */
 	void *buffer;
 };
 
@@ -45,8 +45,7 @@ bool bufpool_contended(const struct bufpool *);
  * that long.  True: some are idle still. */
 bool bufpool_trim(struct bufpool *, int64_t age_ms);
 
-void bufpool_stats(
-    struct bufpool *, unsigned *used_r, unsigned *waiting_r);
+void bufpool_stats(struct bufpool *, unsigned *used_r, unsigned *waiting_r);
 
 /** pages_alloc(n), pages_free(p, n): memory straight from the system, for
  * what must not stay in the heap when it is no longer needed. */

@@ -15,8 +15,8 @@ struct caps *caps_new(void);
 void caps_free(struct caps **);
 
 /** caps_enter(c, addr, max): RC_LIMIT: ${max} are there already. */
-RC_MUST_USE enum rc caps_enter(
-    struct caps *, const struct addr *, unsigned max);
+RC_MUST_USE enum rc
+caps_enter(struct caps *, const struct addr *, unsigned max);
 /** caps_leave(c, addr): after RC_OK, once. */
 void caps_leave(struct caps *, const struct addr *);
 

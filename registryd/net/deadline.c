@@ -120,8 +120,8 @@ deadlines_free(struct deadlines **dsp)
 }
 
 void
-deadlines_kind(struct deadlines *ds, unsigned kind, int64_t ms,
-    deadline_fn *fn, void *arg)
+deadlines_kind(
+    struct deadlines *ds, unsigned kind, int64_t ms, deadline_fn *fn, void *arg)
 {
 	struct kind *k = &ds->kinds[kind];
 

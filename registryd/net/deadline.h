@@ -32,7 +32,7 @@ void deadlines_free(struct deadlines **);
 /** deadlines_kind(ds, kind, ms, fn, arg): expired ones of ${kind} are removed
  * and given to ${fn}; ${ms} 0 or less: they never expire. */
 void deadlines_kind(
-    struct deadlines *, unsigned kind, int64_t ms, deadline_fn *, void *arg);
+    struct deadlines *, unsigned kind, int64_t ms, deadline_fn *fn, void *arg);
 
 /** deadline_set(ds, d, kind): from now on, whatever it was before. */
 void deadline_set(struct deadlines *, struct deadline *, unsigned kind);

@@ -74,8 +74,7 @@ parse_inet(struct opening *o)
 	struct addr a;
 	uint64_t port;
 
-	if (colon == NULL ||
-	    num_u64(span_of(colon + 1), 65535, &port) != RC_OK)
+	if (colon == NULL || num_u64(span_of(colon + 1), 65535, &port) != RC_OK)
 		return (complain(o, RC_INVALID,
 		    "not ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH"));
 	host = (struct span){ o->address, (size_t)(colon - o->address) };
@@ -187,12 +186,11 @@ name_of(struct opening *o, int fd)
 	if (o->sa.sa.sa_family == AF_INET6) {
 		must(inet_ntop(AF_INET6, &o->sa.in6.sin6_addr, text,
 			 sizeof(text)) != NULL);
-		return (xasprintf(
-		    "[%s]:%u", text, ntohs(o->sa.in6.sin6_port)));
+		return (xasprintf("[%s]:%u", text, ntohs(o->sa.in6.sin6_port)));
 	}
 	a = addr_of(&o->sa.sa);
-	return (xasprintf(
-	    "%s:%u", addr_text(&a, text), ntohs(o->sa.in.sin_port)));
+	return (
+	    xasprintf("%s:%u", addr_text(&a, text), ntohs(o->sa.in.sin_port)));
 }
 
 enum rc
@@ -207,10 +205,11 @@ listener_open(const char *address, bool private, char *why, size_t n_why,
 	enum rc rc;
 	int fd;
 
+	why[0] = '\0';
 	if ((rc = parse(&o)) != RC_OK)
 		return (rc);
-	fd = socket(o.sa.sa.sa_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(
+	    o.sa.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return (complain_errno(&o, "cannot make a socket"));
 	set_options(&o, fd);

@@ -22,8 +22,8 @@ struct listener;
  * more is replaced.  RC_INVALID address; RC_BUSY in use; RC_DENIED; RC_LIMIT;
  * RC_IO: ${why} says what happened.
  */
-RC_MUST_USE enum rc listener_open(const char *address, bool private,
-    char *why, size_t n_why, struct listener **l_r);
+RC_MUST_USE enum rc listener_open(const char *address, bool private, char *why,
+    size_t n_why, struct listener **l_r);
 
 /** listener_close(l): removes its socket file.  Takes NULL. */
 void listener_close(struct listener **);
@@ -38,8 +38,8 @@ typedef void accept_fn(void *arg, int fd, const struct addr *peer);
 
 /** acceptor_new(loop, l, fn, arg): take connections on ${loop} from now on.
  * On its thread, or before it runs. */
-struct acceptor *acceptor_new(
-    struct loop *, struct listener *, accept_fn *, void *arg);
+struct acceptor *
+acceptor_new(struct loop *, struct listener *, accept_fn *, void *arg);
 /** acceptor_free(a): accept no more.  Takes NULL.  On its thread, or when it
  * does not run. */
 void acceptor_free(struct acceptor **);

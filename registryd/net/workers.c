@@ -1,6 +1,7 @@
 #include "registryd/net/workers.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "base/thread.h"
 
 #define WORKERS_MAGIC 0x576f726bu
+#define BACKGROUND_NICE 10
 
 /* An ended thread waits here for whoever joins it next. */
 struct worker {
@@ -84,6 +86,17 @@ job_run(struct job *j)
 		after(j->arg);
 }
 
+/* Less of the processor when it is short, and never ahead of a thread that
+ * has just been woken to answer somebody. */
+static void
+step_back(void)
+{
+	static const struct sched_param none = { 0 };
+
+	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), BACKGROUND_NICE);
+}
+
 static void
 worker_main(void *arg)
 {
@@ -92,9 +105,8 @@ worker_main(void *arg)
 	struct job *j;
 
 	OBJ_CHECK(w, WORKERS_MAGIC);
-	if (w->config.nice != 0)
-		(void)setpriority(
-		    PRIO_PROCESS, (id_t)gettid(), w->config.nice);
+	if (w->config.background)
+		step_back();
 	mutex_lock(&w->lock);
 	while ((j = worker_wait(w)) != NULL) {
 		mutex_unlock(&w->lock);

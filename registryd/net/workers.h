@@ -27,13 +27,13 @@ struct job {
 struct workers_config {
 	const char *name; /* of the threads; static */
 	unsigned max;	  /* threads, at least 1 */
-	int nice;	  /* added to the threads' niceness */
-	int64_t idle_ms;  /* before a thread ends */
+	bool background; /* they compute, and give way to threads that answer */
+	int64_t idle_ms; /* before a thread ends */
 };
 
 /** workers_new(config, w_r): RC_LIMIT: no thread to be had. */
-RC_MUST_USE enum rc workers_new(
-    const struct workers_config *, struct workers **w_r);
+RC_MUST_USE enum rc
+workers_new(const struct workers_config *, struct workers **w_r);
 
 /** workers_free(w): runs what is queued first.  Takes NULL. */
 void workers_free(struct workers **);

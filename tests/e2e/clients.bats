@@ -60,8 +60,13 @@ docker_start() {
 	docker_up() {
 		command docker -H "$DOCKER_SOCKET" info >/dev/null 2>&1
 	}
-	wait_for 20 docker_up ||
+	if ! wait_for 20 docker_up; then
 		DOCKER_WHY="dockerd does not start here: $(tail -n 1 "$dir/log")"
+	elif ! tar -C "$TOP" -c Makefile | command docker -H "$DOCKER_SOCKET" \
+		import - probe:probe >"$dir/probe" 2>&1; then
+		# In a bare chroot, for one, whose root is no mount point.
+		DOCKER_WHY="dockerd cannot unpack here: $(tail -n 1 "$dir/probe")"
+	fi
 }
 
 docker_stop() {
@@ -292,8 +297,10 @@ same_layouts() {
 
 need_podman() {
 	need podman
-	podman info >"$W/info" 2>&1 ||
-		skip "podman does not start here: $(tail -n 1 "$W/info")"
+	tar -C "$TOP" -c Makefile |
+		podman import -q - localhost/probe >"$W/info" 2>&1 ||
+		skip "podman cannot work here: $(tail -n 1 "$W/info")"
+	podman rmi -f localhost/probe >/dev/null
 }
 
 podman_small() {
@@ -343,8 +350,12 @@ podman_small() {
 
 need_buildah() {
 	need buildah
-	buildah images >"$W/info" 2>&1 ||
-		skip "buildah does not start here: $(tail -n 1 "$W/info")"
+	{
+		buildah from --name probe scratch &&
+			buildah copy -q probe "$TOP/Makefile" &&
+			buildah commit -q --rm probe localhost/probe
+	} >"$W/info" 2>&1 ||
+		skip "buildah cannot work here: $(tail -n 1 "$W/info")"
 }
 
 @test "buildah: an image built in layers is pushed as OCI and as docker" {

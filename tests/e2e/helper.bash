@@ -221,9 +221,11 @@ expect() {
 	if [ "$STATUS" != "$1" ]; then
 		cat "$HEADERS" "$BODY" >&2
 		fail "status $STATUS, want $1"
+		return
 	fi
 	[ -n "${2:-}" ] || return 0
-	assert_in "$(header Content-Type)" application/json Content-Type
+	assert_in "$(header Content-Type)" application/json Content-Type ||
+		return
 	jq -e '.errors | type == "array" and length > 0 and all(
 	    (.code | test("^[A-Z_]+$")) and (.message | length > 0))' \
 	    "$BODY" >/dev/null || fail "not the shape of an error: $(cat "$BODY")"

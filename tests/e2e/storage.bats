@@ -398,7 +398,7 @@ sick_ext4() {
 
 @test "sample folders of every released format still open" {
 	local sample n=0
-	for sample in "$TOP"/tests/formats/*; do
+	for sample in "$TOP"/tests/samples/*; do
 		[ -d "$sample" ] || continue
 		rm -rf "$W/copy"
 		cp -r "$sample" "$W/copy"

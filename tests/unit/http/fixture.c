@@ -166,9 +166,9 @@ who(struct http_exchange *x)
 	const struct http_request *rq = &x->request;
 
 	answer(x, 200,
-	    span_of(arena_printf(&x->arena,
-		SPAN_FMT " %s " SPAN_FMT " role %d", SPAN_ARG(rq->host),
-		rq->tls ? "https" : "http", SPAN_ARG(rq->client), x->role)));
+	    span_of(arena_printf(&x->arena, SPAN_FMT " %s " SPAN_FMT " role %d",
+		SPAN_ARG(rq->host), rq->tls ? "https" : "http",
+		SPAN_ARG(rq->client), x->role)));
 }
 
 static void
@@ -180,8 +180,8 @@ file(struct http_exchange *x)
 	x->response.fd = open(t->fx->file, O_RDONLY | O_CLOEXEC);
 	must(x->response.fd != -1);
 	x->response.offset = param(&x->request, "from", 0);
-	x->response.length = param(
-	    &x->request, "n", t->fx->file_bytes - x->response.offset);
+	x->response.length =
+	    param(&x->request, "n", t->fx->file_bytes - x->response.offset);
 	http_exchange_respond(x);
 }
 
@@ -237,8 +237,7 @@ on_request(struct http_exchange *x, void *arg)
 }
 
 static void
-on_done(
-    struct http_exchange *x, const struct http_outcome *o, void *arg)
+on_done(struct http_exchange *x, const struct http_outcome *o, void *arg)
 {
 	struct fixture *fx = arg;
 	struct task *t = x->app;
@@ -325,9 +324,8 @@ write_pem(const char *path, EVP_PKEY *key, X509 *cert)
 	if (cert != NULL)
 		assert_int_equal(PEM_write_X509(f, cert), 1);
 	else
-		assert_int_equal(PEM_write_PrivateKey(
-				     f, key, NULL, NULL, 0, NULL, NULL),
-		    1);
+		assert_int_equal(
+		    PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL), 1);
 	assert_int_equal(fclose(f), 0);
 }
 
@@ -484,8 +482,8 @@ client_read(int fd, size_t *n_r)
 	}
 	p[n] = '\0';
 	if (got == -1)
-		fail_msg("recv after %zu bytes: %s\n%.2000s", n,
-		    strerror(errno), p);
+		fail_msg(
+		    "recv after %zu bytes: %s\n%.2000s", n, strerror(errno), p);
 	if (n_r != NULL)
 		*n_r = n;
 	return (p);

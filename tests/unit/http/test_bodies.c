@@ -93,7 +93,8 @@ send_chunked(int fd, const unsigned char *p, size_t n, size_t chunk)
 static char *
 answered(int fd, int status)
 {
-	char *p = client_answer(fd), *body = strstr(p, "\r\n\r\n") + 4, want[20];
+	char *p = client_answer(fd), *body = strstr(p, "\r\n\r\n") + 4,
+	     want[20];
 
 	snprintf(want, sizeof(want), "HTTP/1.1 %d ", status);
 	if (strncmp(p, want, strlen(want)) != 0)
@@ -400,8 +401,8 @@ slow_uploads_do_not_keep_the_buffers_from_a_fast_one(void **state)
 	for (i = 0; i < ARRAY_LEN(slow); i++) {
 		slow[i].fx = fx;
 		atomic_init(&slow[i].stop, false);
-		assert_int_equal(thread_start("slow", trickle, &slow[i],
-				     &slow[i].thread),
+		assert_int_equal(
+		    thread_start("slow", trickle, &slow[i], &slow[i].thread),
 		    RC_OK);
 	}
 	sleep_ms(100);

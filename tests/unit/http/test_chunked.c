@@ -48,8 +48,8 @@ static const struct vector vectors[] = {
 	{ "0\r\n\r\n", CHUNKED_END, "", "" },
 	{ "5\r\nhello\r\n0\r\n\r\n", CHUNKED_END, "hello", "" },
 	{ "5\r\nhello\r\n0\r\n\r\nGET /", CHUNKED_END, "hello", "GET /" },
-	{ "1\r\na\r\nA\r\n0123456789\r\n0\r\n\r\n", CHUNKED_END,
-	    "a0123456789", "" },
+	{ "1\r\na\r\nA\r\n0123456789\r\n0\r\n\r\n", CHUNKED_END, "a0123456789",
+	    "" },
 	{ "00000005\r\nhello\r\n000\r\n\r\n", CHUNKED_END, "hello", "" },
 	{ "5;a=b;c=\"d\"\r\nhello\r\n0;x\r\n\r\n", CHUNKED_END, "hello", "" },
 	{ "5;\r\nhello\r\n0\r\n\r\n", CHUNKED_END, "hello", "" },
@@ -101,8 +101,8 @@ vectors_decode_the_same_in_pieces_of_any_size(void **state)
 		for (piece = 1; piece <= 64; piece++) {
 			enum chunked_result r;
 
-			r = decode(v->text, strlen(v->text), piece, out, &n,
-			    &used);
+			r = decode(
+			    v->text, strlen(v->text), piece, out, &n, &used);
 			if (r != v->result || n != strlen(v->data) ||
 			    memcmp(out, v->data, n) != 0)
 				fail_msg("%s: %d, \"%.*s\"", v->text, (int)r,
@@ -124,8 +124,8 @@ a_large_chunk_passes_through(void **state)
 	head = snprintf(text, 32, "%zX\r\n", size);
 	memset(text + head, 'z', size);
 	memcpy(text + head + size, "\r\n0\r\n\r\n", 7);
-	assert_int_equal(decode(text, (size_t)head + size + 7, 4093, out, &n,
-			     &used),
+	assert_int_equal(
+	    decode(text, (size_t)head + size + 7, 4093, out, &n, &used),
 	    CHUNKED_END);
 	assert_int_equal(n, size);
 	assert_int_equal(out[size - 1], 'z');

@@ -75,8 +75,7 @@ any_part_of_a_file_arrives_as_it_is(void **state)
 				fail_msg("part %zu differs at %zu", i, k);
 		}
 		free(p);
-		assert_true(
-		    fixture_settle(&fx->dones, (unsigned)i + 1));
+		assert_true(fixture_settle(&fx->dones, (unsigned)i + 1));
 		assert_int_equal(atomic_load(&fx->bytes_out), parts[i][1]);
 	}
 	assert_int_equal(atomic_load(&fx->aborts), 0);
@@ -88,6 +87,7 @@ open_descriptors(void)
 	DIR *d = opendir("/proc/self/fd");
 	unsigned n = 0;
 
+	must(d != NULL);
 	while (readdir(d) != NULL)
 		n++;
 	closedir(d);
@@ -148,8 +148,8 @@ slow_readers_get_it_all_and_do_not_hold_up_others(void **state)
 	fixture_file(fx, 20000000);
 	for (i = 0; i < ARRAY_LEN(slow); i++) {
 		slow[i] = client_connect(fx, 0);
-		(void)setsockopt(slow[i], SOL_SOCKET, SO_RCVBUF, &small,
-		    sizeof(small));
+		(void)setsockopt(
+		    slow[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 		client_say(slow[i], "GET /file HTTP/1.1\r\nHost: h\r\n"
 				    "Connection: close\r\n\r\n");
 	}

@@ -52,8 +52,8 @@ struct vector {
 };
 
 static const struct vector refused[] = {
-	{ "a bare LF behind the request line", "GET / HTTP/1.1\nHost: a\r\n\r\n",
-	    400 },
+	{ "a bare LF behind the request line",
+	    "GET / HTTP/1.1\nHost: a\r\n\r\n", 400 },
 	{ "a bare LF behind a header", GET "Host: a\n\r\n", 400 },
 	{ "a bare LF at the end", GET HOST "\n", 400 },
 	{ "a bare CR in a header", GET "Host: a\rb\r\n\r\n", 400 },
@@ -91,8 +91,7 @@ static const struct vector refused[] = {
 	{ "a control character in the target",
 	    "GET /\x01 HTTP/1.1\r\n" HOST "\r\n", 400 },
 	{ "a lower-case protocol", "GET / http/1.1\r\n" HOST "\r\n", 400 },
-	{ "a version with two digits", "GET / HTTP/1.10\r\n" HOST "\r\n",
-	    400 },
+	{ "a version with two digits", "GET / HTTP/1.10\r\n" HOST "\r\n", 400 },
 	{ "a version without a dot", "GET / HTTP/11\r\n" HOST "\r\n", 400 },
 	{ "HTTP/2 in words", "GET / HTTP/2\r\n" HOST "\r\n", 400 },
 	{ "HTTP/2.0", "GET / HTTP/2.0\r\n" HOST "\r\n", 505 },
@@ -144,8 +143,9 @@ static const struct vector refused[] = {
 	    GET HOST "Content-Length: 9223372036854775808\r\n\r\n", 400 },
 	{ "a coding other than chunked",
 	    GET HOST "Transfer-Encoding: gzip\r\n\r\n", 501 },
-	{ "chunked and another", GET HOST "Transfer-Encoding: gzip, chunked"
-					  "\r\n\r\n",
+	{ "chunked and another",
+	    GET HOST "Transfer-Encoding: gzip, chunked"
+		     "\r\n\r\n",
 	    501 },
 	{ "chunked twice in a line",
 	    GET HOST "Transfer-Encoding: chunked, chunked\r\n\r\n", 501 },
@@ -218,8 +218,7 @@ the_verdict_does_not_depend_on_how_the_bytes_were_cut(void **state)
 		head_init(&cut.head, &cut.rq, cut.headers);
 		r = HEAD_MORE;
 		for (n = 1; n <= strlen(text) && r == HEAD_MORE; n++)
-			r = head_parse(
-			    &cut.head, text, n, &limits, &cut.rq);
+			r = head_parse(&cut.head, text, n, &limits, &cut.rq);
 		if (r == HEAD_BAD)
 			assert_int_equal(cut.head.status, whole.status);
 		else
@@ -318,8 +317,7 @@ the_connection_goes_on_as_version_and_header_say(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(lives); i++) {
 		assert_int_equal(
-		    parse(&p, lives[i].text, strlen(lives[i].text)),
-		    HEAD_DONE);
+		    parse(&p, lives[i].text, strlen(lives[i].text)), HEAD_DONE);
 		assert_int_equal(p.status, 0);
 		assert_int_equal(p.rq.keep_alive, lives[i].keep_alive);
 	}

@@ -54,7 +54,7 @@ a_head_that_trickles_in_is_cut_off_with_408(void **state)
 	client_say(fd, "GET / HTTP/1.1\r\n");
 	/* However steadily bytes come. */
 	while (now_ms() - start < 2000 &&
-	    recv(fd, &c, 1, MSG_DONTWAIT | MSG_PEEK) == -1) {
+	       recv(fd, &c, 1, MSG_DONTWAIT | MSG_PEEK) == -1) {
 		client_say(fd, "x");
 		sleep_ms(20);
 	}
@@ -187,9 +187,8 @@ connections_are_capped_for_each_address(void **state)
 
 	snprintf(path, sizeof(path), "unix:%s/sock", fx->dir);
 	fx->listeners[1] = (struct http_listener_config){ .address = path };
-	fx->listeners[2] = (struct http_listener_config){
-		.address = "[::1]:0"
-	};
+	fx->listeners[2] =
+	    (struct http_listener_config){ .address = "[::1]:0" };
 	fx->config.n_listeners = 3;
 	fx->config.limits.connections_per_address = 2;
 	fixture_start(fx);

@@ -55,8 +55,7 @@ the_last_address_that_is_not_ours_is_the_client(void **state)
 			.client = span_of(v->peer) };
 		struct addr peer;
 
-		while (rq.n_headers < 2 &&
-		    v->forwarded[rq.n_headers] != NULL) {
+		while (rq.n_headers < 2 && v->forwarded[rq.n_headers] != NULL) {
 			h[rq.n_headers].name = SPAN("X-Forwarded-For");
 			h[rq.n_headers].value =
 			    span_of(v->forwarded[rq.n_headers]);
@@ -74,17 +73,16 @@ static struct http_request
 told(const char *peer_text, const char *proto, const char *host, bool tls)
 {
 	static struct http_header h[2];
-	struct http_request rq = { .headers = h,
-		.n_headers = 2,
-		.tls = tls,
-		.host = SPAN("inside") };
+	struct http_request rq = {
+		.headers = h, .n_headers = 2, .tls = tls, .host = SPAN("inside")
+	};
 	char client[ADDR_TEXT_BYTES];
 	struct proxies p;
 	struct addr peer;
 	struct span bad;
 
-	h[0] = (struct http_header){ SPAN("x-forwarded-proto"),
-		span_of(proto) };
+	h[0] =
+	    (struct http_header){ SPAN("x-forwarded-proto"), span_of(proto) };
 	h[1] = (struct http_header){ SPAN("X-Forwarded-Host"), span_of(host) };
 	assert_int_equal(proxies_init(&p, trusted, 2, &bad), RC_OK);
 	assert_int_equal(addr_parse(span_of(peer_text), &peer), RC_OK);

@@ -79,8 +79,9 @@ one_range_is_found_and_all_else_is_the_whole(void **state)
 static enum range_result
 ask(const struct http_header *h, size_t n)
 {
-	struct http_request rq = { .headers = (struct http_header *)(uintptr_t)h,
-		.n_headers = n };
+	struct http_request rq = {
+		.headers = (struct http_header *)(uintptr_t)h, .n_headers = n
+	};
 	uint64_t offset, length;
 
 	return (http_range(&rq, SPAN("\"e\""), 10, &offset, &length));

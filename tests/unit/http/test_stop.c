@@ -57,8 +57,7 @@ static void
 stop_begin(struct stopper *s, struct fixture *fx, int64_t timeout_ms)
 {
 	*s = (struct stopper){ .fx = fx, .timeout_ms = timeout_ms };
-	assert_int_equal(
-	    thread_start("stop", stop, s, &s->thread), RC_OK);
+	assert_int_equal(thread_start("stop", stop, s, &s->thread), RC_OK);
 }
 
 static void
@@ -83,6 +82,33 @@ idle_connections_do_not_hold_it_up(void **state)
 		free(p);
 		close(fd[i]);
 	}
+}
+
+static void
+a_request_that_has_arrived_is_answered(void **state)
+{
+	struct fixture *fx = *state;
+	struct stopper s;
+	int fd[16];
+	size_t i;
+	char *p;
+
+	for (i = 0; i < ARRAY_LEN(fd); i++) {
+		fd[i] = client_connect(fx, 0);
+		client_say(fd[i], "GET /bytes HTTP/1.1\r\nHost: h\r\n\r\n");
+		free(client_answer(fd[i]));
+	}
+	for (i = 0; i < ARRAY_LEN(fd); i++)
+		client_say(fd[i], "GET /bytes HTTP/1.1\r\nHost: h\r\n\r\n");
+	stop_begin(&s, fx, 4000);
+	for (i = 0; i < ARRAY_LEN(fd); i++) {
+		p = client_answer(fd[i]);
+		assert_non_null(strstr(p, "HTTP/1.1 200 "));
+		free(p);
+		close(fd[i]);
+	}
+	thread_join(s.thread);
+	assert_in_range(s.took_ms, 0, 2000);
 }
 
 static void
@@ -166,10 +192,10 @@ hammer(void *arg)
 	for (i = 0; i < 50; i++) {
 		fd = client_connect(fx, 0);
 		for (k = 0; k < 5; k++) {
-			client_say(fd,
-			    k % 2 ? "GET /bytes HTTP/1.1\r\nHost: h\r\n\r\n" :
-				    "PUT /sink HTTP/1.1\r\nHost: h\r\n"
-				    "Content-Length: 3\r\n\r\nabc");
+			client_say(
+			    fd, k % 2 ? "GET /bytes HTTP/1.1\r\nHost: h\r\n\r\n"
+				      : "PUT /sink HTTP/1.1\r\nHost: h\r\n"
+					"Content-Length: 3\r\n\r\nabc");
 			free(client_answer(fd));
 		}
 		close(fd);
@@ -200,8 +226,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(idle_connections_do_not_hold_it_up),
+		TEST(a_request_that_has_arrived_is_answered),
 		TEST(requests_in_flight_are_finished),
-		TEST(what_does_not_end_is_cut_off_and_the_application_hears_of_it),
+		TEST(
+		    what_does_not_end_is_cut_off_and_the_application_hears_of_it),
 		TEST(nothing_is_lost_when_many_come_and_go),
 	};
 

@@ -86,8 +86,8 @@ what_two_readers_could_read_differently_is_refused(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(targets); i++) {
 		if (parse(&rq, &a, "h", targets[i]) != 400)
-			fail_msg("%s: " SPAN_FMT, targets[i],
-			    SPAN_ARG(rq.path));
+			fail_msg(
+			    "%s: " SPAN_FMT, targets[i], SPAN_ARG(rq.path));
 		arena_reset(&a);
 	}
 }

@@ -81,8 +81,8 @@ tls_say(struct client *c, const void *p, size_t n)
 	size_t put, at = 0;
 
 	while (at < n) {
-		assert_int_equal(SSL_write_ex(c->ssl, (const char *)p + at,
-				     n - at, &put),
+		assert_int_equal(
+		    SSL_write_ex(c->ssl, (const char *)p + at, n - at, &put),
 		    1);
 		at += put;
 	}
@@ -100,8 +100,7 @@ tls_read_all(struct client *c, size_t *n_r)
 		if (n == room)
 			p = xrealloc(p, (room *= 2) + 1);
 	}
-	assert_int_equal(
-	    SSL_get_error(c->ssl, 0), SSL_ERROR_ZERO_RETURN);
+	assert_int_equal(SSL_get_error(c->ssl, 0), SSL_ERROR_ZERO_RETURN);
 	p[n] = '\0';
 	*n_r = n;
 	return (p);
@@ -336,6 +335,7 @@ a_reload_takes_a_new_certificate_and_keeps_old_connections(void **state)
 	tls_close(&new);
 	/* One that is no good changes nothing. */
 	f = fopen(fx->listeners[0].cert_file, "w");
+	must(f != NULL);
 	fputs("rubbish", f);
 	fclose(f);
 	assert_int_equal(
@@ -362,7 +362,8 @@ main(void)
 		TEST(requests_may_come_in_one_record_or_in_many),
 		TEST(plain_http_is_told_that_tls_is_spoken_here),
 		TEST(a_handshake_that_does_not_end_is_cut_off),
-		TEST(a_reload_takes_a_new_certificate_and_keeps_old_connections),
+		TEST(
+		    a_reload_takes_a_new_certificate_and_keeps_old_connections),
 	};
 
 	return (cmocka_run_group_tests_name("http/tls", tests, NULL, NULL));
