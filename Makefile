@@ -57,6 +57,7 @@ PKGS := libevent_core openssl lmdb libarchive libzstd jansson libcyaml \
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
 	-Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wswitch-enum -Wformat=2 -Wundef -Wpointer-arith \
+	-Wno-missing-field-initializers \
 	$(if $(filter 1,$(WERROR)),-Werror)
 
 # SAN names what the sanitizers look for; empty is the release build.

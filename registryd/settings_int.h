@@ -44,7 +44,7 @@ struct setting_key {
 	const char *help;
 };
 
-#define SETTING_KEYS 32
+#define SETTING_KEYS 33
 extern const struct setting_key setting_keys[SETTING_KEYS];
 
 /** setting_find(name): its number, SETTING_KEYS if there is none. */

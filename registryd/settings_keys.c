@@ -133,6 +133,12 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .help = "Open connections from one address. 0: only "
 	    "`limits.connections` counts. Connections from "
 	    "`trusted-proxies` and over UNIX sockets are not counted." },
+	{ .name = "limits.gathered-bytes", .kind = SETTING_SIZE,
+	    FIELD(limits.gathered_bytes), .preset = "256MiB",
+	    .min = 1 * MiB, .max = 1 * TiB, .zero = true,
+	    .help = "Memory for bodies that are gathered before they are "
+	    "handled (manifests, short uploads), of all requests together. "
+	    "Beyond it they get 503. 0: no limit." },
 	{ .name = "timeouts.idle", .kind = SETTING_DURATION,
 	    FIELD(limits.idle_ms), .preset = "75s",
 	    .min = 1 * SECOND, .max = 1 * DAY,

@@ -181,6 +181,7 @@ collect_free(void *arg)
 {
 	struct collect *k = arg;
 
+	atomic_fetch_sub(&k->server->gathered_bytes, k->room);
 	free(k->p);
 }
 
@@ -214,10 +215,24 @@ collect_fail(struct http_conn *c, enum rc rc)
 	return (collect_end(c, rc, SPAN_NONE));
 }
 
-/* The length is not known, or not believed: make room as it comes. */
-static void
-collect_grow(struct collect *k, const struct msg *m)
+/* May ${n} more bytes be gathered, with those of all others? */
+static bool
+collect_admit(struct collect *k, const struct http_conn *c, size_t n)
 {
+	uint64_t max = c->hub->conf->limits.gathered_bytes;
+	uint64_t all = atomic_fetch_add(&k->server->gathered_bytes, n) + n;
+
+	if (max == 0 || all <= max)
+		return (true);
+	atomic_fetch_sub(&k->server->gathered_bytes, n);
+	return (false);
+}
+
+/* The length is not known, or not believed: make room as it comes. */
+static bool
+collect_grow(struct collect *k, const struct http_conn *c)
+{
+	const struct msg *m = c->msg;
 	size_t room = k->room > 0 ? 2 * k->room : COLLECT_FIRST_BYTES;
 
 	if (k->room == 0 && m->body_left > 0)
@@ -227,18 +242,23 @@ collect_grow(struct collect *k, const struct msg *m)
 		room = k->max + COLLECT_FIRST_BYTES;
 	if (m->body_left > 0 && room > k->n + m->body_left)
 		room = k->n + (size_t)m->body_left;
+	if (!collect_admit(k, c, room - k->room))
+		return (false);
 	k->p = xrealloc(k->p, room);
 	k->room = room;
+	return (true);
 }
 
 static struct collect *
-collect_new(struct msg *m)
+collect_new(struct http_conn *c)
 {
+	struct msg *m = c->msg;
 	struct collect *k;
 
 	k = arena_calloc(&m->x.arena, 1, sizeof(*k));
 	if (k == NULL)
 		wrong("an arena too small for its own");
+	k->server = c->hub->server;
 	k->max = (size_t)m->body_max;
 	arena_defer(&m->x.arena, collect_free, k);
 	return (k);
@@ -252,8 +272,9 @@ collect_more(struct http_conn *c, struct collect *k)
 	size_t got;
 
 	do {
-		if (k->n == k->room && !c->msg->body_ended)
-			collect_grow(k, c->msg);
+		if (k->n == k->room && !c->msg->body_ended &&
+		    !collect_grow(k, c))
+			return (BODY_FULL);
 		r = body_read(c, k->p + k->n, k->room - k->n, &got);
 		k->n += got;
 		if (got > 0)
@@ -276,7 +297,7 @@ step_collect(struct http_conn *c)
 		if (body_whole(c, &whole))
 			return (collect_end(c,
 			    whole.n <= m->body_max ? RC_OK : RC_TOOBIG, whole));
-		k = m->collect = collect_new(m);
+		k = m->collect = collect_new(c);
 		body_continue(c);
 	}
 	if (c->timed_out)
@@ -291,6 +312,8 @@ step_collect(struct http_conn *c)
 		return (collect_fail(c, RC_INVALID));
 	case BODY_GONE:
 		return (collect_fail(c, RC_CANCELLED));
+	case BODY_FULL:
+		return (collect_fail(c, RC_LIMIT));
 	case BODY_DATA:
 	case BODY_WAIT:
 		break;

@@ -20,25 +20,35 @@
  * into memory, and leave it, many at a time.
  */
 #define SLICE_BYTES ((uint64_t)1024 * 1024)
-#define PROBE_BYTES ((uint64_t)64 * 1024)
+#define PROBE_BYTES ((uint64_t)256 * 1024)
 #define AHEAD_BYTES (4 * SLICE_BYTES)
 /* Encrypting takes its time: less of it in a row. */
 #define TLS_TURN_BYTES ((uint64_t)256 * 1024)
 
-/* On a worker: bring a slice into memory, and have the next ones begun. */
+/* Have a byte's page in memory; false at the end of the file, or an error. */
+static bool
+touch(int fd, uint64_t at)
+{
+	char byte;
+
+	return (pread(fd, &byte, 1, (off_t)at) == 1);
+}
+
+/* On a worker: bring a slice into memory, and have the next ones begun.  What
+ * fails here fails once more when it is sent, and is reported there. */
 static void
 warm_work(struct http_exchange *x)
 {
 	struct msg *m = msg_of(x);
 	const struct http_response *rs = &x->response;
-	uint64_t at, end = m->warm_until;
-	char byte;
+	uint64_t at = rs->offset, end = m->warm_until;
 
 	(void)posix_fadvise(
-	    rs->fd, (off_t)rs->offset, (off_t)AHEAD_BYTES, POSIX_FADV_WILLNEED);
-	for (at = rs->offset; at < end; at += PROBE_BYTES)
-		(void)pread(rs->fd, &byte, 1, (off_t)at);
-	(void)pread(rs->fd, &byte, 1, (off_t)end - 1);
+	    rs->fd, (off_t)at, (off_t)AHEAD_BYTES, POSIX_FADV_WILLNEED);
+	while (at < end && touch(rs->fd, at))
+		at += PROBE_BYTES;
+	if (at >= end)
+		(void)touch(rs->fd, end - 1);
 }
 
 /* Is the byte's page in memory?  Errors and the end of the file are for
@@ -147,11 +157,14 @@ read_slice(struct http_conn *c, struct msg *m, uint64_t n)
 	return (got > 0 ? got : -1);
 }
 
-/* The same over TLS; what could not be written is read once more later. */
+/* The same over TLS, a record at a time; what could not be written is read
+ * once more later. */
 static uint64_t
 send_slice_tls(struct http_conn *c, struct msg *m, uint64_t n)
 {
 	struct span part;
+	uint64_t all = 0;
+	size_t put;
 	ssize_t got;
 
 	if (n > SCRATCH_BYTES)
@@ -160,7 +173,13 @@ send_slice_tls(struct http_conn *c, struct msg *m, uint64_t n)
 	if (got < 0)
 		return (0);
 	part = (struct span){ c->hub->scratch, (size_t)got };
-	return (conn_send(c, &part, 1, false));
+	while (part.n > 0 && c->writable && !c->gone) {
+		put = conn_send(c, &part, 1, false);
+		part.p += put;
+		part.n -= put;
+		all += put;
+	}
+	return (all);
 }
 
 static uint64_t

@@ -99,6 +99,7 @@ struct http_conn {
 
 /* A body that is gathered. */
 struct collect {
+	struct http_server *server; /* which counts what is gathered */
 	char *p;
 	size_t n, room, max;
 };
@@ -204,6 +205,7 @@ enum body_result {
 	BODY_WAIT, /* nothing now */
 	BODY_BAD,  /* framing */
 	BODY_GONE,
+	BODY_FULL, /* no memory for more of it */
 };
 /** body_begin(m): after the head. */
 void body_begin(struct msg *);

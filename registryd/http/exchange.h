@@ -44,6 +44,7 @@ typedef void http_body_fn(struct http_exchange *, enum rc, struct span body);
  * Gather the body in memory that ends with the exchange; then ${fn}.
  * RC_TOOBIG: more than ${max_bytes} (announced or received).  RC_INVALID: bad
  * chunked framing.  RC_CANCELLED: the client is gone.  RC_TIMEOUT: too slow.
+ * RC_LIMIT: bodies of others fill the memory there is for them.
  */
 void http_exchange_collect(
     struct http_exchange *, size_t max_bytes, http_body_fn *fn);

@@ -126,6 +126,7 @@ struct http_server {
 	struct workers *lanes;	 /* bodies on their way to the disk */
 	struct bufpool *buffers;
 	struct caps *caps;
+	_Atomic uint64_t gathered_bytes; /* by bodies in memory */
 	atomic_uint connections, max_connections;
 	struct job heap_trim; /* one at a time: */
 	atomic_bool heap_trimming;

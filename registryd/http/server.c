@@ -19,6 +19,8 @@
 
 /* Descriptors for everything but connections and what they open. */
 #define OWN_DESCRIPTORS 256
+/* With fewer the process itself would not get by. */
+#define LEAST_DESCRIPTORS 48
 
 static unsigned
 cores(void)
@@ -51,7 +53,16 @@ descriptors_raise(rlim_t want)
 	return (rl.rlim_cur);
 }
 
-/* A connection may need two descriptors, its own and a file's. */
+/* A connection may need two descriptors, its own and a file's.  Where there
+ * are few, one half is for connections. */
+static unsigned
+connections_carried(rlim_t have)
+{
+	rlim_t own = have / 2 < OWN_DESCRIPTORS ? have / 2 : OWN_DESCRIPTORS;
+
+	return ((unsigned)((have - own) / 2));
+}
+
 static enum rc
 raise_limits(struct http_server *s, const struct http_limits *l, char *why)
 {
@@ -59,18 +70,19 @@ raise_limits(struct http_server *s, const struct http_limits *l, char *why)
 	rlim_t have;
 
 	have = descriptors_raise(2 * (rlim_t)connections + OWN_DESCRIPTORS);
-	if (have < OWN_DESCRIPTORS + 2) {
+	if (have < LEAST_DESCRIPTORS) {
 		(void)snprintf(why, HTTP_WHY_BYTES,
 		    "the limit of open files, %llu, is too low",
 		    (unsigned long long)have);
 		return (RC_LIMIT);
 	}
-	if ((have - OWN_DESCRIPTORS) / 2 < connections) {
-		connections = (unsigned)((have - OWN_DESCRIPTORS) / 2);
+	if (connections_carried(have) < connections)
+		connections = connections_carried(have);
+	if (connections < l->connections &&
+	    connections != atomic_load(&s->max_connections))
 		log_warn("the limit of open files, %llu, carries only %u of "
-			 "%u connections",
+			 "%u connections (limits.connections)",
 		    (unsigned long long)have, connections, l->connections);
-	}
 	atomic_store(&s->max_connections, connections);
 	return (RC_OK);
 }

@@ -25,6 +25,8 @@ struct http_limits {
 	int64_t header_ms; /* from the first byte (or TLS hello) to the end of
 			      the head */
 	int64_t body_ms;   /* without progress, in or out */
+	uint64_t gathered_bytes; /* of all bodies gathered in memory; 0: no
+				    limit */
 	unsigned upload_buffers; /* of 256 KiB, shared by all bodies */
 };
 

@@ -172,6 +172,18 @@ bind_it(struct opening *o, int fd)
 	return (RC_OK);
 }
 
+/* A socket that is not private is open to all, as a TCP port is: the umask,
+ * which keeps others out of the data, is not meant for it. */
+static enum rc
+open_to_all(struct opening *o)
+{
+	if (o->sa.sa.sa_family != AF_UNIX || o->private)
+		return (RC_OK);
+	if (chmod(o->sa.un.sun_path, 0666) == -1)
+		return (complain_errno(o, "cannot open the socket to others"));
+	return (RC_OK);
+}
+
 static char *
 name_of(struct opening *o, int fd)
 {
@@ -214,6 +226,8 @@ listener_open(const char *address, bool private, char *why, size_t n_why,
 		return (complain_errno(&o, "cannot make a socket"));
 	set_options(&o, fd);
 	if ((rc = bind_it(&o, fd)) != RC_OK)
+		goto err;
+	if ((rc = open_to_all(&o)) != RC_OK)
 		goto err;
 	if (listen(fd, BACKLOG) == -1) {
 		rc = complain_errno(&o, "cannot listen");

@@ -159,6 +159,9 @@ config() { # LINE...
 	expect 200
 	assert_eq "$(curl -sS -o /dev/null -w '%{http_code}' \
 		--unix-socket "$W/sock" http://x/healthz)" 200
+	# As open as a port; the control socket is not.
+	assert_eq "$(stat -c %a "$W/sock")" 666
+	assert_eq "$(stat -c %a "$DATA/control.sock")" 600
 	server_stop
 	[ ! -e "$W/sock" ] || fail 'the socket was left behind'
 }

@@ -470,6 +470,44 @@ much_behind_a_chunked_body_costs_the_connection_at_worst(void **state)
 	free(p);
 }
 
+static void
+bodies_in_memory_share_a_bound(void **state)
+{
+	struct fixture *fx = *state;
+	size_t n = 600000;
+	unsigned char *p = make_body(n);
+	int slow, fd;
+	char *got;
+
+	fx->config.limits.gathered_bytes = 1 << 20;
+	assert_int_equal(
+	    http_server_reload(fx->server, &fx->config, fx->why), RC_OK);
+	slow = client_connect(fx, 0);
+	say_head(slow, "/echo", (long)n);
+	client_send(slow, p, n - 1);
+	sleep_ms(100);
+	/* The first holds most of it, the second gets no more. */
+	fd = client_connect(fx, 0);
+	say_head(fd, "/echo", (long)n);
+	client_send(fd, p, n - 1);
+	expect_answer(fd, 400, "LIMIT");
+	close(fd);
+	client_send(slow, p + n - 1, 1);
+	got = client_answer(slow);
+	assert_non_null(strstr(got, "200 OK"));
+	free(got);
+	close(slow);
+	/* And it is given back. */
+	fd = client_connect(fx, 0);
+	say_head(fd, "/echo", (long)n);
+	client_send(fd, p, n);
+	got = client_answer(fd);
+	assert_non_null(strstr(got, "200 OK"));
+	free(got);
+	close(fd);
+	free(p);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -480,6 +518,7 @@ main(void)
 		TEST(chunked_bodies_reach_the_sink_whole),
 		TEST(bodies_are_collected_whole),
 		TEST(what_is_larger_than_allowed_is_refused),
+		TEST(bodies_in_memory_share_a_bound),
 		TEST(bad_chunks_end_the_body),
 		TEST(a_client_that_goes_away_cancels_and_what_came_is_written),
 		TEST(a_client_that_stops_sending_times_out),
