@@ -273,11 +273,14 @@ upload_write(struct upload *u, const void *p, size_t n)
 		return (rc);
 	if ((rc = hash_catch_up(u)) != RC_OK)
 		return (rc);
+	/* Hashed first: it brings the bytes, which another core received, into
+	 * this one's cache while it computes, and writing finds them there. */
+	hasher_update(u->hasher, p, n);
 	if ((rc = content_append(u, p, n)) != RC_OK) {
 		u->room_until_bytes = 0;
+		hash_drop(u);
 		return (rc);
 	}
-	hasher_update(u->hasher, p, n);
 	u->hashed_bytes += n;
 	u->offset_bytes += n;
 	return (RC_OK);
