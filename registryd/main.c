@@ -164,14 +164,14 @@ command_line_read(int argc, char **argv, struct command_line *cl)
 /* --- the process --------------------------------------------------------- */
 
 /*
- * Two arenas keep the resident memory small.  A burst's memory is kept for the
+ * Few arenas keep the resident memory small.  A burst's memory is kept for the
  * next one, up to a bound; the background thread gives it back.
  */
 static void
 memory_tune(void)
 {
 #ifdef __GLIBC__
-	(void)mallopt(M_ARENA_MAX, 2);
+	(void)mallopt(M_ARENA_MAX, 4);
 	/* Each child transaction takes 2 MiB and touches little of them: from
 	 * the heap that costs nothing, from mmap() more than the rest of it. */
 	(void)mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);

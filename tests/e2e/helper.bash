@@ -359,8 +359,10 @@ need_root() {
 
 # client_home FOLDER: private stores and credentials for every image client.
 client_home() {
-	mkdir -p "$1"/{home,run,config,tmp,store,storerun,cache}
+	mkdir -p "$1"/{home,run,config,tmp,store,cache}
 	export CLIENT=$1
+	# podman 3 wants this path to be short.
+	RUNROOT=$(mktemp -d /tmp/runroot.XXXXXX)
 	export HOME=$1/home XDG_RUNTIME_DIR=$1/run XDG_CONFIG_HOME=$1/config
 	export XDG_DATA_HOME=$1/home/.local DOCKER_CONFIG=$1/config/docker
 	export REGISTRY_AUTH_FILE=$1/config/auth.json TMPDIR=$1/tmp
@@ -374,6 +376,10 @@ client_home() {
 	events_logger = "none"
 	CONF
 	export CONTAINERS_CONF=$1/config/containers.conf
+}
+
+client_gone() {
+	[ -z "${RUNROOT:-}" ] || rm -rf "$RUNROOT"
 }
 
 # As root these clients share one cache of blob locations, which must neither
@@ -401,11 +407,11 @@ skopeo() {
 }
 
 podman() {
-	private podman --root "$CLIENT/store" --runroot "$CLIENT/storerun" \
+	private podman --root "$CLIENT/store" --runroot "$RUNROOT" \
 		--storage-driver vfs "$@"
 }
 
 buildah() {
-	private buildah --root "$CLIENT/store" --runroot "$CLIENT/storerun" \
+	private buildah --root "$CLIENT/store" --runroot "$RUNROOT" \
 		--storage-driver vfs "$@"
 }
