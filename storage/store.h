@@ -26,16 +26,16 @@ struct meta;
 struct blobs;
 
 struct store_options {
-	const char *dir; /* created (0700) when missing */
+	const char *dir;	   /* created (0700) when missing */
 	uint64_t inline_max_bytes; /* blobs up to this live in the database */
-	uint64_t reserve_bytes; /* free space kept; 0: the smaller of 256 MiB
+	uint64_t reserve_bytes;	   /* free space kept; 0: the smaller of 256 MiB
 				   and 5 % of the filesystem */
-	uint64_t map_bytes; /* initial size of the memory map */
+	uint64_t map_bytes;	   /* initial size of the memory map */
 	uint64_t upload_max_bytes; /* 0: no limit */
 	unsigned upload_sessions_max;
 	int64_t upload_lifetime_ms;
 	unsigned max_threads; /* that will ever read at once */
-	bool read_only; /* fsck and stats of a stopped folder */
+	bool read_only;	      /* fsck and stats of a stopped folder */
 };
 
 /**

@@ -45,7 +45,7 @@ struct upload {
 	struct scratch *scratch; /* NULL: not open */
 	char *early; /* all of the content, in memory; then no scratch */
 	size_t early_bytes;
-	struct hasher *hasher;	 /* of the first hashed_bytes; or NULL */
+	struct hasher *hasher; /* of the first hashed_bytes; or NULL */
 	uint64_t hashed_bytes;
 	uint64_t room_until_bytes; /* room was found up to this offset */
 	struct digest seen;	   /* after a digest that did not match */
@@ -59,7 +59,7 @@ struct uploads {
 	struct store *store;
 	pthread_mutex_t lock;
 	struct upload *buckets[UPLOAD_BUCKETS];
-	uint64_t n_sessions; /* in memory or only a row */
+	uint64_t n_sessions;	      /* in memory or only a row */
 	_Atomic uint64_t early_bytes; /* content in memory, of all */
 };
 
