@@ -41,7 +41,7 @@ BENCH_SRCS := $(sort $(wildcard tests/bench/*.c))
 ALL_C := $(SRCS) $(sort $(wildcard $(addsuffix /*.h,$(ROOMS)))) $(UNIT_SRCS) \
 	$(UNIT_LIB_SRCS) $(FUZZ_SRCS) $(FUZZ_LIB_SRCS) $(BENCH_SRCS) \
 	$(sort $(wildcard tests/unit/*.h tests/unit/*/*.h tests/unit/*/*/*.h \
-	tests/fuzz/*.h tests/bench/*.h))
+	tests/fuzz/*.h tests/bench/*.h tests/crash/*.c))
 
 LIB := $(BUILD)/librooms.a
 OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))

@@ -52,6 +52,7 @@ class Server:
         self.data, self.log_path = data, log
         self.process = None
         self.port = 0
+        self.environment = {}
 
     def start(self, limit_s=20):
         """Returns the seconds until it accepted connections."""
@@ -63,7 +64,8 @@ class Server:
                 PREFIX + [REGISTRYD, "--data", self.data, "--listen",
                           "127.0.0.1:0", "--auth", "none"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=dict(os.environ, REGISTRYD_ACCESS_LOG="off"))
+                env=dict(os.environ, REGISTRYD_ACCESS_LOG="off",
+                         **self.environment))
         while time.monotonic() - begin < limit_s:
             with open(self.log_path, "rb") as log:
                 log.seek(offset)

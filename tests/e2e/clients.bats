@@ -264,7 +264,12 @@ same_layouts() {
 		"docker://$HOST/$REPO-copy:v1"
 	skopeo copy -q --src-tls-verify=false --dest-tls-verify=false \
 		"docker://$HOST/$REPO@$artifact" \
-		"docker://$HOST/$REPO-copy:sbom"
+		"docker://$HOST/$REPO-copy:sbom" 2>"$W/err" ||
+		case $(cat "$W/err") in
+		*'preparing updated manifest'*)
+			skip 'this skopeo copies no artifacts' ;;
+		*) fail "$(cat "$W/err")" ;;
+		esac
 	http GET "/v2/$REPO-copy/referrers/$subject"
 	assert_eq "$(jq -r '.manifests[].digest' "$BODY")" "$artifact"
 }

@@ -401,6 +401,9 @@ setup() {
 	assert_eq "$(header Range)" 0-4
 	[ -n "$(header Location)" ] || fail 'no Location'
 	[ -n "$(header Docker-Upload-UUID)" ] || fail 'no Docker-Upload-UUID'
+	# As a client asks that was about to finish it.
+	http GET "$location?digest=$EMPTY_DIGEST"
+	expect 204
 }
 
 @test "a cancelled session is gone" {
@@ -929,6 +932,47 @@ range_of() { # RANGE
 		-H "Content-Type: $OCI_MANIFEST" --data-binary "@$MANIFEST"
 	[ "$STATUS" = 400 ] || fail "$STATUS"
 	http HEAD "/v2/$REPO/manifests/fine"
+	expect 404
+}
+
+@test "images and indexes all in sha512, tagged by parameters, mounted, deleted" {
+	local config image index
+	image_push "$REPO" v1
+	blob_push "$REPO" "$W/image/config" sha512
+	config=$DIGEST
+	blob_push "$REPO" "$W/image/layer" sha512
+	jq -c --arg c "$config" --arg l "$DIGEST" \
+		'.config.digest = $c | .layers[0].digest = $l' "$MANIFEST" >"$W/m"
+	image=$(digest_of "$W/m" sha512)
+	http PUT "/v2/$REPO/manifests/$image?tag=a&tag=b" \
+		-H "Content-Type: $OCI_MANIFEST" --data-binary "@$W/m"
+	expect 201
+	assert_eq "$(header Docker-Content-Digest)" "$image"
+	http HEAD "/v2/$REPO/manifests/a"
+	expect 200
+	assert_eq "$(header Docker-Content-Digest)" "$image"
+	printf '{"schemaVersion":2,"mediaType":"%s","manifests":[' \
+		"$OCI_INDEX" >"$W/i"
+	printf '{"mediaType":"%s","digest":"%s","size":%s}]}' \
+		"$OCI_MANIFEST" "$image" "$(size_of "$W/m")" >>"$W/i"
+	index=$(digest_of "$W/i" sha512)
+	http PUT "/v2/$REPO/manifests/$index?tag=i" \
+		-H "Content-Type: $OCI_INDEX" --data-binary "@$W/i"
+	expect 201
+	http GET "/v2/$REPO/manifests/i"
+	assert_eq "$(header Docker-Content-Digest)" "$index"
+	http POST "/v2/$REPO-2/blobs/uploads/?mount=$config&from=$REPO"
+	expect 201
+	assert_eq "$(header Docker-Content-Digest)" "$config"
+	http DELETE "/v2/$REPO/manifests/$index"
+	expect 202
+	http DELETE "/v2/$REPO/manifests/$image"
+	expect 202
+	http HEAD "/v2/$REPO/manifests/a"
+	expect 404
+	http DELETE "/v2/$REPO/blobs/$config"
+	expect 202
+	http HEAD "/v2/$REPO/blobs/$config"
 	expect 404
 }
 
