@@ -11,12 +11,15 @@ struct seen {
 	bool expect, expect_unknown;
 };
 
+/* connection-option = token: quotes have no meaning here, and whoever takes
+ * them for one could be told another end of the connection. */
 static void
 see_connection(struct seen *seen, struct span value)
 {
 	struct span option;
 
-	while (token_list(&value, &option)) {
+	while (span_split(&value, ',', &option)) {
+		option = span_trim(option);
 		if (span_eq_nocase(option, SPAN("close")))
 			seen->close = true;
 		else if (span_eq_nocase(option, SPAN("keep-alive")))

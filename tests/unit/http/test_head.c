@@ -304,6 +304,7 @@ the_connection_goes_on_as_version_and_header_say(void **state)
 		{ GET HOST "Connection: close\r\n\r\n", false },
 		{ GET HOST "Connection: Keep-Alive\r\n\r\n", true },
 		{ GET HOST "Connection: x, CLOSE\r\n\r\n", false },
+		{ GET HOST "Connection: \"x, close\r\n\r\n", false },
 		{ GET HOST "Connection: x\r\nConnection: close\r\n\r\n",
 		    false },
 		{ GET HOST "Connection: keep-alive, close\r\n\r\n", false },
