@@ -101,7 +101,10 @@ blobs_fs_open(int dir_fd, const char *dir, bool read_only, struct blobs **b_r)
 		goto err0;
 	if ((rc = folder_open(b, "uploads", &b->uploads_fd)) != RC_OK)
 		goto err0;
-	if ((rc = folder_open(b, "quarantine", &b->quarantine_fd)) != RC_OK)
+	/* Nothing goes there when nothing may change; and what copies folders
+	 * (git, rsync -m) may have left the empty ones out. */
+	if (!read_only &&
+	    (rc = folder_open(b, "quarantine", &b->quarantine_fd)) != RC_OK)
 		goto err0;
 
 	*b_r = b;
