@@ -22,4 +22,13 @@ void base64_encode(const uint8_t *p, size_t n, char *out);
  * 3 * (${s}.n / 4) bytes.  RC_INVALID. */
 RC_MUST_USE enum rc base64_decode(struct span, uint8_t *out, size_t *n_r);
 
+/** base64url_encode(p, n, out): RFC 4648 section 5 without padding, and a NUL.
+ * ${out} has room for BASE64URL_LEN(n) + 1 bytes. */
+#define BASE64URL_LEN(n) (((n)*4 + 2) / 3)
+void base64url_encode(const uint8_t *p, size_t n, char *out);
+
+/** base64url_decode(s, out, n_r): strict, without padding; ${out} has room for
+ * 3 * ${s}.n / 4 bytes.  RC_INVALID. */
+RC_MUST_USE enum rc base64url_decode(struct span, uint8_t *out, size_t *n_r);
+
 #endif

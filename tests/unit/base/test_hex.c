@@ -114,6 +114,49 @@ base64_that_is_not_strict_is_refused(void **state)
 	assert_int_equal(base64_decode(SPAN("Zm\0v"), out, &n), RC_INVALID);
 }
 
+/* The alphabet of RFC 4648 section 5, without padding. */
+static void
+base64url_goes_both_ways_for_each_length(void **state)
+{
+	uint8_t bytes[200], back[200];
+	char text[BASE64URL_LEN(200) + 1];
+	size_t i, n, n_back;
+
+	(void)state;
+	base64url_encode((const uint8_t *)"\xfb\xef\xff\xff", 4, text);
+	assert_string_equal(text, "--___w");
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 77);
+	for (n = 0; n <= sizeof(bytes); n++) {
+		base64url_encode(bytes, n, text);
+		assert_int_equal(strlen(text), BASE64URL_LEN(n));
+		assert_int_equal(
+		    base64url_decode(span_of(text), back, &n_back), RC_OK);
+		assert_int_equal(n_back, n);
+		assert_memory_equal(back, bytes, n);
+	}
+}
+
+static void
+base64url_that_is_not_strict_is_refused(void **state)
+{
+	static const char *const rows[] = {
+		"Z", "Zm9vY",			 /* a length of none */
+		"Zg==", "Zm8=", "=", "Zg=",	 /* padding */
+		"Zh", "Zm9", "Zn_", "Zm9vZh",	 /* bits left over */
+		"Zm+v", "Zm/v", "Zm8\n", " Zm8", /* alphabet */
+	};
+	uint8_t out[16];
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		if (base64url_decode(span_of(rows[i]), out, &n) != RC_INVALID)
+			fail_msg("\"%s\" was read", rows[i]);
+	}
+	assert_int_equal(base64url_decode(SPAN("Zm\0v"), out, &n), RC_INVALID);
+}
+
 int
 main(void)
 {
@@ -123,6 +166,8 @@ main(void)
 		cmocka_unit_test(base64_gives_the_vectors_of_the_rfc),
 		cmocka_unit_test(base64_goes_both_ways_for_each_length),
 		cmocka_unit_test(base64_that_is_not_strict_is_refused),
+		cmocka_unit_test(base64url_goes_both_ways_for_each_length),
+		cmocka_unit_test(base64url_that_is_not_strict_is_refused),
 	};
 
 	return (cmocka_run_group_tests_name("base/hex", tests, NULL, NULL));
