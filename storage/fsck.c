@@ -388,6 +388,11 @@ records_check(struct fsck *f)
 		{ TABLE_REGISTRY, fsck_registry_row },
 		{ TABLE_REPOSITORIES, fsck_repository_row },
 		{ TABLE_REPOSITORY_NAMES, fsck_repository_name_row },
+		{ TABLE_DOOMED, fsck_doomed_row },
+		{ TABLE_REPOSITORY_SETTINGS, fsck_set_row },
+		{ TABLE_REPOSITORY_TAGS, fsck_set_row },
+		{ TABLE_REPOSITORY_POLICIES, fsck_set_row },
+		{ TABLE_ENTITIES, fsck_entity_row },
 		{ TABLE_BLOBS, fsck_blob_row },
 		{ TABLE_MANIFESTS, fsck_manifest_row },
 		{ TABLE_BLOB_LINKS, fsck_link_row },
@@ -431,6 +436,8 @@ fsck_run(struct store *s, const struct fsck_options *options,
 			return (rc);
 	}
 	if ((rc = fsck_counts(&f)) != RC_OK)
+		return (rc);
+	if ((rc = fsck_numbers(&f)) != RC_OK)
 		return (rc);
 	return (options->skip_content ? RC_OK : fsck_orphans(&f));
 }

@@ -103,7 +103,7 @@ fsck_check_fn fsck_registry_row, fsck_repository_row, fsck_repository_name_row,
 RC_MUST_USE enum rc fsck_has(
     struct fsck_check *, enum meta_table, const struct rec_key *, bool *has_r);
 /** fsck_need_repository(c, repo, what, ok_r): told as dangling and deleted
- * with its row if it is not there. */
+ * with its row if it is not there; not told if it is doomed. */
 RC_MUST_USE enum rc fsck_need_repository(
     struct fsck_check *, uint64_t repo, const char *what, bool *ok_r);
 /** fsck_unreadable(c): told; the row is deleted. */
@@ -115,6 +115,17 @@ RC_MUST_USE enum rc fsck_none(struct fsck_check *);
 /* For messages; in the arena. */
 const char *fsck_repo_text(struct fsck_check *, uint64_t repo);
 const char *fsck_digest_text(struct fsck_check *, const struct digest *);
+
+/* fsck_config.c */
+
+fsck_check_fn fsck_doomed_row, fsck_set_row, fsck_entity_row;
+
+/** fsck_doomed(c, repo, doomed_r): deleted, and its rows on their way out?
+ * Then they need not agree with anything. */
+RC_MUST_USE enum rc
+fsck_doomed(struct fsck_check *, uint64_t repo, bool *doomed_r);
+/** fsck_numbers(f): those of the registry that only grow. */
+RC_MUST_USE enum rc fsck_numbers(struct fsck *);
 
 /* fsck_manifest.c */
 

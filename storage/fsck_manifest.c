@@ -506,11 +506,13 @@ fsck_edge_row(struct fsck_check *c)
 	struct edge_rec rec;
 	struct edge e;
 	struct rec_key k;
-	bool has;
+	bool has, doomed;
 	enum rc rc;
 
 	if (!edge_read(c, false, &e) || !rec_edge_read(c->value, &rec))
 		return (fsck_unreadable(c));
+	if ((rc = fsck_doomed(c, e.parent.repo, &doomed)) != RC_OK || doomed)
+		return (rc);
 	key_repo_digest(&k, e.parent.repo, &e.parent.digest);
 	if ((rc = fsck_has(c, TABLE_MANIFESTS, &k, &has)) != RC_OK)
 		return (rc);
@@ -530,11 +532,13 @@ enum rc
 fsck_parent_row(struct fsck_check *c)
 {
 	struct edge e;
-	bool has;
+	bool has, doomed;
 	enum rc rc;
 
 	if (!edge_read(c, true, &e))
 		return (fsck_unreadable(c));
+	if ((rc = fsck_doomed(c, e.parent.repo, &doomed)) != RC_OK || doomed)
+		return (rc);
 	if ((rc = fsck_none(c)) != RC_OK)
 		return (rc);
 	if ((rc = fsck_has(c, TABLE_EDGES, &e.there, &has)) != RC_OK || has)
@@ -556,11 +560,14 @@ fsck_referrer_row(struct fsck_check *c)
 	struct rec_key k;
 	struct span value;
 	uint64_t repo;
+	bool doomed;
 	enum rc rc;
 
 	if (!key_read_referrer(c->key, &repo, &subject, &d) ||
 	    !rec_referrer_read(c->value, &rec))
 		return (fsck_unreadable(c));
+	if ((rc = fsck_doomed(c, repo, &doomed)) != RC_OK || doomed)
+		return (rc);
 	key_repo_digest(&k, repo, &d);
 	rc = kv_get(c->t, TABLE_MANIFESTS, key_span(&k), &value);
 	if (rc != RC_OK && rc != RC_NOTFOUND)

@@ -85,11 +85,14 @@ fsck_need_repository(
     struct fsck_check *c, uint64_t repo, const char *what, bool *ok_r)
 {
 	struct rec_key k;
+	bool doomed;
 	enum rc rc;
 
 	key_repo(&k, repo);
 	rc = fsck_has(c, TABLE_REPOSITORY_NAMES, &k, ok_r);
 	if (rc != RC_OK || *ok_r)
+		return (rc);
+	if ((rc = fsck_doomed(c, repo, &doomed)) != RC_OK || doomed)
 		return (rc);
 	if (fsck_found(c, FSCK_DANGLING, true,
 		"%s: there is no repository number %" PRIu64, what, repo))
@@ -119,8 +122,11 @@ fsck_registry_row(struct fsck_check *c)
 
 	if (span_is(c->key, "format") && rec_format_read(c->value, &format))
 		return (RC_OK);
-	/* Wrong ones are a matter of fsck_counts(). */
+	/* Wrong ones are a matter of fsck_counts() and fsck_numbers(). */
 	if (span_is(c->key, "counts") && rec_counts_read(c->value, &counts))
+		return (RC_OK);
+	if (span_eq(c->key, NUMBER_GENERATION) ||
+	    span_eq(c->key, NUMBER_POLICY_REVISION))
 		return (RC_OK);
 	(void)fsck_found(c, FSCK_RECORD, false,
 	    "table registry: the record \"" SPAN_FMT "\" cannot be read",
@@ -295,7 +301,7 @@ fsck_holder_row(struct fsck_check *c)
 	uint64_t repo;
 	uint32_t domain;
 	uint8_t kind;
-	bool has = false;
+	bool has = false, doomed;
 	enum rc rc;
 
 	if (!key_read_holder(c->key, &domain, &d, &kind, &repo) ||
@@ -307,6 +313,8 @@ fsck_holder_row(struct fsck_check *c)
 	rc = fsck_has(c,
 	    kind == HOLDER_LINK ? TABLE_BLOB_LINKS : TABLE_MANIFESTS, &k, &has);
 	if (rc != RC_OK || has)
+		return (rc);
+	if ((rc = fsck_doomed(c, repo, &doomed)) != RC_OK || doomed)
 		return (rc);
 	if (!fsck_found(c, FSCK_INDEX, true,
 		"blob %s: %s is said to hold it but has no such %s",
@@ -453,10 +461,13 @@ fsck_digest_tag_row(struct fsck_check *c)
 	struct rec_key k;
 	struct span tag, value;
 	uint64_t repo;
+	bool doomed;
 	enum rc rc;
 
 	if (!key_read_digest_tag(c->key, &repo, &d, &tag))
 		return (fsck_unreadable(c));
+	if ((rc = fsck_doomed(c, repo, &doomed)) != RC_OK || doomed)
+		return (rc);
 	if ((rc = fsck_none(c)) != RC_OK)
 		return (rc);
 	key_tag(&k, repo, tag);

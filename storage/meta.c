@@ -201,6 +201,30 @@ meta_counts_kept(struct meta_txn *t, struct meta_counts *c_r)
 	return (RC_OK);
 }
 
+enum rc
+meta_number_get(struct meta_txn *t, struct span key, uint64_t *n_r)
+{
+	struct span value;
+	enum rc rc;
+
+	*n_r = 0;
+	if ((rc = kv_get(t, TABLE_REGISTRY, key, &value)) != RC_OK)
+		return (rc == RC_NOTFOUND ? RC_OK : rc);
+	if (!rec_number_read(value, n_r))
+		return (meta_corrupt(TABLE_REGISTRY, key));
+	return (RC_OK);
+}
+
+enum rc
+meta_number_set(struct meta_txn *t, struct span key, uint64_t n)
+{
+	uint8_t value[REC_NUMBER_BYTES];
+
+	rec_number_write(n, value);
+	return (kv_put(t, TABLE_REGISTRY, key,
+	    (struct span){ (const char *)value, sizeof(value) }));
+}
+
 static enum rc
 registry_create(struct meta_txn *t, unsigned format)
 {
@@ -215,6 +239,17 @@ registry_create(struct meta_txn *t, unsigned format)
 	    (struct span){ (const char *)value, sizeof(value) }));
 }
 
+static bool
+tables_absent(const struct meta *m)
+{
+	unsigned i;
+
+	for (i = 0; i < META_TABLES; i++)
+		if (m->tables[i] == TABLE_ABSENT)
+			return (true);
+	return (false);
+}
+
 /* What stands in the registry's own table; made when all is new. */
 static enum rc
 registry_read(struct meta_txn *t, const struct meta_options *o, char *why)
@@ -225,6 +260,8 @@ registry_read(struct meta_txn *t, const struct meta_options *o, char *why)
 	rc = meta_format_get(t, &format);
 	if (rc == RC_NOTFOUND && o->create)
 		rc = registry_create(t, o->format);
+	else if (rc == RC_OK && format > 1 && tables_absent(t->m))
+		rc = RC_CORRUPT;
 	if (rc == RC_OK)
 		rc = meta_counts_kept(t, &t->m->counts);
 	if (rc == RC_OK)
@@ -242,9 +279,15 @@ tables_open(struct meta *m, MDB_txn *txn)
 	unsigned i;
 	int err = 0;
 
-	for (i = 0; i < META_TABLES && err == 0; i++)
+	for (i = 0; i < META_TABLES && err == 0; i++) {
 		err = mdb_dbi_open(txn, meta_table_name((enum meta_table)i),
 		    flags, &m->tables[i]);
+		/* A folder of format 1 that is not to be changed. */
+		if (err == MDB_NOTFOUND && i >= META_TABLES_OF_FORMAT_1) {
+			m->tables[i] = TABLE_ABSENT;
+			err = 0;
+		}
+	}
 	return (err);
 }
 

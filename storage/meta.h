@@ -110,6 +110,7 @@ struct manifest_put_result {
 	bool existed;	       /* the manifest was here; its times are kept */
 	struct digest missing; /* with RC_MISSING */
 	enum edge_kind missing_kind;
+	struct span immutable_tag; /* with RC_EXISTS; of put->tags */
 };
 
 /**
@@ -117,7 +118,9 @@ struct manifest_put_result {
  * Make a manifest visible with its edges, its place among the referrers of
  * its subject and its tags, all in one transaction.  RC_NOTFOUND: no such
  * repository and none to be created.  RC_MISSING: something it references is
- * not in the repository; ${result_r} tells what.
+ * not in the repository; ${result_r} tells what.  RC_EXISTS: one of the tags
+ * points at another manifest, and the repository's settings make it
+ * immutable.
  */
 RC_MUST_USE enum rc meta_manifest_put(struct meta *,
     const struct manifest_put *, struct manifest_put_result *result_r);
@@ -138,7 +141,8 @@ RC_MUST_USE enum rc meta_manifest_delete(struct meta *, struct span repository,
 
 /** meta_manifest_pulled(m, repository, digest, now_ms):
  * Note a pull.  Never waits nor fails: notes are gathered and written with a
- * later commit, and the latest wins.  Loop or worker. */
+ * later commit, and the latest wins.  One of before the manifest was pushed,
+ * or of a repository that is gone, is dropped.  Loop or worker. */
 void meta_manifest_pulled(struct meta *, struct span repository,
     const struct digest *, int64_t now_ms);
 

@@ -191,6 +191,7 @@ name_cmp(const void *a, const void *b)
 	return (span_cmp(*(const struct span *)a, *(const struct span *)b));
 }
 
+/* RC_NOTFOUND: of one that has been deleted. */
 static enum rc
 holder_name(struct kv_walk *w, struct arena *a, struct span *name_r)
 {
@@ -198,26 +199,32 @@ holder_name(struct kv_walk *w, struct arena *a, struct span *name_r)
 	uint32_t domain;
 	uint64_t repo;
 	uint8_t kind;
+	bool doomed;
+	enum rc rc;
 
 	if (!key_read_holder(w->key, &domain, &d, &kind, &repo))
 		return (meta_corrupt(w->table, w->key));
+	if ((rc = repo_doomed(w->t, repo, &doomed)) != RC_OK || doomed)
+		return (doomed ? RC_NOTFOUND : rc);
 	return (repo_name(w->t, repo, a, name_r));
 }
 
 static enum rc
 holders_fill(struct kv_walk *w, size_t max, struct arena *a, struct page *page)
 {
+	struct span name;
 	enum rc rc;
 
 	while ((rc = kv_walk_next(w)) == RC_OK) {
+		if ((rc = holder_name(w, a, &name)) == RC_NOTFOUND)
+			continue;
+		if (rc != RC_OK)
+			return (rc);
 		if (page->n == max) {
 			page->more = true;
 			return (RC_OK);
 		}
-		rc = holder_name(w, a, &page->items[page->n]);
-		if (rc != RC_OK)
-			return (rc);
-		page->n++;
+		page->items[page->n++] = name;
 	}
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }

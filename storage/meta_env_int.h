@@ -52,14 +52,17 @@ struct pulled;
 
 #define META_MAGIC 0x4d657461
 
+/* LMDB's own table of free pages: none of ours. */
+#define TABLE_ABSENT 0
+
 struct meta {
 	uint32_t magic;
 	bool read_only;
 	MDB_env *env;
-	MDB_dbi tables[META_TABLES];
-	char *path;		  /* of meta.mdb, for messages */
-	int witness_fd;		  /* see commit.c */
-	pthread_key_t reader_key; /* of this environment's meta_reader */
+	MDB_dbi tables[META_TABLES]; /* TABLE_ABSENT: reads as empty */
+	char *path;		     /* of meta.mdb, for messages */
+	int witness_fd;		     /* see commit.c */
+	pthread_key_t reader_key;    /* of this environment's meta_reader */
 	struct meta_gate gate;
 	uint64_t map_bytes;	   /* commit thread */
 	struct meta_counts counts; /* commit thread: as last committed */

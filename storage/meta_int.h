@@ -127,7 +127,7 @@ RC_MUST_USE enum rc meta_blob_recheck(struct meta_txn *, uint32_t key_domain,
     const struct digest *, int64_t now_ms);
 
 /** meta_counts_of(t, c_r): count by walking the blobs; .next_repository is
- * the kept one, raised if a repository has a higher id. */
+ * the kept one, raised if a repository, or one that is doomed, has a higher id. */
 RC_MUST_USE enum rc meta_counts_of(struct meta_txn *, struct meta_counts *c_r);
 
 /** meta_counts_kept(t, c_r): the counts as kept.  In a change, assign to
@@ -162,6 +162,18 @@ bool meta_failed(const struct meta *);
  */
 RC_MUST_USE enum rc meta_format_get(struct meta_txn *, unsigned *format_r);
 RC_MUST_USE enum rc meta_format_set(struct meta_txn *, unsigned format);
+
+/*
+ * Numbers of the registry as a whole, which only grow.
+ */
+#define NUMBER_GENERATION SPAN("generation")
+#define NUMBER_POLICY_REVISION SPAN("policy_revision")
+
+/** meta_number_get(t, key, n_r): 0 if there is none yet. */
+RC_MUST_USE enum rc
+meta_number_get(struct meta_txn *, struct span key, uint64_t *n_r);
+RC_MUST_USE enum rc
+meta_number_set(struct meta_txn *, struct span key, uint64_t n);
 
 struct store_stats;
 /** meta_stats(m, st): all but the disk. */

@@ -102,6 +102,15 @@ key_unheld(struct rec_key *k, int64_t since_ms, uint32_t key_domain,
 	key_end(k, put_digest(p, d));
 }
 
+void
+key_entity(struct rec_key *k, uint8_t kind, struct span name)
+{
+
+	k->n = 0;
+	if (name.n <= ENTITY_NAME_MAX_BYTES)
+		key_end(k, put_bytes(put_u8(k->p, kind), name));
+}
+
 bool
 key_read_repo(struct span key, uint64_t *repo_r)
 {
@@ -210,4 +219,16 @@ key_read_unheld(
 	*domain_r = get_u32(&r);
 	get_digest(&r, d);
 	return (reader_end(&r));
+}
+
+bool
+key_read_entity(struct span key, uint8_t *kind_r, struct span *name_r)
+{
+	struct reader r = reader_of(key);
+
+	*kind_r = get_u8(&r);
+	*name_r = get_rest(&r);
+	return (reader_end(&r) && *kind_r >= ENTITY_USER &&
+		*kind_r <= ENTITY_NOTE && name_r->n > 0 &&
+		name_r->n <= ENTITY_NAME_MAX_BYTES);
 }

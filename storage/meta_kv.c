@@ -76,7 +76,7 @@ kv_get(struct meta_txn *t, enum meta_table table, struct span key,
 	int err;
 
 	*value_r = SPAN_NONE;
-	if (key.n == 0)
+	if (key.n == 0 || t->m->tables[table] == TABLE_ABSENT)
 		return (RC_NOTFOUND);
 	if ((err = mdb_get(t->mdb, t->m->tables[table], &k, &v)) != 0)
 		return (meta_rc(t, err, "read"));
@@ -89,6 +89,8 @@ kv_count(struct meta_txn *t, enum meta_table table)
 {
 	MDB_stat st;
 
+	if (t->m->tables[table] == TABLE_ABSENT)
+		return (0);
 	if (mdb_stat(t->mdb, t->m->tables[table], &st) != 0)
 		return (0);
 	return (st.ms_entries);
@@ -135,6 +137,8 @@ kv_walk_begin(struct meta_txn *t, enum meta_table table, struct span prefix,
 
 	*w = (struct kv_walk){ .t = t, .table = table, .prefix = prefix };
 	w->key = span_cmp(from, prefix) > 0 ? from : prefix;
+	if (t->m->tables[table] == TABLE_ABSENT)
+		return (RC_OK);
 	err = mdb_cursor_open(t->mdb, t->m->tables[table], &w->cursor);
 	return (meta_rc(t, err, "walk"));
 }
@@ -146,6 +150,8 @@ kv_walk_next(struct kv_walk *w)
 	MDB_val k = { 0, NULL }, v;
 	enum rc rc;
 
+	if (w->cursor == NULL)
+		return (RC_NOTFOUND);
 	if (!w->begun) {
 		k = val_of(w->key);
 		op = k.mv_size > 0 ? MDB_SET_RANGE : MDB_FIRST;
@@ -172,6 +178,7 @@ void
 kv_walk_end(struct kv_walk *w)
 {
 
-	mdb_cursor_close(w->cursor);
+	if (w->cursor != NULL)
+		mdb_cursor_close(w->cursor);
 	w->cursor = NULL;
 }

@@ -64,7 +64,9 @@ touch_apply(struct manifest_rec *rec, const struct manifest_touch *touch)
 	flags = (uint8_t)((flags & ~touch->clear_flags) | touch->set_flags);
 	changed = flags != rec->flags;
 	rec->flags = flags;
-	if (rec->pulled_ms < touch->pulled_ms) {
+	/* An earlier pull was one of a manifest that is gone. */
+	if (rec->pulled_ms < touch->pulled_ms &&
+	    rec->pushed_ms <= touch->pulled_ms) {
 		rec->pulled_ms = touch->pulled_ms;
 		changed = true;
 	}
@@ -275,6 +277,35 @@ put_tags(struct meta_txn *t, uint64_t repo, const struct manifest_put *put)
 	return (rc);
 }
 
+/* Before anything is changed, since what is read of the settings borrows. */
+static enum rc
+put_tags_check(struct meta_txn *t, uint64_t repo,
+    const struct manifest_put *put, struct manifest_put_result *result)
+{
+	struct span room[REPOSITORY_EXCLUSIONS_MAX];
+	struct repository_settings s;
+	struct digest d;
+	size_t i;
+	enum rc rc;
+
+	if (put->n_tags == 0)
+		return (RC_OK);
+	if ((rc = repo_settings_load(t, repo, room, &s)) != RC_OK)
+		return (rc);
+	for (i = 0; i < put->n_tags; i++) {
+		if (!repo_settings_immutable(&s, put->tags[i]))
+			continue;
+		rc = tag_find(t, repo, put->tags[i], &d);
+		if (rc == RC_OK && !digest_eq(&d, &put->digest)) {
+			result->immutable_tag = put->tags[i];
+			return (RC_EXISTS);
+		}
+		if (rc != RC_OK && rc != RC_NOTFOUND)
+			return (rc);
+	}
+	return (RC_OK);
+}
+
 static enum rc
 manifest_put(struct meta_txn *t, void *arg)
 {
@@ -287,6 +318,8 @@ manifest_put(struct meta_txn *t, void *arg)
 	rc = repo_take(
 	    t, put->repository, put->create_repository, put->now_ms, &repo);
 	if (rc != RC_OK)
+		return (rc);
+	if ((rc = put_tags_check(t, repo, put, pa->result)) != RC_OK)
 		return (rc);
 	if ((rc = put_edges(t, repo, put, pa->result)) != RC_OK)
 		return (rc);

@@ -10,6 +10,7 @@
 #include "base/rc.h"
 #include "base/span.h"
 #include "storage/meta_int.h"
+#include "storage/repositories.h"
 
 /*
  * What the operations of meta.h are put together from.  Each works inside of
@@ -37,6 +38,8 @@ RC_MUST_USE enum rc repo_take(struct meta_txn *, struct span name, bool create,
 /** repo_name(t, id, arena, name_r): RC_CORRUPT: no such id. */
 RC_MUST_USE enum rc
 repo_name(struct meta_txn *, uint64_t id, struct arena *, struct span *name_r);
+/** repo_doomed(t, id, doomed_r): has it been deleted, its rows to go? */
+RC_MUST_USE enum rc repo_doomed(struct meta_txn *, uint64_t id, bool *doomed_r);
 /** repo_counts_of(t, c_r): clear all, but .next_repository. */
 RC_MUST_USE enum rc repo_counts_of(struct meta_txn *, struct meta_counts *);
 
@@ -45,6 +48,22 @@ RC_MUST_USE enum rc repo_counts_of(struct meta_txn *, struct meta_counts *);
 RC_MUST_USE enum rc
 page_names(struct meta_txn *, enum meta_table, struct span prefix,
     struct span last, size_t n, struct arena *, struct page *page_r);
+
+/* What is set of a repository. */
+
+/** repo_settings_load(t, repo, room, s): borrowed from the map and ${room}. */
+RC_MUST_USE enum rc repo_settings_load(struct meta_txn *, uint64_t repo,
+    struct span room[REPOSITORY_EXCLUSIONS_MAX], struct repository_settings *s);
+/** repo_settings_immutable(s, tag): may it not be moved? */
+bool
+repo_settings_immutable(const struct repository_settings *, struct span tag);
+/** repo_describe(t, row, arena, d_r): what else is known of it. */
+RC_MUST_USE enum rc
+repo_describe(struct meta_txn *, const struct repository_row *, struct arena *,
+    struct repository_description *d_r);
+/** resource_tags_get(t, repo, arena, tags_r, n_r). */
+RC_MUST_USE enum rc resource_tags_get(struct meta_txn *, uint64_t repo,
+    struct arena *, struct resource_tag **tags_r, size_t *n_r);
 
 /* Tags. */
 

@@ -20,6 +20,11 @@ static const char *const table_names[META_TABLES] = {
 	[TABLE_REFERRERS] = "referrers",
 	[TABLE_UPLOADS] = "uploads",
 	[TABLE_UNHELD] = "unheld",
+	[TABLE_REPOSITORY_SETTINGS] = "repository_settings",
+	[TABLE_REPOSITORY_TAGS] = "repository_tags",
+	[TABLE_REPOSITORY_POLICIES] = "repository_policies",
+	[TABLE_DOOMED] = "doomed",
+	[TABLE_ENTITIES] = "entities",
 };
 
 const char *
@@ -88,6 +93,22 @@ rec_counts_read(struct span value, struct meta_counts *c)
 	c->file_bytes = get_u64(&r);
 	c->unheld_blobs = get_u64(&r);
 	c->unheld_bytes = get_u64(&r);
+	return (reader_end(&r));
+}
+
+void
+rec_number_write(uint64_t n, uint8_t *p)
+{
+
+	(void)put_u64(put_u8(p, RECORD_VERSION), n);
+}
+
+bool
+rec_number_read(struct span value, uint64_t *n)
+{
+	struct reader r = reader_of_value(value);
+
+	*n = get_u64(&r);
 	return (reader_end(&r));
 }
 

@@ -98,6 +98,44 @@ repo_name(struct meta_txn *t, uint64_t id, struct arena *a, struct span *name_r)
 }
 
 enum rc
+repo_doomed(struct meta_txn *t, uint64_t id, bool *doomed_r)
+{
+	struct rec_key k;
+	struct span value;
+	enum rc rc;
+
+	key_repo(&k, id);
+	rc = kv_get(t, TABLE_DOOMED, key_span(&k), &value);
+	*doomed_r = rc == RC_OK;
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+static void
+next_raise(struct meta_counts *c, uint64_t id)
+{
+
+	if (id >= c->next_repository)
+		c->next_repository = id + 1;
+}
+
+static enum rc
+doomed_counts_of(struct meta_txn *t, struct meta_counts *c)
+{
+	struct kv_walk w;
+	uint64_t id;
+	enum rc rc;
+
+	rc = kv_walk_begin(t, TABLE_DOOMED, SPAN_NONE, SPAN_NONE, &w);
+	if (rc != RC_OK)
+		return (rc);
+	while ((rc = kv_walk_next(&w)) == RC_OK)
+		if (key_read_repo(w.key, &id))
+			next_raise(c, id);
+	kv_walk_end(&w);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+enum rc
 repo_counts_of(struct meta_txn *t, struct meta_counts *c_r)
 {
 	struct meta_counts kept;
@@ -112,11 +150,10 @@ repo_counts_of(struct meta_txn *t, struct meta_counts *c_r)
 	if (rc != RC_OK)
 		return (rc);
 	while ((rc = kv_walk_next(&w)) == RC_OK)
-		if (rec_repository_read(w.value, &row) &&
-		    row.id >= c_r->next_repository)
-			c_r->next_repository = row.id + 1;
+		if (rec_repository_read(w.value, &row))
+			next_raise(c_r, row.id);
 	kv_walk_end(&w);
-	return (rc == RC_NOTFOUND ? RC_OK : rc);
+	return (rc == RC_NOTFOUND ? doomed_counts_of(t, c_r) : rc);
 }
 
 /* One more; the array doubles, what it leaves behind goes with the arena. */

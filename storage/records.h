@@ -8,7 +8,9 @@
 #include "base/digest.h"
 #include "base/rc.h"
 #include "base/span.h"
+#include "storage/entities.h"
 #include "storage/meta.h"
+#include "storage/repositories.h"
 
 /*
  * What is written in meta.mdb, byte by byte.  One table per noun.
@@ -27,6 +29,8 @@
  *  table             key                         value (behind the version)
  *  registry          "format"                    u32
  *                    "counts"                    u64 x META_COUNTS
+ *                    "generation"                u64, of the entities
+ *                    "policy_revision"           u64, the last one taken
  *  repositories      name                        repo, i64 created
  *  repository_names  repo                        rest: name
  *  tags              repo, tag                   i64 tagged, digest
@@ -53,6 +57,24 @@
  *  uploads           id (32 hex digits)          u8 algorithm, i64 started,
  *                                                rest: repository's name
  *  unheld            i64 since, blob             -
+ *  repository_settings
+ *                    repo                        u8 mutability, u8 scan on
+ *                                                push, u8 encryption,
+ *                                                str KMS key, u32 n,
+ *                                                n x str filter
+ *  repository_tags   repo                        u32 n, n x (str key, str
+ *                                                value), by key
+ *  repository_policies
+ *                    repo                        u64 revision, rest: text
+ *  doomed            repo                        i64 deleted, rest: name
+ *  entities          u8 kind, name               rest: record
+ *
+ * Those from repository_settings on came with format 2; a folder of format 1
+ * that is only read is one where they are empty.
+ *
+ * A repository whose id is in doomed has been deleted: it has no name any
+ * more, so that nobody finds it, and its rows, all that begin with its id and
+ * what it holds, go bit by bit.  They need not agree with each other.
  *
  * digest_tags, parents, holders, referrers and unheld are indexes: they could
  * be made anew from the others.
@@ -73,8 +95,15 @@ enum meta_table {
 	TABLE_REFERRERS,
 	TABLE_UPLOADS,
 	TABLE_UNHELD,
+	TABLE_REPOSITORY_SETTINGS, /* from here on: format 2 */
+	TABLE_REPOSITORY_TAGS,
+	TABLE_REPOSITORY_POLICIES,
+	TABLE_DOOMED,
+	TABLE_ENTITIES,
 	META_TABLES
 };
+
+#define META_TABLES_OF_FORMAT_1 TABLE_REPOSITORY_SETTINGS
 
 /** meta_table_name(table): as it is called in the database. */
 const char *meta_table_name(enum meta_table);
@@ -115,6 +144,7 @@ void key_referrer(struct rec_key *, uint64_t repo, const struct digest *subject,
     const struct digest *referrer);
 void key_unheld(struct rec_key *, int64_t since_ms, uint32_t key_domain,
     const struct digest *);
+void key_entity(struct rec_key *, uint8_t kind, struct span name);
 
 /* The readers: false if the bytes are not such a key.  Spans borrow. */
 bool key_read_repo(struct span, uint64_t *repo_r);
@@ -131,6 +161,7 @@ bool key_read_referrer(struct span, uint64_t *repo_r, struct digest *subject_r,
     struct digest *referrer_r);
 bool key_read_unheld(
     struct span, int64_t *since_r, uint32_t *domain_r, struct digest *);
+bool key_read_entity(struct span, uint8_t *kind_r, struct span *name_r);
 
 /*
  * Values.  ..._size() bytes are written by ..._write(); ..._read() is false
@@ -156,6 +187,11 @@ struct meta_counts {
 #define REC_COUNTS_BYTES (1 + 8 * META_COUNTS)
 void rec_counts_write(const struct meta_counts *, uint8_t *p);
 bool rec_counts_read(struct span, struct meta_counts *);
+
+/* A number that only grows, in the registry's own table. */
+#define REC_NUMBER_BYTES 9
+void rec_number_write(uint64_t, uint8_t *p);
+bool rec_number_read(struct span, uint64_t *);
 
 #define REC_REPOSITORY_BYTES 17
 void rec_repository_write(const struct repository_row *, uint8_t *p);
@@ -239,5 +275,38 @@ struct upload_rec {
 size_t rec_upload_size(const struct upload_rec *);
 void rec_upload_write(const struct upload_rec *, uint8_t *p);
 bool rec_upload_read(struct span, struct upload_rec *);
+
+size_t rec_settings_size(const struct repository_settings *);
+void rec_settings_write(const struct repository_settings *, uint8_t *p);
+/* The filters are in ${room}. */
+bool rec_settings_read(struct span, struct span room[REPOSITORY_EXCLUSIONS_MAX],
+    struct repository_settings *);
+
+/* Sorted by key, none twice. */
+size_t rec_resource_tags_size(const struct resource_tag *, size_t n);
+void rec_resource_tags_write(const struct resource_tag *, size_t n, uint8_t *p);
+bool rec_resource_tags_read(
+    struct span, struct resource_tag room[REPOSITORY_TAGS_MAX], size_t *n_r);
+
+struct policy_rec {
+	uint64_t revision; /* not 0 */
+	struct span text;
+};
+size_t rec_policy_size(const struct policy_rec *);
+void rec_policy_write(const struct policy_rec *, uint8_t *p);
+bool rec_policy_read(struct span, struct policy_rec *);
+
+struct doomed_rec {
+	int64_t deleted_ms;
+	struct span name;
+};
+size_t rec_doomed_size(const struct doomed_rec *);
+void rec_doomed_write(const struct doomed_rec *, uint8_t *p);
+bool rec_doomed_read(struct span, struct doomed_rec *);
+
+/* Not empty. */
+size_t rec_entity_size(struct span record);
+void rec_entity_write(struct span record, uint8_t *p);
+bool rec_entity_read(struct span, struct span *record_r);
 
 #endif

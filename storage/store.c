@@ -92,8 +92,11 @@ store_upgrade_run(struct store *s, const struct store_upgrade *steps,
 		return (format_newer(s, format, to, why));
 	for (; format < to; format++) {
 		arg.step = upgrade_find(steps, n_steps, format);
-		if (arg.step == NULL || s->options.read_only)
+		if (arg.step == NULL ||
+		    (s->options.read_only && !arg.step->readable))
 			return (format_older(s, format, to, why));
+		if (s->options.read_only)
+			continue;
 		log_info("%s: upgrade from format %u", s->options.dir, format);
 		rc = meta_change(s->meta, upgrade_step, &arg, 0);
 		if (rc != RC_OK)
@@ -107,9 +110,23 @@ err0:
 	return (rc);
 }
 
-/* Grows by a line with each format; the last has no step. */
+/*
+ * Format 2 has more tables.  They were made when the metadata were opened,
+ * and are empty; what changes is that a registryd who does not know them, and
+ * would serve what is private to everybody, does not serve this folder.
+ */
+static enum rc
+upgrade_from_1(struct meta_txn *t, void *arg)
+{
+
+	(void)t;
+	(void)arg;
+	return (RC_OK);
+}
+
+/* Grows by a line with each format. */
 static const struct store_upgrade upgrades[] = {
-	{ STORE_FORMAT, NULL },
+	{ 1, upgrade_from_1, true },
 };
 
 /* Opening. */
@@ -154,7 +171,7 @@ meta_setup(struct store *s, bool new, char *why)
 	if ((rc = meta_open(&o, why, &s->meta)) != RC_OK)
 		return (rc);
 	return (store_upgrade_run(
-	    s, upgrades, ARRAY_LEN(upgrades) - 1, STORE_FORMAT, why));
+	    s, upgrades, ARRAY_LEN(upgrades), STORE_FORMAT, why));
 }
 
 /* The format file says what the metadata say, and is the last to do so. */

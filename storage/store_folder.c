@@ -94,7 +94,7 @@ entry_ok(const char *name, bool half_made)
 {
 	static const char *const always[] = { ".", "..", "lost+found",
 		LOCK_FILE, FORMAT_NEW, "admin-credentials", "control.sock",
-		NULL };
+		"master.key", "master.key.new", NULL };
 	static const char *const made[] = { "meta.mdb", "meta.mdb-lock",
 		"blobs", "uploads", "quarantine", NULL };
 

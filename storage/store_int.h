@@ -85,6 +85,7 @@ struct meta_txn;
 struct store_upgrade {
 	unsigned from; /* leads to from + 1 */
 	enum rc (*step)(struct meta_txn *, void *arg);
+	bool readable; /* without the step, by one who only reads */
 };
 
 /** store_upgrade_run(s, steps, n_steps, to, why): RC_VERSION: no step leads

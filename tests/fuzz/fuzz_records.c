@@ -119,6 +119,77 @@ small_check(struct span in)
 }
 
 static void
+settings_check(struct span in)
+{
+	struct span room[REPOSITORY_EXCLUSIONS_MAX];
+	struct repository_settings s;
+	uint8_t *p;
+
+	if (!rec_settings_read(in, room, &s))
+		return;
+	p = xmalloc(rec_settings_size(&s));
+	rec_settings_write(&s, p);
+	same(in, p, rec_settings_size(&s));
+	free(p);
+}
+
+static void
+resource_tags_check(struct span in)
+{
+	struct resource_tag room[REPOSITORY_TAGS_MAX];
+	uint8_t *p;
+	size_t n;
+
+	if (!rec_resource_tags_read(in, room, &n))
+		return;
+	p = xmalloc(rec_resource_tags_size(room, n));
+	rec_resource_tags_write(room, n, p);
+	same(in, p, rec_resource_tags_size(room, n));
+	free(p);
+}
+
+static void
+text_check(struct span in)
+{
+	struct policy_rec policy;
+	struct doomed_rec doomed;
+	struct span record;
+	uint8_t *p = xmalloc(in.n + 1);
+	uint64_t number;
+
+	if (rec_policy_read(in, &policy)) {
+		rec_policy_write(&policy, p);
+		same(in, p, rec_policy_size(&policy));
+	}
+	if (rec_doomed_read(in, &doomed)) {
+		rec_doomed_write(&doomed, p);
+		same(in, p, rec_doomed_size(&doomed));
+	}
+	if (rec_entity_read(in, &record)) {
+		rec_entity_write(record, p);
+		same(in, p, rec_entity_size(record));
+	}
+	if (rec_number_read(in, &number)) {
+		rec_number_write(number, p);
+		same(in, p, REC_NUMBER_BYTES);
+	}
+	free(p);
+}
+
+static void
+entity_key_check(struct span in)
+{
+	struct rec_key k;
+	struct span name;
+	uint8_t kind;
+
+	if (!key_read_entity(in, &kind, &name))
+		return;
+	key_entity(&k, kind, name);
+	same_key(in, &k);
+}
+
+static void
 repo_key_check(struct span in)
 {
 	struct digest a, b;
@@ -178,7 +249,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static void (*const checks[])(struct span) = { manifest_check,
 		referrer_check, upload_check, name_check, small_check,
-		repo_key_check, blob_key_check };
+		repo_key_check, blob_key_check, settings_check,
+		resource_tags_check, text_check, entity_key_check };
 	size_t i;
 
 	if (n == 0)

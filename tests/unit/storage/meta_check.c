@@ -11,7 +11,8 @@
 /*
  * Do the tables agree with one another?  Asked row by row, in the plainest
  * way: each index has the row that it should have for each row of what it
- * indexes, and no more rows than that.
+ * indexes, and no more rows than that.  Rows of a repository that is doomed
+ * need not; but a row is of one that lives or of one that is doomed.
  */
 
 static bool
@@ -23,6 +24,25 @@ has(struct meta_txn *t, enum meta_table table, const struct rec_key *k)
 	if (rc != RC_NOTFOUND)
 		assert_int_equal(rc, RC_OK);
 	return (rc == RC_OK);
+}
+
+/* Rows of repositories that live. */
+static struct {
+	uint64_t tags, digest_tags, manifests, links, holders, edges, parents;
+	uint64_t referrers, subjects;
+} rows;
+
+static bool
+lives(struct meta_txn *t, uint64_t repo)
+{
+	struct rec_key k;
+	bool named, doomed;
+
+	key_repo(&k, repo);
+	named = has(t, TABLE_REPOSITORY_NAMES, &k);
+	doomed = has(t, TABLE_DOOMED, &k);
+	assert_true(named != doomed);
+	return (named);
 }
 
 typedef void row_fn(struct meta_txn *, struct span key, struct span value);
@@ -65,14 +85,15 @@ check_tag(struct meta_txn *t, struct span key, struct span value)
 	uint64_t repo;
 
 	assert_true(key_read_tag(key, &repo, &tag));
+	if (!lives(t, repo))
+		return;
+	rows.tags++;
 	assert_true(rec_tag_read(value, &rec));
 	key_digest_tag(&k, repo, &rec.digest, tag);
 	assert_true(has(t, TABLE_DIGEST_TAGS, &k));
 	key_repo_digest(&k, repo, &rec.digest);
 	assert_true(has(t, TABLE_MANIFESTS, &k));
 }
-
-static uint64_t n_subjects;
 
 static void
 check_manifest(struct meta_txn *t, struct span key, struct span value)
@@ -83,6 +104,9 @@ check_manifest(struct meta_txn *t, struct span key, struct span value)
 	uint64_t repo;
 
 	assert_true(key_read_repo_digest(key, &repo, &d));
+	if (!lives(t, repo))
+		return;
+	rows.manifests++;
 	assert_true(rec_manifest_read(value, &rec));
 	assert_int_equal(rec_manifest_size(&rec), value.n);
 	key_holder(&k, 0, &d, HOLDER_MANIFEST, repo);
@@ -95,7 +119,7 @@ check_manifest(struct meta_txn *t, struct span key, struct span value)
 		assert_int_equal(value.n, rec.size_bytes);
 	}
 	if ((rec.flags & MANIFEST_HAS_SUBJECT) != 0) {
-		n_subjects++;
+		rows.subjects++;
 		key_referrer(&k, repo, &rec.subject, &d);
 		assert_true(has(t, TABLE_REFERRERS, &k));
 	}
@@ -110,6 +134,9 @@ check_link(struct meta_txn *t, struct span key, struct span value)
 	int64_t linked_ms;
 
 	assert_true(key_read_repo_digest(key, &repo, &d));
+	if (!lives(t, repo))
+		return;
+	rows.links++;
 	assert_true(rec_link_read(value, &linked_ms));
 	key_holder(&k, 0, &d, HOLDER_LINK, repo);
 	assert_true(has(t, TABLE_HOLDERS, &k));
@@ -127,6 +154,9 @@ check_edge(struct meta_txn *t, struct span key, struct span value)
 	uint8_t kind;
 
 	assert_true(key_read_edge(key, &repo, &parent, &kind, &child));
+	if (!lives(t, repo))
+		return;
+	rows.edges++;
 	assert_true(rec_edge_read(value, &rec));
 	key_edge(&k, repo, &child, kind, &parent);
 	assert_true(has(t, TABLE_PARENTS, &k));
@@ -137,6 +167,80 @@ check_edge(struct meta_txn *t, struct span key, struct span value)
 		assert_true(has(t,
 		    kind == EDGE_MANIFEST ? TABLE_MANIFESTS : TABLE_BLOB_LINKS,
 		    &k));
+}
+
+static void
+count_index(struct meta_txn *t, enum meta_table table, uint64_t repo)
+{
+	if (!lives(t, repo))
+		return;
+	rows.digest_tags += table == TABLE_DIGEST_TAGS;
+	rows.parents += table == TABLE_PARENTS;
+	rows.referrers += table == TABLE_REFERRERS;
+	rows.holders += table == TABLE_HOLDERS;
+}
+
+static void
+check_digest_tag(struct meta_txn *t, struct span key, struct span value)
+{
+	struct digest d;
+	struct span tag;
+	uint64_t repo;
+
+	assert_true(key_read_digest_tag(key, &repo, &d, &tag));
+	assert_true(rec_none_read(value));
+	count_index(t, TABLE_DIGEST_TAGS, repo);
+}
+
+static void
+check_parent(struct meta_txn *t, struct span key, struct span value)
+{
+	struct digest child, parent;
+	uint64_t repo;
+	uint8_t kind;
+
+	assert_true(key_read_edge(key, &repo, &child, &kind, &parent));
+	assert_true(rec_none_read(value));
+	count_index(t, TABLE_PARENTS, repo);
+}
+
+static void
+check_referrer(struct meta_txn *t, struct span key, struct span value)
+{
+	struct digest subject, d;
+	uint64_t repo;
+
+	(void)value;
+	assert_true(key_read_referrer(key, &repo, &subject, &d));
+	count_index(t, TABLE_REFERRERS, repo);
+}
+
+/* Each holder, also a doomed one, has what it is said to hold. */
+static void
+check_holder(struct meta_txn *t, struct span key, struct span value)
+{
+	struct rec_key k;
+	struct digest d;
+	uint32_t domain;
+	uint64_t repo;
+	uint8_t kind;
+
+	assert_true(key_read_holder(key, &domain, &d, &kind, &repo));
+	assert_true(rec_none_read(value));
+	key_repo_digest(&k, repo, &d);
+	assert_true(has(t,
+	    kind == HOLDER_MANIFEST ? TABLE_MANIFESTS : TABLE_BLOB_LINKS, &k));
+	count_index(t, TABLE_HOLDERS, repo);
+}
+
+static void
+check_set(struct meta_txn *t, struct span key, struct span value)
+{
+	uint64_t repo;
+
+	(void)value;
+	assert_true(key_read_repo(key, &repo));
+	(void)lives(t, repo);
 }
 
 static void
@@ -176,12 +280,10 @@ check_counts(struct meta_txn *t)
 	assert_int_equal(kept.unheld_blobs, kv_count(t, TABLE_UNHELD));
 	assert_int_equal(kv_count(t, TABLE_REPOSITORIES),
 	    kv_count(t, TABLE_REPOSITORY_NAMES));
-	assert_int_equal(
-	    kv_count(t, TABLE_TAGS), kv_count(t, TABLE_DIGEST_TAGS));
-	assert_int_equal(kv_count(t, TABLE_EDGES), kv_count(t, TABLE_PARENTS));
-	assert_int_equal(kv_count(t, TABLE_HOLDERS),
-	    kv_count(t, TABLE_BLOB_LINKS) + kv_count(t, TABLE_MANIFESTS));
-	assert_int_equal(kv_count(t, TABLE_REFERRERS), n_subjects);
+	assert_int_equal(rows.tags, rows.digest_tags);
+	assert_int_equal(rows.edges, rows.parents);
+	assert_int_equal(rows.holders, rows.links + rows.manifests);
+	assert_int_equal(rows.referrers, rows.subjects);
 }
 
 void
@@ -189,13 +291,20 @@ mt_check(struct mt *mt)
 {
 	struct meta_txn t;
 
-	n_subjects = 0;
+	memset(&rows, 0, sizeof(rows));
 	assert_int_equal(meta_read_begin(mt->m, &t), RC_OK);
 	each(&t, TABLE_REPOSITORIES, check_repository);
 	each(&t, TABLE_TAGS, check_tag);
 	each(&t, TABLE_MANIFESTS, check_manifest);
 	each(&t, TABLE_BLOB_LINKS, check_link);
 	each(&t, TABLE_EDGES, check_edge);
+	each(&t, TABLE_DIGEST_TAGS, check_digest_tag);
+	each(&t, TABLE_PARENTS, check_parent);
+	each(&t, TABLE_REFERRERS, check_referrer);
+	each(&t, TABLE_HOLDERS, check_holder);
+	each(&t, TABLE_REPOSITORY_SETTINGS, check_set);
+	each(&t, TABLE_REPOSITORY_TAGS, check_set);
+	each(&t, TABLE_REPOSITORY_POLICIES, check_set);
 	each(&t, TABLE_BLOBS, check_blob);
 	check_counts(&t);
 	meta_read_end(&t);

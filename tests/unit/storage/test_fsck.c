@@ -762,6 +762,148 @@ key_nonsense(struct meta_txn *t, void *arg)
 	return (RC_OK);
 }
 
+/* --- damage to what is set ----------------------------------------------- */
+
+static enum rc
+settings_spoilt(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_repo(&k, REPO_ID);
+	return (row_spoil(t, TABLE_REPOSITORY_SETTINGS, &k));
+}
+
+static enum rc
+resource_tags_spoilt(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_repo(&k, REPO_ID);
+	return (row_spoil(t, TABLE_REPOSITORY_TAGS, &k));
+}
+
+static enum rc
+policy_spoilt(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_repo(&k, REPO_ID);
+	return (row_spoil(t, TABLE_REPOSITORY_POLICIES, &k));
+}
+
+static enum rc
+policy_put(struct meta_txn *t, uint64_t repo, uint64_t revision)
+{
+	const struct policy_rec rec = { revision, SPAN("{}") };
+	struct rec_key k;
+	uint8_t *p;
+
+	key_repo(&k, repo);
+	must(kv_reserve(t, TABLE_REPOSITORY_POLICIES, key_span(&k),
+		 rec_policy_size(&rec), &p) == RC_OK);
+	rec_policy_write(&rec, p);
+	return (RC_OK);
+}
+
+static enum rc
+policy_of_no_repository(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	must(meta_number_set(t, NUMBER_POLICY_REVISION, 1) == RC_OK);
+	return (policy_put(t, 99, 1));
+}
+
+static enum rc
+policy_revision_too_low(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	must(meta_number_set(t, NUMBER_POLICY_REVISION, 6) == RC_OK);
+	return (policy_put(t, REPO_ID, 7));
+}
+
+static enum rc
+policy_revision_spoilt(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	return (
+	    kv_put(t, TABLE_REGISTRY, NUMBER_POLICY_REVISION, SPAN("\001x")));
+}
+
+static enum rc
+entity_put(struct meta_txn *t, enum entity_kind kind, struct span value)
+{
+	struct rec_key k;
+
+	key_entity(&k, (uint8_t)kind, SPAN("1/a"));
+	return (kv_put(t, TABLE_ENTITIES, key_span(&k), value));
+}
+
+static enum rc
+entity_spoilt(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	return (entity_put(t, ENTITY_NOTE, SPAN("\002{}")));
+}
+
+static enum rc
+entity_of_no_kind(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	return (entity_put(t, (enum entity_kind)99, SPAN("\001{}")));
+}
+
+static enum rc
+generation_lost(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	return (entity_put(t, ENTITY_USER, SPAN("\001{}")));
+}
+
+static enum rc
+generation_spoilt(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	return (kv_put(t, TABLE_REGISTRY, NUMBER_GENERATION, SPAN("\001x")));
+}
+
+static enum rc
+doomed_spoilt(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_repo(&k, 77);
+	return (row_spoil(t, TABLE_DOOMED, &k));
+}
+
+static enum rc
+doomed_but_there(struct meta_txn *t, void *arg)
+{
+	const struct doomed_rec rec = { 1, REPO };
+	struct rec_key k;
+	uint8_t *p;
+
+	(void)arg;
+	key_repo(&k, REPO_ID);
+	must(kv_reserve(t, TABLE_DOOMED, key_span(&k), rec_doomed_size(&rec),
+		 &p) == RC_OK);
+	rec_doomed_write(&rec, p);
+	return (RC_OK);
+}
+
+static enum rc
+set_key_nonsense(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	must(kv_put(t, TABLE_DOOMED, SPAN("x"), SPAN("y")) == RC_OK);
+	must(kv_put(t, TABLE_ENTITIES, SPAN("x"), SPAN("y")) == RC_OK);
+	must(kv_put(t, TABLE_REPOSITORY_TAGS, SPAN("x"), SPAN("y")) == RC_OK);
+	return (RC_OK);
+}
+
 /* ${kept}: all that was pushed can be pulled after the repair. */
 static const struct damage {
 	const char *name;
@@ -813,6 +955,22 @@ static const struct damage {
 	{ "upload spoilt", upload_spoilt, FSCK_RECORD, true },
 	{ "counts spoilt", counts_spoilt, FSCK_COUNT, true },
 	{ "nonsense for keys", key_nonsense, FSCK_RECORD, true },
+	{ "settings spoilt", settings_spoilt, FSCK_RECORD, true },
+	{ "resource tags spoilt", resource_tags_spoilt, FSCK_RECORD, true },
+	{ "policy spoilt", policy_spoilt, FSCK_RECORD, true },
+	{ "policy of no repository", policy_of_no_repository, FSCK_DANGLING,
+	    true },
+	{ "policy revision too low", policy_revision_too_low, FSCK_COUNT,
+	    true },
+	{ "policy revision spoilt", policy_revision_spoilt, FSCK_COUNT, true },
+	{ "entity spoilt", entity_spoilt, FSCK_RECORD, true },
+	{ "entity of no kind", entity_of_no_kind, FSCK_RECORD, true },
+	{ "generation lost", generation_lost, FSCK_COUNT, true },
+	{ "generation spoilt", generation_spoilt, FSCK_COUNT, true },
+	{ "doomed spoilt", doomed_spoilt, FSCK_RECORD, true },
+	{ "doomed but there", doomed_but_there, FSCK_INDEX, true },
+	{ "nonsense for keys of what is set", set_key_nonsense, FSCK_RECORD,
+	    true },
 };
 
 static bool

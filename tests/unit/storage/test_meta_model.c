@@ -1,3 +1,4 @@
+#include <fnmatch.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 
 #include "base/obj.h"
 #include "meta_tools.h"
+#include "storage/repositories.h"
 
 /*
  * The metadata against a model of them that is a few arrays: whatever is
@@ -18,13 +20,16 @@
 #define BLOBS 8
 #define MANIFESTS 10
 #define TAGS 5
-#define STEPS 1200
+#define STEPS 1500
 
 struct model_repo {
 	bool exists;
 	bool blob[BLOBS];
 	bool manifest[MANIFESTS];
 	int tag[TAGS]; /* a manifest, or -1 */
+	enum tag_mutability mutability;
+	bool policy;
+	uint64_t revision; /* of the policy, if there is one */
 };
 
 /* What the manifests are is settled once; a child has a lower number. */
@@ -39,6 +44,7 @@ struct model {
 	uint64_t random;
 	struct model_manifest manifests[MANIFESTS];
 	struct model_repo repos[REPOS];
+	uint64_t revision; /* the last one */
 };
 
 static unsigned
@@ -97,6 +103,17 @@ manifest_digest(unsigned i)
 }
 
 static void
+repo_clear(struct model_repo *repo)
+{
+	unsigned k;
+
+	memset(repo, 0, sizeof(*repo));
+	repo->mutability = TAGS_MUTABLE;
+	for (k = 0; k < TAGS; k++)
+		repo->tag[k] = -1;
+}
+
+static void
 model_init(struct model *m, struct mt *t, uint64_t seed)
 {
 	struct model_manifest *mm;
@@ -114,8 +131,7 @@ model_init(struct model *m, struct mt *t, uint64_t seed)
 			mm->child[k] = roll(m, 2) == 0;
 	}
 	for (i = 0; i < REPOS; i++)
-		for (k = 0; k < TAGS; k++)
-			m->repos[i].tag[k] = -1;
+		repo_clear(&m->repos[i]);
 }
 
 /* What the model says of each change. */
@@ -154,6 +170,23 @@ manifest_needed(const struct model *m, unsigned r, unsigned child)
 		if (m->repos[r].manifest[i] && m->manifests[i].child[child])
 			return (true);
 	return (false);
+}
+
+#define FILTER "1*"
+
+/* Is there a tag there that does not move to ${i}? */
+static bool
+tag_stuck(const struct model *m, unsigned r, unsigned tag, unsigned i)
+{
+	const struct model_repo *repo = &m->repos[r];
+	bool matches = fnmatch(FILTER, tag_name(tag), 0) == 0;
+
+	if (repo->tag[tag] < 0 || repo->tag[tag] == (int)i)
+		return (false);
+	return (
+	    repo->mutability == TAGS_IMMUTABLE ||
+	    (repo->mutability == TAGS_IMMUTABLE_WITH_EXCLUSION && !matches) ||
+	    (repo->mutability == TAGS_MUTABLE_WITH_EXCLUSION && matches));
 }
 
 /* Steps. */
@@ -245,15 +278,18 @@ step_manifest_put(struct model *m)
 		.n_edges = edges_fill(&m->manifests[i], edges),
 	};
 	struct manifest_put_result result;
-	bool complete = manifest_complete(m, r, i);
+	enum rc want = RC_OK;
 
 	if (m->manifests[i].subject >= 0) {
 		subject = manifest_digest((unsigned)m->manifests[i].subject);
 		image.subject = &subject;
 	}
-	assert_int_equal(
-	    mt_put(m->t, &image, &d, &result), complete ? RC_OK : RC_MISSING);
-	if (!complete)
+	if (tag < TAGS && tag_stuck(m, r, tag, i))
+		want = RC_EXISTS;
+	else if (!manifest_complete(m, r, i))
+		want = RC_MISSING;
+	assert_int_equal(mt_put(m->t, &image, &d, &result), want);
+	if (want != RC_OK)
 		return;
 	assert_int_equal(result.existed, repo->manifest[i]);
 	repo->exists = true;
@@ -298,9 +334,109 @@ step_tag_delete(struct model *m)
 }
 
 static void
+step_repository_create(struct model *m)
+{
+	const struct span filter = SPAN(FILTER);
+	unsigned r = roll(m, REPOS), mode = TAGS_MUTABLE + roll(m, 4);
+	const struct repository_create create = {
+		.name = span_of(repo_name(r)),
+		.settings = { .mutability = (enum tag_mutability)mode,
+		    .exclusions = &filter,
+		    .n_exclusions = 1 },
+	};
+	struct model_repo *repo = &m->repos[r];
+	struct repository_row row;
+
+	assert_int_equal(meta_repository_create(m->t->m, &create, &row),
+	    repo->exists ? RC_EXISTS : RC_OK);
+	if (repo->exists)
+		return;
+	repo->exists = true;
+	repo->mutability = create.settings.mutability;
+}
+
+static void
+step_repository_delete(struct model *m)
+{
+	unsigned r = roll(m, REPOS), i;
+	bool force = roll(m, 2) == 0, any = false;
+	struct model_repo *repo = &m->repos[r];
+	struct repository_description d;
+	enum rc want;
+
+	for (i = 0; i < MANIFESTS; i++)
+		any = any || repo->manifest[i];
+	want = !repo->exists   ? RC_NOTFOUND
+	       : any && !force ? RC_REFERENCED
+			       : RC_OK;
+	assert_int_equal(meta_repository_delete(m->t->m, span_of(repo_name(r)),
+			     force, &m->t->arena, &d),
+	    want);
+	if (want != RC_OK)
+		return;
+	assert_int_equal(d.settings.mutability, repo->mutability);
+	repo_clear(repo);
+}
+
+static void
+step_repository_purge(struct model *m)
+{
+	bool more;
+
+	assert_int_equal(
+	    meta_repository_purge(m->t->m, 1 + roll(m, 9), &more), RC_OK);
+}
+
+static void
+step_policy(struct model *m)
+{
+	unsigned r = roll(m, REPOS);
+	struct model_repo *repo = &m->repos[r];
+	struct span name = span_of(repo_name(r)), text;
+
+	if (roll(m, 3) > 0) {
+		assert_int_equal(
+		    meta_repository_policy_set(m->t->m, name, name),
+		    repo->exists ? RC_OK : RC_NOTFOUND);
+		repo->policy = repo->exists;
+		if (repo->exists)
+			repo->revision = ++m->revision;
+		return;
+	}
+	assert_int_equal(
+	    meta_repository_policy_delete(m->t->m, name, &m->t->arena, &text),
+	    !repo->exists  ? RC_NOTFOUND
+	    : repo->policy ? RC_OK
+			   : RC_MISSING);
+	repo->policy = false;
+}
+
+static void
+step_repository(struct model *m)
+{
+	switch (roll(m, 8)) {
+	case 0:
+		step_repository_delete(m);
+		return;
+	case 1:
+	case 2:
+		step_policy(m);
+		return;
+	case 3:
+	case 4:
+	case 5:
+		step_repository_purge(m);
+		return;
+	default:
+		step_repository_create(m);
+		return;
+	}
+}
+
+static void
 step(struct model *m)
 {
-	switch (roll(m, 12)) {
+	switch (roll(m, 14)) {
 	case 0:
 	case 1:
 	case 2:
@@ -318,6 +454,10 @@ step(struct model *m)
 		return;
 	case 7:
 		step_manifest_delete(m);
+		return;
+	case 8:
+	case 9:
+		step_repository(m);
 		return;
 	default:
 		step_manifest_put(m);
@@ -391,6 +531,37 @@ compare_repo(struct model *m, unsigned r)
 }
 
 static void
+compare_access(struct model *m, unsigned r)
+{
+	const struct model_repo *repo = &m->repos[r];
+	struct repository_access access;
+
+	assert_int_equal(meta_repository_access(m->t->m, span_of(repo_name(r)),
+			     ACCESS_POLICY, &m->t->arena, &access),
+	    RC_OK);
+	assert_int_equal(access.exists, repo->exists);
+	assert_int_equal(
+	    access.policy_revision, repo->policy ? repo->revision : 0);
+	assert_int_equal(access.policy.n > 0, repo->policy);
+}
+
+static void
+compare_holders(struct model *m, unsigned b)
+{
+	struct digest d = blob_digest(b);
+	struct page page;
+	size_t n = 0;
+	unsigned r;
+
+	for (r = 0; r < REPOS; r++)
+		n += m->repos[r].blob[b];
+	assert_int_equal(
+	    meta_blob_holders(m->t->m, &d, REPOS, &m->t->arena, &page), RC_OK);
+	assert_int_equal(page.n, n);
+	assert_false(page.more);
+}
+
+static void
 compare(struct model *m)
 {
 	struct repository_row row;
@@ -401,9 +572,37 @@ compare(struct model *m)
 		    meta_repository_get(m->t->m, span_of(repo_name(r)), &row),
 		    m->repos[r].exists ? RC_OK : RC_NOTFOUND);
 		compare_repo(m, r);
+		compare_access(m, r);
 	}
+	for (r = 0; r < BLOBS; r++)
+		compare_holders(m, r);
 	mt_check(m->t);
 	arena_reset(&m->t->arena);
+}
+
+/* In the end nobody holds anything. */
+static void
+all_go(struct model *m)
+{
+	struct repository_description d;
+	struct store_stats st;
+	bool more = true;
+	unsigned r;
+
+	for (r = 0; r < REPOS; r++)
+		if (m->repos[r].exists)
+			assert_int_equal(
+			    meta_repository_delete(m->t->m,
+				span_of(repo_name(r)), true, &m->t->arena, &d),
+			    RC_OK);
+	while (more)
+		assert_int_equal(
+		    meta_repository_purge(m->t->m, 50, &more), RC_OK);
+	st = mt_stats(m->t);
+	assert_int_equal(st.manifests, 0);
+	assert_int_equal(st.blob_links, 0);
+	assert_int_equal(st.unreferenced_blobs, st.blobs);
+	mt_check(m->t);
 }
 
 static void
@@ -421,6 +620,7 @@ run(struct mt *t, uint64_t seed)
 			mt_reopen(t);
 	}
 	compare(&m);
+	all_go(&m);
 }
 
 static void

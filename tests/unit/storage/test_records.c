@@ -223,7 +223,146 @@ a_length_beyond_the_end_is_refused(void **state)
 	    (struct span){ (char *)p, rec_manifest_size(&rec) }, &got));
 }
 
+static void
+settings_survive_and_unknown_modes_are_refused(void **state)
+{
+	const struct span filters[] = { SPAN("dev-*"), SPAN(""), SPAN("x"),
+		SPAN("y"), SPAN("z") };
+	const struct repository_settings in = {
+		.mutability = TAGS_MUTABLE_WITH_EXCLUSION,
+		.exclusions = filters,
+		.n_exclusions = REPOSITORY_EXCLUSIONS_MAX,
+		.scan_on_push = true,
+		.encryption = ENCRYPTION_KMS_DSSE,
+		.kms_key = SPAN("alias/k"),
+	};
+	struct span room[REPOSITORY_EXCLUSIONS_MAX];
+	struct repository_settings got;
+	uint8_t p[200];
+	struct span value = { (char *)p, rec_settings_size(&in) };
+	size_t i;
+
+	(void)state;
+	rec_settings_write(&in, p);
+	REFUSES_ALL_BUT(p, value.n, rec_settings_read(s, room, &got));
+	assert_true(rec_settings_read(value, room, &got));
+	assert_int_equal(got.mutability, in.mutability);
+	assert_int_equal(got.encryption, in.encryption);
+	assert_true(got.scan_on_push);
+	assert_true(span_is(got.kms_key, "alias/k"));
+	assert_int_equal(got.n_exclusions, REPOSITORY_EXCLUSIONS_MAX);
+	for (i = 0; i < got.n_exclusions; i++)
+		assert_true(span_eq(got.exclusions[i], filters[i]));
+	for (i = 1; i <= 3; i++) {
+		rec_settings_write(&in, p);
+		p[i] = 99;
+		assert_false(rec_settings_read(value, room, &got));
+	}
+	/* More filters than there is room for. */
+	rec_settings_write(&in, p);
+	p[4 + 4 + 7 + 3]++;
+	assert_false(rec_settings_read(value, room, &got));
+}
+
+static void
+resource_tags_survive_in_order(void **state)
+{
+	const struct resource_tag in[] = { { SPAN("a"), SPAN("") },
+		{ SPAN("b"), SPAN("bb") }, { SPAN("ba"), SPAN("x") } };
+	const struct resource_tag out_of_order[] = { in[1], in[0] };
+	const struct resource_tag twice[] = { in[1], in[1] };
+	struct resource_tag room[REPOSITORY_TAGS_MAX];
+	uint8_t p[200];
+	struct span value = { (char *)p, 0 };
+	size_t n;
+
+	(void)state;
+	rec_resource_tags_write(in, 3, p);
+	value.n = rec_resource_tags_size(in, 3);
+	REFUSES_ALL_BUT(p, value.n, rec_resource_tags_read(s, room, &n));
+	assert_true(rec_resource_tags_read(value, room, &n));
+	assert_int_equal(n, 3);
+	assert_true(span_is(room[2].key, "ba"));
+	assert_true(span_is(room[1].value, "bb"));
+	rec_resource_tags_write(out_of_order, 2, p);
+	value.n = rec_resource_tags_size(out_of_order, 2);
+	assert_false(rec_resource_tags_read(value, room, &n));
+	rec_resource_tags_write(twice, 2, p);
+	value.n = rec_resource_tags_size(twice, 2);
+	assert_false(rec_resource_tags_read(value, room, &n));
+	rec_resource_tags_write(in, 0, p);
+	value.n = rec_resource_tags_size(in, 0);
+	assert_true(rec_resource_tags_read(value, room, &n));
+	assert_int_equal(n, 0);
+	p[4] = REPOSITORY_TAGS_MAX + 1;
+	assert_false(rec_resource_tags_read(value, room, &n));
+}
+
+static void
+policies_doomed_ones_entities_and_numbers_survive(void **state)
+{
+	const struct policy_rec policy = { 7, SPAN("{}") };
+	const struct policy_rec unused = { 0, SPAN("{}") };
+	const struct doomed_rec doomed = { 8, SPAN("a/b") };
+	struct policy_rec policy_got;
+	struct doomed_rec doomed_got;
+	struct span record;
+	uint8_t p[100];
+	uint64_t n;
+
+	(void)state;
+	rec_policy_write(&policy, p);
+	assert_true(rec_policy_read(
+	    (struct span){ (char *)p, rec_policy_size(&policy) }, &policy_got));
+	assert_int_equal(policy_got.revision, 7);
+	assert_true(span_is(policy_got.text, "{}"));
+	assert_false(
+	    rec_policy_read((struct span){ (char *)p, 8 }, &policy_got));
+	rec_policy_write(&unused, p);
+	assert_false(rec_policy_read(
+	    (struct span){ (char *)p, rec_policy_size(&unused) }, &policy_got));
+	rec_doomed_write(&doomed, p);
+	assert_true(rec_doomed_read(
+	    (struct span){ (char *)p, rec_doomed_size(&doomed) }, &doomed_got));
+	assert_int_equal(doomed_got.deleted_ms, 8);
+	assert_true(span_is(doomed_got.name, "a/b"));
+	rec_entity_write(SPAN("{}"), p);
+	assert_true(rec_entity_read(
+	    (struct span){ (char *)p, rec_entity_size(SPAN("{}")) }, &record));
+	assert_true(span_is(record, "{}"));
+	assert_false(rec_entity_read((struct span){ (char *)p, 1 }, &record));
+	rec_number_write(UINT64_C(0x0102030405060708), p);
+	REFUSES_ALL_BUT(p, REC_NUMBER_BYTES, rec_number_read(s, &n));
+	assert_true(n == UINT64_C(0x0102030405060708));
+}
+
 /* Keys. */
+
+static void
+keys_of_entities_survive(void **state)
+{
+	char name[ENTITY_NAME_MAX_BYTES + 1];
+	struct rec_key k;
+	struct span got;
+	uint8_t kind;
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	key_entity(&k, ENTITY_GROUP, SPAN("1/g"));
+	assert_true(key_read_entity(key_span(&k), &kind, &got));
+	assert_int_equal(kind, ENTITY_GROUP);
+	assert_true(span_is(got, "1/g"));
+	key_entity(&k, ENTITY_USER, (struct span){ name, sizeof(name) - 1 });
+	assert_true(key_read_entity(key_span(&k), &kind, &got));
+	key_entity(&k, ENTITY_USER, (struct span){ name, sizeof(name) });
+	assert_int_equal(k.n, 0);
+	key_entity(&k, ENTITY_USER, SPAN_NONE);
+	assert_false(key_read_entity(key_span(&k), &kind, &got));
+	key_entity(&k, ENTITY_NOTE + 1, SPAN("x"));
+	assert_false(key_read_entity(key_span(&k), &kind, &got));
+	key_entity(&k, 0, SPAN("x"));
+	assert_false(key_read_entity(key_span(&k), &kind, &got));
+}
 
 static void
 keys_survive(void **state)
@@ -357,6 +496,12 @@ main(void)
 		cmocka_unit_test(the_small_ones_survive),
 		cmocka_unit_test(referrers_and_uploads_survive),
 		cmocka_unit_test(a_length_beyond_the_end_is_refused),
+		cmocka_unit_test(
+		    settings_survive_and_unknown_modes_are_refused),
+		cmocka_unit_test(resource_tags_survive_in_order),
+		cmocka_unit_test(
+		    policies_doomed_ones_entities_and_numbers_survive),
+		cmocka_unit_test(keys_of_entities_survive),
 		cmocka_unit_test(keys_survive),
 		cmocka_unit_test(keys_cut_off_are_refused),
 		cmocka_unit_test(the_longest_keys_fit),

@@ -17,7 +17,10 @@
 #include "base/obj.h"
 #include "meta_tools.h"
 #include "storage/content.h"
+#include "storage/entities.h"
 #include "storage/fsck.h"
+#include "storage/repositories.h"
+#include "storage/store_int.h"
 #include "storage/upload.h"
 
 /*
@@ -29,7 +32,16 @@
  *
  * and is never written again.  A test works on a copy of it.
  */
-#define SAMPLE "tests/samples/format-1"
+static const struct format {
+	unsigned number;
+	const char *sample;
+	uint64_t repositories, links;
+} formats[] = {
+	{ 1, "tests/samples/format-1", 2, 4 },
+	{ 2, "tests/samples/format-2", 3, 5 },
+};
+/* That of the test that runs. */
+static const struct format *format;
 
 #define LAYER_BYTES 6000 /* more than goes into the database */
 #define PARTIAL "the first part of a layer"
@@ -146,6 +158,65 @@ session_leave(struct mt *t)
 	upload_release(&u);
 }
 
+/* Since format 2. */
+
+#define POLICY "{\"Version\":\"2012-10-17\",\"Statement\":[]}"
+
+static void
+repository_make(struct mt *t)
+{
+	const struct span filter = SPAN("dev-*");
+	const struct resource_tag tag = { SPAN("stage"), SPAN("prod") };
+	const struct repository_create create = {
+		.name = SPAN("team/made"),
+		.settings = { .mutability = TAGS_IMMUTABLE_WITH_EXCLUSION,
+		    .exclusions = &filter,
+		    .n_exclusions = 1,
+		    .scan_on_push = true,
+		    .encryption = ENCRYPTION_KMS,
+		    .kms_key = SPAN("alias/key") },
+		.tags = &tag,
+		.n_tags = 1,
+		.now_ms = 6000,
+	};
+	struct repository_row row;
+
+	assert_int_equal(meta_repository_create(t->m, &create, &row), RC_OK);
+	assert_int_equal(
+	    meta_repository_policy_set(t->m, SPAN("team/made"), SPAN(POLICY)),
+	    RC_OK);
+}
+
+/* Deleted, and not all of it is gone. */
+static void
+repository_doom(struct mt *t, const struct sample *s)
+{
+	struct repository_description d;
+	bool more;
+
+	blob_push(t, "gone", EMPTY_JSON, 2, DIGEST_SHA256);
+	blob_push(t, "gone", s->layer_text, LAYER_BYTES, DIGEST_SHA256);
+	assert_int_equal(
+	    meta_repository_delete(t->m, SPAN("gone"), true, &t->arena, &d),
+	    RC_OK);
+	assert_int_equal(meta_repository_purge(t->m, 1, &more), RC_OK);
+	assert_true(more);
+}
+
+static void
+entities_make(struct mt *t)
+{
+	const struct entity_change changes[] = {
+		{ .entity = { ENTITY_USER, SPAN("000000000000/u"),
+		      SPAN("{\"a\":1}") } },
+		{ .entity = { ENTITY_NOTE, SPAN("AKIA1"), SPAN("{}") } },
+	};
+	uint64_t generation;
+
+	assert_int_equal(
+	    meta_entities_change(t->m, 0, changes, 2, &generation), RC_OK);
+}
+
 static void
 sample_make(struct mt *t)
 {
@@ -166,6 +237,9 @@ sample_make(struct mt *t)
 	manifest_push(t, s.signature_text, NULL, 4000);
 	meta_manifest_pulled(t->m, SPAN("team/app"), &s.image, 5000);
 	session_leave(t);
+	repository_make(t);
+	repository_doom(t, &s);
+	entities_make(t);
 }
 
 /* ${dir} becomes a sample: what only a running process needs goes. */
@@ -239,8 +313,9 @@ copy_setup(void **state)
 {
 	struct mt *t = calloc(1, sizeof(*t));
 
+	format = *state;
 	tool_folder(t->dir);
-	folder_copy(SAMPLE, t->dir);
+	folder_copy(format->sample, t->dir);
 	t->options = tool_options(t->dir);
 	t->options.upload_lifetime_ms = INT64_MAX / 4;
 	arena_init(&t->arena, 1 << 20);
@@ -327,17 +402,100 @@ counts_are_right(struct mt *t)
 {
 	struct store_stats st = mt_stats(t);
 
-	assert_int_equal(st.repositories, 2);
+	assert_int_equal(st.repositories, format->repositories);
 	assert_int_equal(st.manifests, 3);
 	assert_int_equal(st.tags, 3);
 	assert_int_equal(st.blobs, 7);
-	assert_int_equal(st.blob_links, 4);
+	assert_int_equal(st.blob_links, format->links);
 	assert_int_equal(st.referrers, 1);
 	assert_int_equal(st.upload_sessions, 1);
 	assert_int_equal(st.file_blobs, 1);
 	assert_int_equal(st.file_bytes, LAYER_BYTES);
 	assert_int_equal(st.unreferenced_blobs, 1);
 	assert_int_equal(st.unreferenced_bytes, strlen("orphan"));
+}
+
+static void
+what_is_set_is_there(struct mt *t)
+{
+	struct repository_description d;
+	struct repository_access access;
+
+	assert_int_equal(
+	    meta_repository_describe(t->m, SPAN("team/made"), &t->arena, &d),
+	    RC_OK);
+	assert_int_equal(d.row.created_ms, 6000);
+	assert_int_equal(d.settings.mutability, TAGS_IMMUTABLE_WITH_EXCLUSION);
+	assert_int_equal(d.settings.n_exclusions, 1);
+	assert_true(span_is(d.settings.exclusions[0], "dev-*"));
+	assert_true(d.settings.scan_on_push);
+	assert_int_equal(d.settings.encryption, ENCRYPTION_KMS);
+	assert_true(span_is(d.settings.kms_key, "alias/key"));
+	assert_int_equal(d.n_tags, 1);
+	assert_true(span_is(d.tags[0].key, "stage"));
+	assert_true(span_is(d.tags[0].value, "prod"));
+	assert_int_equal(meta_repository_access(t->m, SPAN("team/made"),
+			     ACCESS_POLICY, &t->arena, &access),
+	    RC_OK);
+	assert_int_equal(access.policy_revision, 1);
+	assert_true(span_is(access.policy, POLICY));
+}
+
+static void
+entities_are_there(struct mt *t)
+{
+	struct entity_page page;
+
+	assert_int_equal(
+	    meta_entity_page(t->m, ENTITY_USER, SPAN_NONE, 9, &t->arena, &page),
+	    RC_OK);
+	assert_int_equal(page.n, 1);
+	assert_int_equal(page.generation, 1);
+	assert_true(span_is(page.rows[0].name, "000000000000/u"));
+	assert_true(span_is(page.rows[0].record, "{\"a\":1}"));
+	assert_int_equal(
+	    meta_entity_page(t->m, ENTITY_NOTE, SPAN_NONE, 9, &t->arena, &page),
+	    RC_OK);
+	assert_int_equal(page.n, 1);
+}
+
+static void
+what_is_to_go_goes_on(struct mt *t)
+{
+	bool more = true;
+
+	while (more)
+		assert_int_equal(meta_repository_purge(t->m, 1, &more), RC_OK);
+	assert_int_equal(mt_stats(t).blob_links, 4);
+	mt_check(t);
+}
+
+/* None of it was known to format 1. */
+static void
+nothing_is_set(struct mt *t)
+{
+	struct repository_description d;
+	struct repository_access access;
+	struct entity_page page;
+	bool more;
+
+	assert_int_equal(
+	    meta_repository_describe(t->m, SPAN("team/app"), &t->arena, &d),
+	    RC_OK);
+	assert_int_equal(d.settings.mutability, TAGS_MUTABLE);
+	assert_int_equal(d.n_tags, 0);
+	assert_int_equal(meta_repository_access(t->m, SPAN("team/app"),
+			     ACCESS_POLICY, &t->arena, &access),
+	    RC_OK);
+	assert_true(access.exists);
+	assert_int_equal(access.policy_revision, 0);
+	assert_int_equal(
+	    meta_entity_page(t->m, ENTITY_USER, SPAN_NONE, 9, &t->arena, &page),
+	    RC_OK);
+	assert_int_equal(page.n, 0);
+	assert_int_equal(page.generation, 0);
+	assert_int_equal(meta_repository_purge(t->m, 9, &more), RC_OK);
+	assert_false(more);
 }
 
 static void
@@ -353,6 +511,13 @@ all_of_the_sample_is_there(void **state)
 	referrers_are_there(t, &s);
 	counts_are_right(t);
 	mt_check(t);
+	if (format->number < 2) {
+		nothing_is_set(t);
+		return;
+	}
+	what_is_set_is_there(t);
+	entities_are_there(t);
+	what_is_to_go_goes_on(t);
 }
 
 static void
@@ -423,7 +588,89 @@ fsck_finds_nothing_in_the_sample(void **state)
 	assert_int_equal(progress.blobs, 7);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, copy_setup, mt_teardown)
+/* Upgrades. */
+
+static unsigned
+format_of(const struct mt *t)
+{
+	unsigned n = 0;
+	int fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(store_format_read(fd, &n), RC_OK);
+	(void)close(fd);
+	return (n);
+}
+
+static void
+opening_brings_the_sample_up_to_date(void **state)
+{
+	struct mt *t = *state;
+
+	copy_open(t);
+	assert_int_equal(format_of(t), STORE_FORMAT);
+	mt_reopen(t);
+	/* It takes what it could not before. */
+	repository_make(t);
+	entities_make(t);
+	mt_reopen(t);
+	what_is_set_is_there(t);
+	entities_are_there(t);
+	mt_check(t);
+}
+
+/* The metadata are of the new format, the file does not say so yet. */
+static void
+an_upgrade_cut_short_is_finished(void **state)
+{
+	char path[TOOL_PATH_BYTES + 16];
+	struct mt *t = *state;
+
+	copy_open(t);
+	store_close(&t->s);
+	(void)snprintf(path, sizeof(path), "%s/format", t->dir);
+	tool_file_write(path, "registryd-format 1\n", 19);
+	t->options.read_only = true;
+	copy_open(t);
+	nothing_is_set(t);
+	store_close(&t->s);
+	assert_int_equal(format_of(t), 1);
+	t->options.read_only = false;
+	copy_open(t);
+	assert_int_equal(format_of(t), STORE_FORMAT);
+	nothing_is_set(t);
+}
+
+static void
+who_only_reads_reads_it_as_it_is(void **state)
+{
+	static struct sample s;
+	const struct repository_create create = { .name = SPAN("new") };
+	struct repository_row row;
+	struct mt *t = *state;
+
+	sample_init(&s);
+	t->options.read_only = true;
+	copy_open(t);
+	manifests_are_there(t, &s);
+	blobs_are_there(t, &s);
+	counts_are_right(t);
+	mt_check(t);
+	nothing_is_set(t);
+	assert_int_equal(
+	    meta_repository_create(t->m, &create, &row), RC_READONLY);
+	assert_int_equal(
+	    meta_repository_policy_set(t->m, SPAN("team/app"), SPAN("{}")),
+	    RC_READONLY);
+	store_close(&t->s);
+	assert_int_equal(format_of(t), 1);
+}
+
+/* On the sample of format ${n}. */
+#define TEST_OF(n, f) \
+	cmocka_unit_test_prestate_setup_teardown( \
+	    f, copy_setup, mt_teardown, (void *)(uintptr_t)&formats[(n)-1])
+#define TEST(f) TEST_OF(1, f), TEST_OF(2, f)
 
 int
 main(int argc, char **argv)
@@ -433,6 +680,9 @@ main(int argc, char **argv)
 		TEST(an_upload_of_the_sample_goes_on),
 		TEST(the_sample_takes_changes),
 		TEST(fsck_finds_nothing_in_the_sample),
+		TEST_OF(1, opening_brings_the_sample_up_to_date),
+		TEST_OF(1, an_upgrade_cut_short_is_finished),
+		TEST_OF(1, who_only_reads_reads_it_as_it_is),
 	};
 
 	if (argc == 3 && strcmp(argv[1], "--make") == 0)

@@ -29,6 +29,8 @@
 
 extern char **environ;
 
+#define FORMAT_NOW "registryd-format 2\n"
+
 /* A folder for each test, and a registry in it that is not open. */
 struct place {
 	char dir[TOOL_PATH_BYTES];	/* exists, empty */
@@ -126,7 +128,7 @@ a_missing_folder_is_made(void **state)
 	assert_int_equal(open_rc(p), RC_OK);
 	assert_int_equal(stat(p->data, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0700);
-	file_is(p, "format", "registryd-format 1\n");
+	file_is(p, "format", FORMAT_NOW);
 	assert_int_equal(stat(path_of(p, "meta.mdb"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_false(tool_exists(path_of(p, "format.new")));
@@ -152,11 +154,13 @@ an_empty_folder_is_taken(void **state)
 	folder_new(p);
 	assert_int_equal(mkdir(path_of(p, "lost+found"), 0700), 0);
 	file_put(p, "admin-credentials", "[default]\n");
+	file_put(p, "master.key", "x\n");
+	file_put(p, "master.key.new", "x\n");
 	file_put(p, "control.sock", "");
 	file_put(p, "lock", "123456\n");
 	file_put(p, "format.new", "regis");
 	assert_int_equal(open_rc(p), RC_OK);
-	file_is(p, "format", "registryd-format 1\n");
+	file_is(p, "format", FORMAT_NOW);
 }
 
 static void
@@ -212,7 +216,7 @@ a_folder_left_half_made_is_finished(void **state)
 	store_stats(s, &st);
 	assert_int_equal(st.blobs, 1);
 	store_close(&s);
-	file_is(p, "format", "registryd-format 1\n");
+	file_is(p, "format", FORMAT_NOW);
 }
 
 /* Formats. */
@@ -223,11 +227,11 @@ a_newer_format_is_refused(void **state)
 	struct place *p = *state;
 
 	registry_new(p);
-	file_put(p, "format", "registryd-format 2\n");
+	file_put(p, "format", "registryd-format 3\n");
 	assert_int_equal(open_rc(p), RC_VERSION);
-	assert_non_null(strstr(p->why, "format 2"));
+	assert_non_null(strstr(p->why, "format 3"));
 	assert_non_null(strstr(p->why, "newer"));
-	file_is(p, "format", "registryd-format 2\n");
+	file_is(p, "format", "registryd-format 3\n");
 	p->options.read_only = true;
 	assert_int_equal(open_rc(p), RC_VERSION);
 }
@@ -235,10 +239,10 @@ a_newer_format_is_refused(void **state)
 static void
 a_format_file_of_other_words_is_damage(void **state)
 {
-	static const char *const texts[] = { "", "registryd-format 1",
+	static const char *const texts[] = { "", "registryd-format 2",
 		"registryd-format \n", "registryd-format 0\n",
 		"registryd-format 01\n", "registryd-format -1\n",
-		"registryd-format 1\n\n", "registryd-format 99999999999999\n",
+		"registryd-format 2\n\n", "registryd-format 99999999999999\n",
 		"something else 1\n" };
 	struct place *p = *state;
 	size_t i;
@@ -308,7 +312,7 @@ metadata_that_were_cut_off_give_errors(void **state)
 	assert_int_not_equal(rc, RC_OK);
 }
 
-static unsigned n_steps_run[4];
+static unsigned n_steps_run[6];
 
 static enum rc
 step_run(struct meta_txn *t, void *arg)
@@ -343,30 +347,49 @@ uploads_rows(struct store *s)
 static void
 an_older_format_goes_up_step_by_step(void **state)
 {
-	const struct store_upgrade good[] = { { 2, step_run },
-		{ 1, step_run } };
-	const struct store_upgrade bad[] = { { 1, step_run },
-		{ 2, step_fail } };
+	const struct store_upgrade good[] = { { 3, step_run, false },
+		{ 2, step_run, false } };
+	const struct store_upgrade bad[] = { { 2, step_run, false },
+		{ 3, step_fail, false } };
 	struct place *p = *state;
 	struct store *s = tool_store_open(&p->options);
 
 	memset(n_steps_run, 0, sizeof(n_steps_run));
-	assert_int_equal(store_upgrade_run(s, bad, 2, 3, p->why), RC_CORRUPT);
+	assert_int_equal(store_upgrade_run(s, bad, 2, 4, p->why), RC_CORRUPT);
 	assert_non_null(strstr(p->why, "upgrade"));
 	/* What the first has done stays, of the second nothing. */
-	assert_int_equal(n_steps_run[1], 1);
+	assert_int_equal(n_steps_run[2], 1);
 	assert_int_equal(uploads_rows(s), 1);
-	assert_int_equal(store_upgrade_run(s, good, 2, 3, p->why), RC_OK);
-	assert_int_equal(n_steps_run[1], 1);
+	assert_int_equal(store_upgrade_run(s, good, 2, 4, p->why), RC_OK);
 	assert_int_equal(n_steps_run[2], 1);
-	assert_int_equal(store_upgrade_run(s, good, 2, 3, p->why), RC_OK);
-	assert_int_equal(n_steps_run[2], 1);
+	assert_int_equal(n_steps_run[3], 1);
+	assert_int_equal(store_upgrade_run(s, good, 2, 4, p->why), RC_OK);
+	assert_int_equal(n_steps_run[3], 1);
 	/* No way on from here, and none back. */
-	assert_int_equal(store_upgrade_run(s, good, 2, 4, p->why), RC_VERSION);
-	assert_int_equal(store_upgrade_run(s, good, 2, 2, p->why), RC_VERSION);
+	assert_int_equal(store_upgrade_run(s, good, 2, 5, p->why), RC_VERSION);
+	assert_int_equal(store_upgrade_run(s, good, 2, 3, p->why), RC_VERSION);
 	store_close(&s);
 	/* The metadata know better than the file. */
 	assert_int_equal(open_rc(p), RC_VERSION);
+}
+
+static void
+who_only_reads_runs_no_step(void **state)
+{
+	const struct store_upgrade steps[] = { { 2, step_run, true },
+		{ 3, step_run, false } };
+	struct place *p = *state;
+	struct store *s;
+
+	registry_new(p);
+	memset(n_steps_run, 0, sizeof(n_steps_run));
+	p->options.read_only = true;
+	s = tool_store_open(&p->options);
+	assert_int_equal(store_upgrade_run(s, steps, 2, 3, p->why), RC_OK);
+	assert_int_equal(store_upgrade_run(s, steps, 2, 4, p->why), RC_VERSION);
+	assert_non_null(strstr(p->why, "start registryd"));
+	assert_int_equal(n_steps_run[2], 0);
+	store_close(&s);
 }
 
 /* One process at a time. */
@@ -631,7 +654,7 @@ opening_in_vain_keeps_no_files(void **state)
 	file_put(p, "format", "registryd-format 9\n");
 	for (i = 0; i < 20; i++)
 		assert_int_equal(open_rc(p), RC_VERSION);
-	file_put(p, "format", "registryd-format 1\n");
+	file_put(p, "format", FORMAT_NOW);
 	file_put(p, "meta.mdb", "damage");
 	for (i = 0; i < 20; i++)
 		assert_int_equal(open_rc(p), RC_CORRUPT);
@@ -670,6 +693,7 @@ main(int argc, char **argv)
 		TEST(lost_metadata_are_not_made_anew),
 		TEST(metadata_that_were_cut_off_give_errors),
 		TEST(an_older_format_goes_up_step_by_step),
+		TEST(who_only_reads_runs_no_step),
 		TEST(a_second_one_is_refused_and_told_who_is_there),
 		TEST(what_a_killed_process_held_is_taken_over),
 		TEST(reading_only_changes_nothing),

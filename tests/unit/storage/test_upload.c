@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/obj.h"
 #include "storage/content.h"
+#include "storage/repositories.h"
 #include "storage/upload.h"
 #include "storage_tools.h"
 
@@ -319,6 +320,55 @@ test_repository_must_exist_unless_it_may_be_made(void **state)
 	u = acquire(f, id);
 	write_all(u, "hello", 5, 5);
 	assert_int_equal(upload_finish(&u, &d, false), RC_OK);
+}
+
+static void
+repository_delete(struct fixture *f)
+{
+	struct repository_description d;
+	struct arena a;
+
+	arena_init(&a, 1 << 16);
+	assert_int_equal(
+	    meta_repository_delete(store_meta(f->s), REPO, true, &a, &d),
+	    RC_OK);
+	arena_reset(&a);
+}
+
+static void
+test_upload_into_a_deleted_repository_finds_none(void **state)
+{
+	static const size_t sizes[] = { 5, 50000 }; /* database, file */
+	struct fixture *f = *state;
+	struct digest d;
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+	char *text;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(sizes); i++) {
+		text = tool_bytes(sizes[i], (unsigned)i);
+		d = tool_digest("hello", 5);
+		assert_int_equal(upload_whole(f->s, REPO, &d, SPAN("hello"),
+				     SPAN_NONE, true),
+		    RC_OK);
+		start(f, id);
+		append(f, id, text, 3);
+		u = acquire(f, id);
+		repository_delete(f);
+		write_all(u, text + 3, sizes[i] - 3, 1000);
+		d = tool_digest(text, sizes[i]);
+		assert_int_equal(upload_finish(&u, &d, false), RC_NOTFOUND);
+		upload_release(&u);
+		assert_int_equal(
+		    upload_whole(f->s, REPO, &d, (struct span){ text, 5 },
+			SPAN_NONE, false),
+		    RC_NOTFOUND);
+		assert_int_equal(upload_cancel(f->s, REPO, span_of(id)), RC_OK);
+		assert_int_equal(
+		    upload_acquire(f->s, REPO, span_of(id), &u), RC_NOTFOUND);
+		free(text);
+	}
 }
 
 /* --- who may, and when --------------------------------------------------- */
@@ -788,15 +838,16 @@ test_expired_session_is_gone_before_the_sweep(void **state)
 	char id[UPLOAD_ID_BYTES];
 
 	store_close(&f->s);
-	f->options.upload_lifetime_ms = 20;
+	/* Enough to start one in time. */
+	f->options.upload_lifetime_ms = 2000;
 	f->s = tool_store_open(&f->options);
 	start(f, id);
 	append(f, id, "abc", 3);
-	assert_int_equal(usleep(40000), 0);
+	(void)usleep(2050 * 1000);
 	assert_gone(f, id);
 	assert_int_equal(upload_cancel(f->s, REPO, span_of(id)), RC_NOTFOUND);
 	reopen(f);
-	tool_file_age(scratch_path(f, id, path), 1000);
+	tool_file_age(scratch_path(f, id, path), 10000);
 	assert_gone(f, id);
 	assert_int_equal(expire(f, 0, 10), 1);
 }
@@ -1121,6 +1172,7 @@ main(void)
 		TEST(test_wrong_digest_leaves_the_session_as_it_was),
 		TEST(test_rewind_forgets_what_came_behind),
 		TEST(test_repository_must_exist_unless_it_may_be_made),
+		TEST(test_upload_into_a_deleted_repository_finds_none),
 		TEST(test_session_belongs_to_one_at_a_time),
 		TEST(test_session_is_known_in_its_repository_only),
 		TEST(test_cancelled_session_leaves_nothing),

@@ -1,0 +1,288 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/obj.h"
+#include "storage/fsck_int.h"
+#include "storage/meta_ops_int.h"
+#include "storage/store_int.h"
+
+/*
+ * What is set of repositories, those that go, and entities.  Of what is
+ * written in a policy or an entity nothing is known here.
+ */
+
+/* --- repositories that go ------------------------------------------------ */
+
+enum rc
+fsck_doomed(struct fsck_check *c, uint64_t repo, bool *doomed_r)
+{
+	return (repo_doomed(c->t, repo, doomed_r));
+}
+
+static enum rc
+doomed_rewrite(struct fsck_check *c)
+{
+	const struct doomed_rec rec = { .deleted_ms = c->now_ms };
+	uint8_t *p;
+	enum rc rc;
+
+	rc = kv_reserve(c->t, c->table, c->key, rec_doomed_size(&rec), &p);
+	if (rc == RC_OK)
+		rec_doomed_write(&rec, p);
+	return (rc);
+}
+
+/* The key is what counts: without it the rows of a repository that was
+ * deleted would be there for ever.  But one that has a name lives. */
+enum rc
+fsck_doomed_row(struct fsck_check *c)
+{
+	struct doomed_rec rec;
+	struct rec_key k;
+	uint64_t repo;
+	bool has;
+	enum rc rc;
+
+	if (!key_read_repo(c->key, &repo))
+		return (fsck_unreadable(c));
+	key_repo(&k, repo);
+	rc = fsck_has(c, TABLE_REPOSITORY_NAMES, &k, &has);
+	if (rc != RC_OK)
+		return (rc);
+	if (has) {
+		if (fsck_found(c, FSCK_INDEX, true,
+			"%s: said to be deleted, but it is there",
+			fsck_repo_text(c, repo)))
+			rc = fsck_row_delete(c);
+		return (rc);
+	}
+	if (rec_doomed_read(c->value, &rec))
+		return (RC_OK);
+	if (fsck_found(c, FSCK_RECORD, true,
+		"repository number %" PRIu64
+		": the record that it is deleted cannot be read",
+		repo))
+		rc = doomed_rewrite(c);
+	return (rc);
+}
+
+/* --- what is set of a repository ----------------------------------------- */
+
+static bool
+value_readable(const struct fsck_check *c)
+{
+	struct resource_tag tags[REPOSITORY_TAGS_MAX];
+	struct span filters[REPOSITORY_EXCLUSIONS_MAX];
+	struct repository_settings settings;
+	struct policy_rec policy;
+	size_t n;
+
+	if (c->table == TABLE_REPOSITORY_SETTINGS)
+		return (rec_settings_read(c->value, filters, &settings));
+	if (c->table == TABLE_REPOSITORY_TAGS)
+		return (rec_resource_tags_read(c->value, tags, &n));
+	return (rec_policy_read(c->value, &policy));
+}
+
+static const char *
+value_name(const struct fsck_check *c)
+{
+	if (c->table == TABLE_REPOSITORY_SETTINGS)
+		return ("settings");
+	return (c->table == TABLE_REPOSITORY_TAGS ? "resource tags" : "policy");
+}
+
+enum rc
+fsck_set_row(struct fsck_check *c)
+{
+	uint64_t repo;
+	bool ok;
+	enum rc rc;
+
+	if (!key_read_repo(c->key, &repo))
+		return (fsck_unreadable(c));
+	rc = fsck_need_repository(c, repo, value_name(c), &ok);
+	if (rc != RC_OK || !ok || value_readable(c))
+		return (rc);
+	if (fsck_found(c, FSCK_RECORD, true,
+		"%s: its %s cannot be read; to be set anew",
+		fsck_repo_text(c, repo), value_name(c)))
+		rc = fsck_row_delete(c);
+	return (rc);
+}
+
+/* --- entities ------------------------------------------------------------ */
+
+static const char *
+entity_kind_name(uint8_t kind)
+{
+	static const char *const names[] = {
+		[ENTITY_USER] = "user",
+		[ENTITY_GROUP] = "group",
+		[ENTITY_POLICY] = "policy",
+		[ENTITY_ACCESS_KEY] = "access key",
+		[ENTITY_SEAL_KEY] = "seal key",
+		[ENTITY_REGISTRY] = "registry's",
+		[ENTITY_NOTE] = "note of",
+	};
+
+	must(kind < ARRAY_LEN(names) && names[kind] != NULL);
+	return (names[kind]);
+}
+
+enum rc
+fsck_entity_row(struct fsck_check *c)
+{
+	struct span name, record;
+	uint8_t kind;
+
+	if (!key_read_entity(c->key, &kind, &name))
+		return (fsck_unreadable(c));
+	if (rec_entity_read(c->value, &record))
+		return (RC_OK);
+	if (fsck_found(c, FSCK_RECORD, true,
+		"%s " SPAN_FMT ": the record cannot be read; to be made anew",
+		entity_kind_name(kind), SPAN_ARG(name)))
+		return (fsck_row_delete(c));
+	return (RC_OK);
+}
+
+/* --- numbers ------------------------------------------------------------- */
+
+/* The least that each can be, by what there is. */
+struct numbers {
+	uint64_t generation, revision;
+};
+
+static enum rc
+generation_least(struct meta_txn *t, struct numbers *n)
+{
+	struct span name;
+	struct kv_walk w;
+	uint8_t kind;
+	enum rc rc;
+
+	rc = kv_walk_begin(t, TABLE_ENTITIES, SPAN_NONE, SPAN_NONE, &w);
+	if (rc != RC_OK)
+		return (rc);
+	/* Notes are the last. */
+	rc = kv_walk_next(&w);
+	if (rc == RC_OK && key_read_entity(w.key, &kind, &name) &&
+	    kind != ENTITY_NOTE)
+		n->generation = 1;
+	kv_walk_end(&w);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+static enum rc
+revision_least(struct meta_txn *t, struct numbers *n)
+{
+	struct policy_rec rec;
+	struct kv_walk w;
+	enum rc rc;
+
+	rc = kv_walk_begin(
+	    t, TABLE_REPOSITORY_POLICIES, SPAN_NONE, SPAN_NONE, &w);
+	if (rc != RC_OK)
+		return (rc);
+	while ((rc = kv_walk_next(&w)) == RC_OK)
+		if (rec_policy_read(w.value, &rec) &&
+		    rec.revision > n->revision)
+			n->revision = rec.revision;
+	kv_walk_end(&w);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+static enum rc
+numbers_least(struct meta_txn *t, struct numbers *n_r)
+{
+	enum rc rc;
+
+	*n_r = (struct numbers){ 0 };
+	if ((rc = generation_least(t, n_r)) != RC_OK)
+		return (rc);
+	return (revision_least(t, n_r));
+}
+
+static enum rc
+number_sound(struct meta_txn *t, struct span key, uint64_t least, bool *sound_r)
+{
+	uint64_t n;
+	enum rc rc;
+
+	rc = meta_number_get(t, key, &n);
+	*sound_r = rc == RC_OK && n >= least;
+	return (rc == RC_CORRUPT ? RC_OK : rc);
+}
+
+/* Those above know old ones by their numbers: what is set must be one that
+ * counting has never come to, however far it was. */
+static enum rc
+number_mend(struct meta_txn *t, struct span key, uint64_t least)
+{
+	uint64_t now = (uint64_t)clock_real_ms() * 1000;
+	bool sound;
+	enum rc rc;
+
+	if ((rc = number_sound(t, key, least, &sound)) != RC_OK || sound)
+		return (rc);
+	return (meta_number_set(t, key, least < now ? now : least + 1));
+}
+
+static enum rc
+numbers_mend(struct meta_txn *t, void *arg)
+{
+	struct numbers least;
+	enum rc rc;
+
+	(void)arg;
+	if ((rc = numbers_least(t, &least)) != RC_OK)
+		return (rc);
+	rc = number_mend(t, NUMBER_GENERATION, least.generation);
+	if (rc != RC_OK)
+		return (rc);
+	return (number_mend(t, NUMBER_POLICY_REVISION, least.revision));
+}
+
+static enum rc
+numbers_look(struct meta_txn *t, bool *generation_r, bool *revision_r)
+{
+	struct numbers least;
+	enum rc rc;
+
+	if ((rc = numbers_least(t, &least)) != RC_OK)
+		return (rc);
+	rc = number_sound(t, NUMBER_GENERATION, least.generation, generation_r);
+	if (rc != RC_OK)
+		return (rc);
+	return (number_sound(
+	    t, NUMBER_POLICY_REVISION, least.revision, revision_r));
+}
+
+enum rc
+fsck_numbers(struct fsck *f)
+{
+	struct meta_txn t;
+	bool generation, revision, mended = false;
+	enum rc rc;
+
+	if ((rc = meta_read_begin(f->store->meta, &t)) != RC_OK)
+		return (rc);
+	rc = numbers_look(&t, &generation, &revision);
+	meta_read_end(&t);
+	if (rc != RC_OK || (generation && revision))
+		return (rc);
+	if (f->options->repair)
+		mended =
+		    meta_change(f->store->meta, numbers_mend, NULL, 0) == RC_OK;
+	if (!generation)
+		fsck_tell(f, FSCK_COUNT, mended,
+		    "the number of changes to entities is lost");
+	if (!revision)
+		fsck_tell(f, FSCK_COUNT, mended,
+		    "the number of policies set on repositories is lost or "
+		    "too low");
+	return (RC_OK);
+}
