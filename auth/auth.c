@@ -1,0 +1,428 @@
+#include "auth/auth_int.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/obj.h"
+#include "base/thread.h"
+#include "storage/entities.h"
+
+/*
+ * Opening and closing, and the directory of now.
+ */
+
+enum rc
+auth_why(char why[AUTH_WHY_BYTES], enum rc rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(why, AUTH_WHY_BYTES, fmt, ap);
+	va_end(ap);
+	return (rc);
+}
+
+/* --- the htpasswd settings ----------------------------------------------- */
+
+/* What auth_reload() may put in the place of what there is. */
+struct basic {
+	char *file;
+	char **policies;
+	size_t n_policies;
+	struct htpasswd *htpasswd;
+	struct htpasswd_stamp stamp;
+};
+
+static void
+basic_free(struct basic *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->n_policies; i++)
+		free(b->policies[i]);
+	free(b->policies);
+	free(b->file);
+	htpasswd_free(&b->htpasswd);
+}
+
+static enum rc
+basic_load(const struct auth_options *options, char *why, struct basic *b)
+{
+	size_t i;
+	enum rc rc;
+
+	*b = (struct basic){ .n_policies = options->n_htpasswd_policies };
+	b->policies = xcalloc(b->n_policies, sizeof(*b->policies));
+	for (i = 0; i < b->n_policies; i++)
+		b->policies[i] = xstrdup(options->htpasswd_policies[i]);
+	if (options->htpasswd_file == NULL || options->htpasswd_file[0] == '\0')
+		return (RC_OK);
+	b->file = xstrdup(options->htpasswd_file);
+	rc = htpasswd_load(
+	    b->file, why, AUTH_WHY_BYTES, &b->stamp, &b->htpasswd);
+	if (rc != RC_OK)
+		basic_free(b);
+	return (rc);
+}
+
+static void
+basic_swap(struct auth *a, struct basic *b)
+{
+	struct basic was = { a->htpasswd_file, a->htpasswd_policies,
+		a->n_htpasswd_policies, a->htpasswd, a->htpasswd_stamp };
+
+	a->htpasswd_file = b->file;
+	a->htpasswd_policies = b->policies;
+	a->n_htpasswd_policies = b->n_policies;
+	a->htpasswd = b->htpasswd;
+	a->htpasswd_stamp = b->stamp;
+	*b = was;
+}
+
+/* --- the directory ------------------------------------------------------- */
+
+struct directory *
+auth_directory(struct auth *a)
+{
+	struct directory *d;
+
+	OBJ_CHECK(a, AUTH_MAGIC);
+	mutex_lock(&a->directory_lock);
+	d = directory_ref(a->directory);
+	mutex_unlock(&a->directory_lock);
+	return (d);
+}
+
+static void
+directory_swap(struct auth *a, struct directory *d)
+{
+	struct directory *was;
+
+	mutex_lock(&a->directory_lock);
+	was = a->directory;
+	a->directory = d;
+	mutex_unlock(&a->directory_lock);
+	directory_unref(&was);
+}
+
+/* Under change_lock (or before anybody else has ${a}). */
+static enum rc
+directory_anew(struct auth *a, struct directory **d_r)
+{
+	struct directory_source source = {
+		.meta = a->meta,
+		.account = span_of(a->account),
+		.htpasswd = a->htpasswd,
+		.htpasswd_policies = a->htpasswd_policies,
+		.n_htpasswd_policies = a->n_htpasswd_policies,
+		.before = a->directory,
+	};
+	const struct span label = SPAN("password marks");
+	enum rc rc;
+
+	auth_mac(a->tokens.bytes, &label, 1, source.mark_key);
+	rc = directory_read(&source, d_r);
+	mem_wipe(source.mark_key, sizeof(source.mark_key));
+	return (rc);
+}
+
+static enum rc
+directory_replace(struct auth *a)
+{
+	struct directory *d;
+	enum rc rc;
+
+	a->stale = true;
+	if ((rc = directory_anew(a, &d)) != RC_OK) {
+		log_error("reading users and policies: %s", rc_text(rc));
+		return (rc);
+	}
+	directory_swap(a, d);
+	a->stale = false;
+	return (RC_OK);
+}
+
+enum rc
+auth_directory_update(struct auth *a)
+{
+	uint64_t generation;
+	enum rc rc;
+
+	rc = meta_entity_generation(a->meta, &generation);
+	if (rc != RC_OK)
+		return (rc);
+	if (!a->stale && generation == a->directory->generation)
+		return (RC_OK);
+	return (directory_replace(a));
+}
+
+/* A file that has become bad is told of once and the good one kept. */
+static void
+htpasswd_refresh(struct auth *a)
+{
+	char why[AUTH_WHY_BYTES] = "";
+	struct htpasswd_stamp stamp;
+	struct htpasswd *h;
+	enum rc rc;
+
+	if (a->htpasswd_file == NULL)
+		return;
+	htpasswd_look(a->htpasswd_file, &stamp);
+	if (htpasswd_stamp_eq(&stamp, &a->htpasswd_stamp))
+		return;
+	rc = htpasswd_load(
+	    a->htpasswd_file, why, sizeof(why), &a->htpasswd_stamp, &h);
+	if (rc != RC_OK) {
+		log_error("%s; the users it had before are kept", why);
+		return;
+	}
+	htpasswd_free(&a->htpasswd);
+	a->htpasswd = h;
+	a->stale = true;
+	log_info("%s: read again, %zu users", a->htpasswd_file, h->n);
+}
+
+void
+auth_refresh(struct auth *a)
+{
+
+	OBJ_CHECK(a, AUTH_MAGIC);
+	mutex_lock(&a->change_lock);
+	htpasswd_refresh(a);
+	/* Reported where it was found; the next refresh tries again. */
+	(void)(auth_directory_update(a) == RC_OK);
+	mutex_unlock(&a->change_lock);
+}
+
+static enum rc
+policies_check(struct auth *a, const struct directory *d, char *why)
+{
+	struct span name;
+	size_t i;
+
+	for (i = 0; i < a->n_htpasswd_policies; i++) {
+		name = span_of(a->htpasswd_policies[i]);
+		if (dir_policy_named(d, d->account, name) == NULL)
+			return (auth_why(why, RC_INVALID,
+			    "htpasswd.policies: there is no policy \"%s\"",
+			    a->htpasswd_policies[i]));
+	}
+	return (RC_OK);
+}
+
+/* With the settings of ${b}, which gets those of before; or all stays. */
+static enum rc
+basic_apply(struct auth *a, struct basic *b, char *why)
+{
+	struct directory *d = NULL;
+	enum rc rc;
+
+	basic_swap(a, b);
+	rc = directory_anew(a, &d);
+	if (rc != RC_OK)
+		(void)auth_why(
+		    why, rc, "reading users and policies: %s", rc_text(rc));
+	else
+		rc = policies_check(a, d, why);
+	if (rc != RC_OK) {
+		basic_swap(a, b);
+		directory_unref(&d);
+		return (rc);
+	}
+	directory_swap(a, d);
+	a->stale = false;
+	return (RC_OK);
+}
+
+enum rc
+auth_reload(struct auth *a, const struct auth_options *options,
+    char why[AUTH_WHY_BYTES])
+{
+	struct basic b;
+	enum rc rc;
+
+	OBJ_CHECK(a, AUTH_MAGIC);
+	why[0] = '\0';
+	if ((rc = basic_load(options, why, &b)) != RC_OK)
+		return (rc);
+	mutex_lock(&a->change_lock);
+	rc = basic_apply(a, &b, why);
+	mutex_unlock(&a->change_lock);
+	basic_free(&b);
+	return (rc);
+}
+
+/* --- open and close ------------------------------------------------------ */
+
+static struct auth *
+auth_new(const struct auth_options *options)
+{
+	struct auth *a = xcalloc(1, sizeof(*a));
+
+	a->magic = AUTH_MAGIC;
+	a->meta = options->meta;
+	(void)snprintf(
+	    a->account, sizeof(a->account), "%s", options->account_id);
+	a->region =
+	    xstrdup(options->region != NULL ? options->region : "us-east-1");
+	a->master_key_file = xstrdup(options->master_key_file);
+	a->master_key_in_environment = options->master_key_text != NULL &&
+				       options->master_key_text[0] != '\0';
+	mutex_init(&a->directory_lock);
+	mutex_init(&a->change_lock);
+	password_gate_init(&a->gate);
+	password_memory_init(&a->memory);
+	a->attempts = attempts_new();
+	notes_init(&a->notes);
+	return (a);
+}
+
+enum rc
+auth_open(const struct auth_options *options, char why[AUTH_WHY_BYTES],
+    struct auth **auth_r)
+{
+	struct basic b = { 0 };
+	struct auth *a;
+	enum rc rc;
+
+	*auth_r = NULL;
+	why[0] = '\0';
+	if (!account_ok(span_of(options->account_id)))
+		return (auth_why(why, RC_INVALID,
+		    "\"%s\" is no account id: it has 12 digits",
+		    options->account_id));
+	a = auth_new(options);
+	if ((rc = auth_keys_open(a, options, why)) != RC_OK ||
+	    (rc = basic_load(options, why, &b)) != RC_OK)
+		goto err0;
+	rc = basic_apply(a, &b, why);
+	basic_free(&b);
+	if (rc != RC_OK)
+		goto err0;
+	*auth_r = a;
+	return (RC_OK);
+
+err0:
+	auth_close(&a);
+	return (rc);
+}
+
+void
+auth_close(struct auth **a_p)
+{
+	struct auth *a = *a_p;
+	struct basic none = { 0 };
+
+	if (a == NULL)
+		return;
+	OBJ_CHECK(a, AUTH_MAGIC);
+	*a_p = NULL;
+	if (a->directory != NULL)
+		auth_flush(a);
+	directory_unref(&a->directory);
+	basic_swap(a, &none);
+	basic_free(&none);
+	notes_fini(&a->notes);
+	attempts_free(&a->attempts);
+	password_memory_fini(&a->memory);
+	password_gate_fini(&a->gate);
+	must(pthread_mutex_destroy(&a->directory_lock) == 0);
+	must(pthread_mutex_destroy(&a->change_lock) == 0);
+	free(a->region);
+	free(a->master_key_file);
+	mem_wipe(a, sizeof(*a));
+	free(a);
+}
+
+/* --- brute force --------------------------------------------------------- */
+
+enum rc
+auth_attempt(struct auth *a, struct span principal, struct span address,
+    int64_t now_ms, unsigned *retry_after_s_r)
+{
+
+	OBJ_CHECK(a, AUTH_MAGIC);
+	return (attempts_ask(
+	    a->attempts, principal, address, now_ms, retry_after_s_r));
+}
+
+void
+auth_attempted(struct auth *a, struct span principal, struct span address,
+    bool good, int64_t now_ms)
+{
+
+	OBJ_CHECK(a, AUTH_MAGIC);
+	attempts_note(a->attempts, principal, address, good, now_ms);
+}
+
+/* --- passwords ----------------------------------------------------------- */
+
+/* What the password is held against, and whether that can succeed at all. */
+struct proof {
+	const struct dir_user *user; /* NULL: none, or none with a password */
+	const char *hash;
+};
+
+static struct proof
+proof_find(const struct directory *d, struct span name)
+{
+	struct proof p;
+
+	p.user = dir_user_find(d, directory_account(d), name);
+	if (p.user != NULL && p.user->proof.n == 0)
+		p.user = NULL;
+	p.hash = p.user != NULL ? p.user->proof.p : dir_dummy(d, name);
+	if (p.hash == NULL)
+		p.hash = password_dummy();
+	return (p);
+}
+
+static enum rc
+proof_hash(struct auth *a, const struct proof *p, struct span password)
+{
+	enum rc rc;
+	bool same;
+
+	if ((rc = password_gate_enter(&a->gate)) != RC_OK)
+		return (rc);
+	same = password_matches(password, p->hash);
+	password_gate_leave(&a->gate);
+	return (same && p->user != NULL ? RC_OK : RC_DENIED);
+}
+
+enum rc
+auth_password(struct auth *a, struct directory *d, struct span name,
+    struct span password, bool may_block, const struct principal **principal_r,
+    uint8_t mark_r[16])
+{
+	uint8_t tag[AUTH_MAC_BYTES];
+	struct proof p;
+	enum rc rc = RC_OK;
+
+	OBJ_CHECK(a, AUTH_MAGIC);
+	*principal_r = NULL;
+	memset(mark_r, 0, 16);
+	if (!password_plausible(password))
+		return (RC_DENIED);
+	p = proof_find(d, name);
+	/* Asked for nobody as well, so that both take the same time. */
+	password_tag(&a->memory, name, password, span_of(p.hash), tag);
+	if (!password_remembered(&a->memory, tag, clock_mono_ns()) ||
+	    p.user == NULL) {
+		if (!may_block)
+			return (RC_WOULDBLOCK);
+		rc = proof_hash(a, &p, password);
+		if (rc == RC_OK)
+			password_remember(&a->memory, tag, clock_mono_ns());
+	}
+	if (rc != RC_OK)
+		return (rc);
+	*principal_r = &p.user->principal;
+	memcpy(mark_r, p.user->mark, 16);
+	return (RC_OK);
+}

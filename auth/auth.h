@@ -1,0 +1,147 @@
+#ifndef AUTH_AUTH_H
+#define AUTH_AUTH_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "auth/directory.h"
+#include "auth/token.h"
+#include "base/buf.h"
+#include "base/rc.h"
+#include "base/span.h"
+#include "storage/meta.h"
+
+/*
+ * The room's one long-lived object: the current directory, the keys that seal
+ * secrets and tokens, passwords that were verified of late, and who guessed
+ * wrong of late.  The server has one for its life; registryctl opens one over
+ * a folder that no server serves.
+ */
+#define AUTH_WHY_BYTES 1024
+
+struct auth;
+
+struct auth_options {
+	struct meta *meta;
+	const char *account_id; /* 12 digits */
+	const char *region;	/* shown in simulated ARNs; NULL: us-east-1 */
+	const char *master_key_file; /* made when missing and the metadata hold
+					no key yet */
+	const char *master_key_text; /* of the environment; NULL: the file */
+	const char *htpasswd_file;   /* "" or NULL: none */
+	const char *const *htpasswd_policies; /* names, for users that have no
+						 entry of their own */
+	size_t n_htpasswd_policies;
+};
+
+/**
+ * auth_open(options, why, auth_r):
+ * Open the keyring, unwrap or make the seal keys (wrap them anew when they are
+ * under an older master key), read the directory.  RC_NOTFOUND: the metadata
+ * hold keys, but the master key is not there; RC_DENIED, RC_INVALID, RC_IO...:
+ * ${why} says what to do.
+ */
+RC_MUST_USE enum rc auth_open(const struct auth_options *,
+    char why[AUTH_WHY_BYTES], struct auth **auth_r);
+/** auth_close(a): takes NULL. */
+void auth_close(struct auth **);
+
+/** auth_reload(a, options, why): other htpasswd settings, and the file read
+ * again.  On failure all stays as it was. */
+RC_MUST_USE enum rc auth_reload(
+    struct auth *, const struct auth_options *, char why[AUTH_WHY_BYTES]);
+
+/** auth_directory(a): the current one; the caller owns the reference.  Reads
+ * nothing but memory.  Any thread. */
+struct directory *auth_directory(struct auth *);
+
+/** auth_refresh(a): read the directory anew if the entities or the htpasswd
+ * file have changed behind our back.  Cheap when not; the background thread
+ * calls it every second.  May block. */
+void auth_refresh(struct auth *);
+
+/** auth_token_key(a): what tokens are sealed with. */
+const struct seal_key *auth_token_key(const struct auth *);
+
+/** auth_secret(a, key, out, n_r): the secret of an access key; wipe it.
+ * RC_CORRUPT: the record was changed. */
+#define AUTH_SECRET_MAX_BYTES 128
+RC_MUST_USE enum rc auth_secret(struct auth *, const struct access_key *,
+    char out[AUTH_SECRET_MAX_BYTES], size_t *n_r);
+
+/** auth_key_used(a, id, service, region, now_ms): note for "last-used".  Never
+ * waits; written by the background thread. */
+void auth_key_used(struct auth *, struct span id, struct span service,
+    struct span region, int64_t now_ms);
+
+/** auth_flush(a): write what was noted.  May block. */
+void auth_flush(struct auth *);
+
+/*
+ * Passwords: of users with one, and of the htpasswd file (a user of the
+ * directory comes first).  All in the registry's account.
+ */
+
+/**
+ * auth_password(a, d, name, password, may_block, principal_r, mark_r):
+ * ${principal_r} lives with ${d}.  ${mark_r}: for tokens got with it.
+ * RC_DENIED: wrong, or no such user, which takes as long and sounds the same;
+ * RC_WOULDBLOCK: it has to be hashed and ${may_block} is false; RC_LIMIT: too
+ * many are being hashed just now.
+ */
+RC_MUST_USE enum rc auth_password(struct auth *, struct directory *,
+    struct span name, struct span password, bool may_block,
+    const struct principal **principal_r, uint8_t mark_r[16]);
+
+/*
+ * Brute force.  Wrong credentials (not missing, not expired ones) are counted
+ * for each principal and each address (IPv6: each /64); from the tenth within
+ * a minute on, further attempts wait for a back-off that doubles up to a
+ * minute.  An address without failures of its own may always try once, so
+ * that nobody locks a user out by guessing; a principal that came with good
+ * credentials from an address before waits only for what this pair did wrong.
+ * Success clears the principal's count, and the address's if that was about
+ * this principal alone.  What is refused is not counted.  The tables are of a
+ * fixed size.
+ */
+
+/** auth_attempt(a, principal, address, now_ms, retry_after_s_r): RC_OK: look
+ * at the credentials; RC_LIMIT: not before ${retry_after_s_r} seconds. */
+RC_MUST_USE enum rc auth_attempt(struct auth *, struct span principal,
+    struct span address, int64_t now_ms, unsigned *retry_after_s_r);
+/** auth_attempted(a, principal, address, good, now_ms). */
+void auth_attempted(struct auth *, struct span principal, struct span address,
+    bool good, int64_t now_ms);
+
+/*
+ * Changes, all through one door: what registryctl asks for, by the control
+ * socket or on a stopped folder.
+ */
+
+/**
+ * auth_admin(a, request, answer, why):
+ * ${request}: {"op": "user-create", ...}, see admin.c for the table of them.
+ * ${answer}: a JSON object.  RC_INVALID, RC_NOTFOUND, RC_EXISTS,
+ * RC_REFERENCED: ${why} names the offending value.  The directory is the new
+ * one when it returns, and durable.  May block.
+ */
+RC_MUST_USE enum rc auth_admin(struct auth *, const json_t *request,
+    struct buf *answer, char why[AUTH_WHY_BYTES]);
+
+/** auth_registry_policy_set(a, text, why): of the registry; empty: none.
+ * RC_INVALID as policy_parse; RC_NOTFOUND: none to be taken away. */
+RC_MUST_USE enum rc auth_registry_policy_set(
+    struct auth *, struct span text, char why[AUTH_WHY_BYTES]);
+
+/**
+ * auth_first_admin(a, credentials_file, region, made_r, why):
+ * If the account has no user: make "admin" with AdministratorAccess and an
+ * access key, and write the key in AWS's shared-credentials format (profile
+ * [default], mode 0600, durable before the user is) to ${credentials_file}.
+ */
+RC_MUST_USE enum rc
+auth_first_admin(struct auth *, const char *credentials_file,
+    const char *region, bool *made_r, char why[AUTH_WHY_BYTES]);
+
+#endif

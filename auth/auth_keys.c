@@ -1,0 +1,312 @@
+#include "auth/auth_int.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/keyring.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/obj.h"
+#include "storage/entities.h"
+
+/*
+ * The seal keys: random, in the metadata, wrapped under the master key.  They
+ * are made once, both in one transaction.
+ *
+ * To rotate the master key: a new one in front of the file; the seal keys
+ * wrapped anew in one transaction; the old one out of the file.  After each
+ * step the file holds the key that the seal keys are wrapped under, so a crash
+ * anywhere leaves a registry that opens.
+ */
+static const char *const names[] = { "secrets", "tokens" };
+
+#define N_KEYS ARRAY_LEN(names)
+
+/* Both keys as they are in the metadata. */
+struct stored {
+	uint64_t generation;
+	size_t n; /* how many are there */
+	struct span wrapped[N_KEYS];
+	struct arena arena;
+};
+
+static enum rc
+stored_read(struct auth *a, struct stored *s, char *why)
+{
+	struct entity e;
+	enum rc rc;
+	size_t i;
+
+	*s = (struct stored){ 0 };
+	arena_init(&s->arena, 2 * ENTITY_RECORD_MAX_BYTES);
+	rc = meta_entity_generation(a->meta, &s->generation);
+	for (i = 0; rc == RC_OK && i < N_KEYS; i++) {
+		rc = meta_entity_get(
+		    a->meta, ENTITY_SEAL_KEY, span_of(names[i]), &s->arena, &e);
+		if (rc == RC_NOTFOUND) {
+			rc = RC_OK;
+			continue;
+		}
+		s->wrapped[i] = e.record;
+		s->n++;
+	}
+	if (rc == RC_OK && s->n != 0 && s->n != N_KEYS)
+		return (auth_why(why, RC_CORRUPT,
+		    "the metadata hold only some of the keys that seal secrets "
+		    "and tokens: restore a backup"));
+	if (rc != RC_OK)
+		return (auth_why(
+		    why, rc, "reading the seal keys: %s", rc_text(rc)));
+	return (RC_OK);
+}
+
+/* One transaction, all wrapped under the current master key. */
+static enum rc
+keys_write(struct auth *a, const struct keyring *ring,
+    const struct seal_key *keys, uint64_t generation, bool must_be_new)
+{
+	uint8_t wrapped[N_KEYS][WRAPPED_KEY_BYTES];
+	struct entity_change changes[N_KEYS];
+	size_t i;
+
+	for (i = 0; i < N_KEYS; i++) {
+		keyring_wrap(ring, span_of(names[i]), &keys[i], wrapped[i]);
+		changes[i] = (struct entity_change){
+			.entity = { ENTITY_SEAL_KEY, span_of(names[i]),
+			    { (const char *)wrapped[i], WRAPPED_KEY_BYTES } },
+			.must_be_new = must_be_new,
+			.must_exist = !must_be_new,
+		};
+	}
+	return (meta_entities_change(
+	    a->meta, generation, changes, N_KEYS, &generation));
+}
+
+/* *${old_r}: at least one is under another than the current master key. */
+static enum rc
+keys_unwrap(const struct auth *a, const struct keyring *ring,
+    const struct stored *s, struct seal_key keys[N_KEYS], bool *old_r,
+    char *why)
+{
+	bool old;
+	enum rc rc;
+	size_t i;
+
+	*old_r = false;
+	for (i = 0; i < N_KEYS; i++) {
+		rc = keyring_unwrap(
+		    ring, span_of(names[i]), s->wrapped[i], &keys[i], &old);
+		if (rc == RC_NOTFOUND)
+			return (auth_why(why, rc,
+			    "this registry was sealed under another master key "
+			    "than that of %s: give the right one; without it "
+			    "the secrets of access keys cannot be read",
+			    a->master_key_in_environment
+				? "REGISTRYD_MASTER_KEY"
+				: a->master_key_file));
+		if (rc != RC_OK)
+			return (auth_why(why, RC_CORRUPT,
+			    "the seal key \"%s\" is damaged: restore a backup",
+			    names[i]));
+		*old_r |= old;
+	}
+	return (RC_OK);
+}
+
+static enum rc
+ring_open(struct auth *a, const char *text, bool create,
+    struct keyring **ring_r, char *why)
+{
+	enum rc rc;
+
+	rc = keyring_open(a->master_key_file, text, create, why, ring_r);
+	if (rc == RC_NOTFOUND)
+		return (auth_why(why, rc,
+		    "the master key is not there: %s.  This registry holds "
+		    "secrets that are sealed under it; put the file back (or "
+		    "set REGISTRYD_MASTER_KEY).  No new one is made, since "
+		    "that could not open them",
+		    a->master_key_file));
+	return (rc);
+}
+
+/* One attempt; RC_BUSY: somebody else changed entities meanwhile. */
+static enum rc
+keys_open_once(struct auth *a, const char *text, char *why)
+{
+	struct seal_key keys[N_KEYS];
+	struct keyring *ring = NULL;
+	bool anew = true;
+	struct stored s;
+	enum rc rc;
+	size_t i;
+
+	if ((rc = stored_read(a, &s, why)) != RC_OK ||
+	    (rc = ring_open(a, text, s.n == 0, &ring, why)) != RC_OK)
+		goto out;
+	if (s.n > 0)
+		rc = keys_unwrap(a, ring, &s, keys, &anew, why);
+	for (i = 0; s.n == 0 && i < N_KEYS; i++)
+		seal_key_make(&keys[i]);
+	if (rc == RC_OK) {
+		a->secrets = keys[0];
+		a->tokens = keys[1];
+	}
+	if (rc != RC_OK || !anew)
+		goto out;
+	rc = keys_write(a, ring, keys, s.generation, s.n == 0);
+	if (rc == RC_EXISTS)
+		rc = RC_BUSY;
+	if (rc != RC_OK)
+		(void)auth_why(
+		    why, rc, "writing the seal keys: %s", rc_text(rc));
+	else if (s.n > 0)
+		log_info("the seal keys were under an older master key and "
+			 "have been wrapped anew");
+out:
+	keyring_free(&ring);
+	arena_reset(&s.arena);
+	mem_wipe(keys, sizeof(keys));
+	return (rc);
+}
+
+enum rc
+auth_keys_open(struct auth *a, const struct auth_options *options,
+    char why[AUTH_WHY_BYTES])
+{
+	enum rc rc = RC_BUSY;
+	unsigned i;
+
+	static_assert(KEYRING_WHY_BYTES <= AUTH_WHY_BYTES, "one buffer");
+	for (i = 0; rc == RC_BUSY && i < AUTH_CHANGE_TRIES; i++)
+		rc = keys_open_once(a, options->master_key_text, why);
+	return (rc);
+}
+
+/* --- rotation ------------------------------------------------------------ */
+
+/* Keys that an interrupted rotation left behind go first, so that the file
+ * does not grow; but only if nothing is wrapped under them. */
+static enum rc
+rotate_tidy(struct auth *a, const struct stored *s, char *why)
+{
+	struct seal_key keys[N_KEYS];
+	struct keyring *ring = NULL;
+	bool old;
+	enum rc rc;
+
+	if ((rc = ring_open(a, NULL, false, &ring, why)) != RC_OK)
+		return (rc);
+	rc = keys_unwrap(a, ring, s, keys, &old, why);
+	mem_wipe(keys, sizeof(keys));
+	keyring_free(&ring);
+	if (rc == RC_OK && !old)
+		rc = keyring_file_trim(a->master_key_file, why);
+	return (rc);
+}
+
+static enum rc
+rotate_wrap(struct auth *a, uint64_t generation, char *why)
+{
+	struct seal_key keys[N_KEYS] = { a->secrets, a->tokens };
+	struct keyring *ring = NULL;
+	enum rc rc;
+
+	if ((rc = ring_open(a, NULL, false, &ring, why)) == RC_OK)
+		rc = keys_write(a, ring, keys, generation, false);
+	mem_wipe(keys, sizeof(keys));
+	if (ring == NULL)
+		return (rc);
+	if (rc != RC_OK)
+		(void)auth_why(why, rc,
+		    "wrapping the seal keys anew: %s; all is as it was, and "
+		    "may be tried again",
+		    rc_text(rc));
+	keyring_free(&ring);
+	return (rc);
+}
+
+static enum rc
+rotate_once(struct auth *a, char *why)
+{
+	struct stored s;
+	enum rc rc;
+
+	if ((rc = stored_read(a, &s, why)) == RC_OK &&
+	    (rc = rotate_tidy(a, &s, why)) == RC_OK &&
+	    (rc = keyring_file_add(a->master_key_file, why)) == RC_OK &&
+	    (rc = rotate_wrap(a, s.generation, why)) == RC_OK)
+		rc = keyring_file_trim(a->master_key_file, why);
+	arena_reset(&s.arena);
+	return (rc);
+}
+
+enum rc
+auth_keys_rotate(struct auth *a, size_t *n_r, char why[AUTH_WHY_BYTES])
+{
+	enum rc rc = RC_BUSY;
+	unsigned i;
+
+	if (a->master_key_in_environment)
+		return (auth_why(why, RC_INVALID,
+		    "the master key comes from REGISTRYD_MASTER_KEY and cannot "
+		    "be replaced from here: start once with "
+		    "REGISTRYD_MASTER_KEY=new,old, which wraps all keys under "
+		    "the new one, and from then on with the new one alone"));
+	for (i = 0; rc == RC_BUSY && i < AUTH_CHANGE_TRIES; i++)
+		rc = rotate_once(a, why);
+	*n_r = N_KEYS;
+	return (rc);
+}
+
+/* --- what they seal ------------------------------------------------------ */
+
+const struct seal_key *
+auth_token_key(const struct auth *a)
+{
+
+	OBJ_CHECK(a, AUTH_MAGIC);
+	return (&a->tokens);
+}
+
+#define AAD_BYTES 64
+
+static struct span
+secret_aad(struct span id, char out[AAD_BYTES])
+{
+	int n = snprintf(out, AAD_BYTES, "access-key " SPAN_FMT, SPAN_ARG(id));
+
+	must(n > 0 && n < AAD_BYTES);
+	return ((struct span){ out, (size_t)n });
+}
+
+void
+auth_secret_seal(
+    struct auth *a, struct span id, struct span secret, uint8_t *out)
+{
+	char aad[AAD_BYTES];
+
+	seal(&a->secrets, secret_aad(id, aad), secret, out);
+}
+
+enum rc
+auth_secret(struct auth *a, const struct access_key *k,
+    char out[AUTH_SECRET_MAX_BYTES], size_t *n_r)
+{
+	char aad[AAD_BYTES];
+	enum rc rc = RC_INVALID;
+
+	OBJ_CHECK(a, AUTH_MAGIC);
+	*n_r = 0;
+	if (k->sealed.n <= AUTH_SECRET_MAX_BYTES && k->id.n < IAM_ID_BYTES)
+		rc = seal_open(&a->secrets, secret_aad(k->id, aad), k->sealed,
+		    (uint8_t *)out, n_r);
+	if (rc == RC_OK)
+		return (RC_OK);
+	log_error("the secret of access key " SPAN_FMT
+		  " does not open: its record was changed",
+	    SPAN_ARG(k->id));
+	return (RC_CORRUPT);
+}

@@ -1,0 +1,88 @@
+#ifndef AUTH_PASSWORD_INT_H
+#define AUTH_PASSWORD_INT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/auth_tools_int.h"
+#include "base/rc.h"
+#include "base/span.h"
+
+/*
+ * Passwords are stored as libcrypt hashes them: bcrypt here, and what else it
+ * knows is taken as it comes.  To hash is to use a core for a tenth of a
+ * second or so on purpose, which shapes all of this: as many at once as there
+ * are cores, a short queue before them, and what was verified is remembered
+ * for a while.
+ */
+#define PASSWORD_MAX_BYTES 72	   /* of a new one: bcrypt sees no more */
+#define PASSWORD_TRY_MAX_BYTES 511 /* of one that is tried: libcrypt's */
+#define PASSWORD_HASH_BYTES 384
+#define PASSWORD_COST 10
+
+/** password_new(password, out, why, n): hash one that is to be set.
+ * RC_INVALID: empty, longer than PASSWORD_MAX_BYTES, or with a NUL in it. */
+RC_MUST_USE enum rc password_new(
+    struct span password, char out[PASSWORD_HASH_BYTES], char *why, size_t n);
+
+/** password_plausible(password): could it be anybody's?  Asked first, the same
+ * whoever it is said to be of. */
+bool password_plausible(struct span password);
+
+/** password_matches(password, hash): hashes; a plausible one only. */
+bool password_matches(struct span password, const char *hash);
+
+/** password_dummy(): a hash that is nobody's, of the usual cost. */
+const char *password_dummy(void);
+
+/* Who may hash now. */
+#define PASSWORD_WAITING_MAX 16
+#define PASSWORD_WAIT_MS 5000
+
+struct password_gate {
+	pthread_mutex_t lock;
+	pthread_cond_t room;
+	unsigned running, running_max;
+	unsigned waiting, waiting_max;
+	long wait_ms;
+};
+
+void password_gate_init(struct password_gate *);
+void password_gate_fini(struct password_gate *);
+/** password_gate_enter(g): RC_LIMIT: too many wait, or it took too long. */
+RC_MUST_USE enum rc password_gate_enter(struct password_gate *);
+void password_gate_leave(struct password_gate *);
+
+/*
+ * What was verified.  An entry is a keyed hash over user, password and stored
+ * hash under a key that only this process ever had, so the table holds nothing
+ * that could be guessed against later, and a changed password misses it.
+ */
+#define PASSWORD_MEMORY_NS ((int64_t)5 * 60 * 1000000000)
+#define PASSWORD_MEMORY_SETS 512
+#define PASSWORD_MEMORY_WAYS 4
+
+struct password_seen {
+	uint8_t tag[AUTH_MAC_BYTES];
+	int64_t until_ns; /* 0: free */
+};
+
+struct password_memory {
+	pthread_mutex_t lock;
+	uint8_t key[AUTH_MAC_BYTES];
+	struct password_seen seen[PASSWORD_MEMORY_SETS][PASSWORD_MEMORY_WAYS];
+};
+
+void password_memory_init(struct password_memory *);
+void password_memory_fini(struct password_memory *);
+/** password_tag(m, user, password, hash, out): the name of an entry. */
+void password_tag(const struct password_memory *, struct span user,
+    struct span password, struct span hash, uint8_t out[AUTH_MAC_BYTES]);
+bool password_remembered(struct password_memory *,
+    const uint8_t tag[AUTH_MAC_BYTES], int64_t now_ns);
+void password_remember(struct password_memory *,
+    const uint8_t tag[AUTH_MAC_BYTES], int64_t now_ns);
+
+#endif

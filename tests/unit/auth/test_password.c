@@ -1,0 +1,293 @@
+#include <crypt.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "auth/password_int.h"
+#include "base/mem.h"
+
+static void
+test_a_password_matches_its_hash_and_nothing_else(void **state)
+{
+	char hash[PASSWORD_HASH_BYTES], again[PASSWORD_HASH_BYTES], why[256];
+
+	(void)state;
+	assert_int_equal(
+	    password_new(SPAN("correct horse"), hash, why, sizeof(why)), RC_OK);
+	assert_memory_equal(hash, "$2b$10$", 7);
+	assert_true(password_matches(SPAN("correct horse"), hash));
+	assert_false(password_matches(SPAN("correct hors"), hash));
+	assert_false(password_matches(SPAN("correct horsf"), hash));
+	assert_int_equal(
+	    password_new(SPAN("correct horse"), again, why, sizeof(why)),
+	    RC_OK);
+	assert_string_not_equal(hash, again);
+}
+
+static void
+test_hashes_of_other_programs_are_taken(void **state)
+{
+	/* bcrypt with each of its marks, SHA-512 and yescrypt, of "secret". */
+	static const char *const hashes[] = {
+		"$2a$04$abcdefghijklmnopqrstuu"
+		"2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW",
+		"$2y$05$abcdefghijklmnopqrstuu"
+		"OQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
+		"$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy"
+		"0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1",
+		"$y$j9T$abcdefghijklmnop$"
+		"3dL1LkYnZM.OVXuVdnnaKVDlLYT92dRwOzDZ5XiVCe.",
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++) {
+		assert_true(password_matches(SPAN("secret"), hashes[i]));
+		assert_false(password_matches(SPAN("other"), hashes[i]));
+	}
+	assert_false(password_matches(SPAN("secret"), "no hash"));
+	assert_false(password_matches(SPAN("secret"), ""));
+	assert_false(password_matches(SPAN("*0"), "*0"));
+}
+
+static void
+test_what_bcrypt_would_cut_is_refused(void **state)
+{
+	char hash[PASSWORD_HASH_BYTES], why[256];
+	char long_one[73];
+
+	(void)state;
+	memset(long_one, 'x', sizeof(long_one));
+	assert_int_equal(
+	    password_new((struct span){ long_one, 73 }, hash, why, sizeof(why)),
+	    RC_INVALID);
+	assert_non_null(strstr(why, "72"));
+	assert_null(strstr(why, "xxx"));
+	assert_int_equal(
+	    password_new((struct span){ long_one, 72 }, hash, why, sizeof(why)),
+	    RC_OK);
+	assert_int_equal(
+	    password_new(SPAN(""), hash, why, sizeof(why)), RC_INVALID);
+	assert_int_equal(
+	    password_new(SPAN("a\0b"), hash, why, sizeof(why)), RC_INVALID);
+}
+
+static void
+test_implausible_passwords_are_nobodys(void **state)
+{
+	char text[PASSWORD_TRY_MAX_BYTES + 1];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	assert_false(password_plausible(SPAN("")));
+	assert_false(password_plausible(SPAN("a\0b")));
+	assert_false(password_plausible((struct span){ text, sizeof(text) }));
+	assert_true(
+	    password_plausible((struct span){ text, sizeof(text) - 1 }));
+	assert_false(password_matches(
+	    (struct span){ text, sizeof(text) - 1 }, password_dummy()));
+}
+
+/* A setting that libcrypt does not take would cost nothing and tell who is
+ * not there. */
+static void
+test_the_dummy_is_hashed_like_any_other(void **state)
+{
+	char hash[PASSWORD_HASH_BYTES], why[256];
+	struct crypt_data *data = xcalloc(1, sizeof(*data));
+	const char *made;
+
+	(void)state;
+	assert_int_equal(
+	    password_new(SPAN("secret"), hash, why, sizeof(why)), RC_OK);
+	assert_int_equal(strlen(password_dummy()), strlen(hash));
+	assert_memory_equal(password_dummy(), hash, 7);
+	made = crypt_r("wrong", password_dummy(), data);
+	assert_non_null(made);
+	assert_memory_equal(made, password_dummy(), 29);
+	free(data);
+}
+
+/* --- the gate ------------------------------------------------------------ */
+
+static void
+test_the_gate_lets_in_as_many_as_there_are_cores(void **state)
+{
+	struct password_gate g;
+	unsigned i;
+
+	(void)state;
+	password_gate_init(&g);
+	g.running_max = 2;
+	g.waiting_max = 0;
+	for (i = 0; i < 2; i++)
+		assert_int_equal(password_gate_enter(&g), RC_OK);
+	assert_int_equal(password_gate_enter(&g), RC_LIMIT);
+	password_gate_leave(&g);
+	assert_int_equal(password_gate_enter(&g), RC_OK);
+	password_gate_leave(&g);
+	password_gate_leave(&g);
+	password_gate_fini(&g);
+}
+
+static void
+test_waiting_ends(void **state)
+{
+	struct password_gate g;
+
+	(void)state;
+	password_gate_init(&g);
+	g.running_max = 1;
+	g.wait_ms = 10;
+	assert_int_equal(password_gate_enter(&g), RC_OK);
+	assert_int_equal(password_gate_enter(&g), RC_LIMIT);
+	password_gate_leave(&g);
+	password_gate_fini(&g);
+}
+
+struct crowd {
+	struct password_gate gate;
+	_Atomic int inside, most, through;
+};
+
+static void *
+passer(void *arg)
+{
+	struct crowd *c = arg;
+	int n, i;
+
+	for (i = 0; i < 200; i++) {
+		if (password_gate_enter(&c->gate) != RC_OK)
+			continue;
+		n = ++c->inside;
+		if (n > c->most)
+			c->most = n;
+		c->inside--;
+		c->through++;
+		password_gate_leave(&c->gate);
+	}
+	return (NULL);
+}
+
+static void
+test_a_crowd_gets_through_a_few_at_a_time(void **state)
+{
+	struct crowd c = { 0 };
+	pthread_t threads[8];
+	size_t i;
+
+	(void)state;
+	password_gate_init(&c.gate);
+	c.gate.running_max = 2;
+	c.gate.wait_ms = 60 * 1000;
+	for (i = 0; i < 8; i++)
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, passer, &c), 0);
+	for (i = 0; i < 8; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(c.through, 8 * 200);
+	assert_true(c.most <= 2);
+	password_gate_fini(&c.gate);
+}
+
+/* --- memory -------------------------------------------------------------- */
+
+static struct password_memory *
+memory_new(void)
+{
+	struct password_memory *m = xmalloc(sizeof(*m));
+
+	password_memory_init(m);
+	return (m);
+}
+
+static void
+memory_free(struct password_memory *m)
+{
+	password_memory_fini(m);
+	free(m);
+}
+
+static void
+test_what_was_verified_is_remembered_for_five_minutes(void **state)
+{
+	struct password_memory *m = memory_new();
+	uint8_t tag[AUTH_MAC_BYTES];
+
+	(void)state;
+	password_tag(m, SPAN("bob"), SPAN("secret"), SPAN("hash"), tag);
+	assert_false(password_remembered(m, tag, 1000));
+	password_remember(m, tag, 1000);
+	assert_true(password_remembered(m, tag, 1000));
+	assert_true(password_remembered(m, tag, 1000 + PASSWORD_MEMORY_NS - 1));
+	assert_false(password_remembered(m, tag, 1000 + PASSWORD_MEMORY_NS));
+	memory_free(m);
+}
+
+static void
+test_another_user_password_or_hash_is_not_remembered(void **state)
+{
+	struct password_memory *m = memory_new(), *other = memory_new();
+	uint8_t a[AUTH_MAC_BYTES], b[AUTH_MAC_BYTES];
+
+	(void)state;
+	password_tag(m, SPAN("bob"), SPAN("secret"), SPAN("hash"), a);
+	password_tag(m, SPAN("bo"), SPAN("bsecret"), SPAN("hash"), b);
+	assert_memory_not_equal(a, b, sizeof(a));
+	password_tag(m, SPAN("bob"), SPAN("secret"), SPAN("hush"), b);
+	assert_memory_not_equal(a, b, sizeof(a));
+	password_tag(other, SPAN("bob"), SPAN("secret"), SPAN("hash"), b);
+	assert_memory_not_equal(a, b, sizeof(a));
+	memory_free(m);
+	memory_free(other);
+}
+
+static void
+test_the_memory_is_bounded_and_keeps_the_latest(void **state)
+{
+	struct password_memory *m = memory_new();
+	uint8_t tag[AUTH_MAC_BYTES];
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 100000; i++) {
+		password_tag(m, SPAN("u"),
+		    (struct span){ (const char *)&i, sizeof(i) }, SPAN("h"),
+		    tag);
+		password_remember(m, tag, i + 1);
+		assert_true(password_remembered(m, tag, i + 1));
+	}
+	memory_free(m);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_a_password_matches_its_hash_and_nothing_else),
+		cmocka_unit_test(test_hashes_of_other_programs_are_taken),
+		cmocka_unit_test(test_what_bcrypt_would_cut_is_refused),
+		cmocka_unit_test(test_implausible_passwords_are_nobodys),
+		cmocka_unit_test(test_the_dummy_is_hashed_like_any_other),
+		cmocka_unit_test(
+		    test_the_gate_lets_in_as_many_as_there_are_cores),
+		cmocka_unit_test(test_waiting_ends),
+		cmocka_unit_test(test_a_crowd_gets_through_a_few_at_a_time),
+		cmocka_unit_test(
+		    test_what_was_verified_is_remembered_for_five_minutes),
+		cmocka_unit_test(
+		    test_another_user_password_or_hash_is_not_remembered),
+		cmocka_unit_test(
+		    test_the_memory_is_bounded_and_keeps_the_latest),
+	};
+
+	return (cmocka_run_group_tests_name("password", tests, NULL, NULL));
+}
