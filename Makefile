@@ -190,6 +190,8 @@ install: all ## install below PREFIX= (and DESTDIR=): programs, man pages, sampl
 		'$(DESTDIR)$(MANDIR)/man8'
 	install -m 755 $(BUILD)/registryd $(BUILD)/registryctl \
 		'$(DESTDIR)$(PREFIX)/bin'
+	ln -sf registryctl \
+		'$(DESTDIR)$(PREFIX)/bin/docker-credential-registryd'
 	install -m 644 docs/man/*.5 '$(DESTDIR)$(MANDIR)/man5'
 	install -m 644 docs/man/*.8 '$(DESTDIR)$(MANDIR)/man8'
 	@# An administrator's own file stays.

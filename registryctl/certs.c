@@ -27,6 +27,11 @@
 #define SERIAL_BYTES 16
 #define NAME_MAX_BYTES 253
 #define LABEL_MAX_BYTES 63
+/* As long as a common name may be (RFC 5280, ub-common-name). */
+#define USER_MAX_BYTES 64
+#define USER_CHARS \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+=,.@" \
+	"-"
 
 static enum rc __attribute__((format(printf, 3, 4)))
 fail(char *why, enum rc rc, const char *fmt, ...)
@@ -83,6 +88,14 @@ certs_host_ok(const char *host)
 			return (true);
 		host += n + 1;
 	}
+}
+
+bool
+certs_user_ok(const char *name)
+{
+	size_t n = strlen(name);
+
+	return (n >= 1 && n <= USER_MAX_BYTES && strspn(name, USER_CHARS) == n);
 }
 
 /* --- what a certificate says --------------------------------------------- */
@@ -194,21 +207,41 @@ ca_make(EVP_PKEY *key)
 	return (ca);
 }
 
+/* All that server and client certificates share. */
 static X509 *
-server_make(
-    EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key, const struct certs_options *o)
+leaf_begin(EVP_PKEY *key, X509 *ca, unsigned days, const char *common_name,
+    const char *usage)
 {
-	X509 *cert = cert_begin(key, o->days, "registryd");
+	X509 *cert = cert_begin(key, days, common_name);
 	X509V3_CTX ctx;
 
 	must(X509_set_issuer_name(cert, X509_get_subject_name(ca)) == 1);
 	X509V3_set_ctx(&ctx, ca, cert, NULL, NULL, 0);
 	extension_add(cert, &ctx, NID_basic_constraints, "critical,CA:FALSE");
 	extension_add(cert, &ctx, NID_key_usage, "critical,digitalSignature");
-	extension_add(cert, &ctx, NID_ext_key_usage, "serverAuth");
+	extension_add(cert, &ctx, NID_ext_key_usage, usage);
 	extension_add(cert, &ctx, NID_subject_key_identifier, "hash");
 	extension_add(cert, &ctx, NID_authority_key_identifier, "keyid");
+	return (cert);
+}
+
+static X509 *
+server_make(
+    EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key, const struct certs_options *o)
+{
+	X509 *cert = leaf_begin(key, ca, o->days, "registryd", "serverAuth");
+
 	hosts_add(cert, o);
+	must(X509_sign(cert, ca_key, EVP_sha256()) > 0);
+	return (cert);
+}
+
+static X509 *
+client_make(
+    EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key, const char *name, unsigned days)
+{
+	X509 *cert = leaf_begin(key, ca, days, name, "clientAuth");
+
 	must(X509_sign(cert, ca_key, EVP_sha256()) > 0);
 	return (cert);
 }
@@ -425,5 +458,65 @@ certs_make(
 	if (rc == RC_OK)
 		rc = server_write(o, &a, why);
 	authority_free(&a);
+	return (rc);
+}
+
+/* --- clients ------------------------------------------------------------- */
+
+static enum rc
+client_write(const struct certs_client *o, struct authority *a,
+    const char *cert_name, const char *key_name, char *why)
+{
+	EVP_PKEY *key = key_make();
+	X509 *cert = client_make(key, a->cert, a->key, o->name, o->days);
+	enum rc rc;
+
+	rc = key_write(o->dir, key_name, key, why);
+	if (rc == RC_OK)
+		rc = cert_write(o->dir, cert_name, cert, why);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+	return (rc);
+}
+
+static enum rc
+client_check(const struct certs_client *o, const char *cert_name,
+    const char *key_name, char *why)
+{
+	if (!certs_user_ok(o->name))
+		return (fail(why, RC_INVALID,
+		    "\"%.300s\" is not the name of a user: 1 to %d letters, "
+		    "digits and _+=,.@- are one",
+		    o->name, USER_MAX_BYTES));
+	if (!file_there(o->dir, CERTS_CA) && !file_there(o->dir, CERTS_CA_KEY))
+		return (fail(why, RC_NOTFOUND,
+		    "there is no authority in %.300s: make one with "
+		    "\"registryctl tls init\", or name its folder with --out",
+		    o->dir));
+	if (!o->force &&
+	    (file_there(o->dir, cert_name) || file_there(o->dir, key_name)))
+		return (fail(why, RC_EXISTS,
+		    "%.300s holds a certificate for %.64s already; --force "
+		    "replaces it",
+		    o->dir, o->name));
+	return (RC_OK);
+}
+
+enum rc
+certs_client_make(const struct certs_client *o, char why[CERTS_WHY_BYTES])
+{
+	char *cert_name = xasprintf("client-%s.cert", o->name);
+	char *key_name = xasprintf("client-%s.key", o->name);
+	struct authority a = { 0 };
+	enum rc rc;
+
+	rc = client_check(o, cert_name, key_name, why);
+	if (rc == RC_OK)
+		rc = authority_read(o->dir, &a, why);
+	if (rc == RC_OK)
+		rc = client_write(o, &a, cert_name, key_name, why);
+	authority_free(&a);
+	free(cert_name);
+	free(key_name);
 	return (rc);
 }

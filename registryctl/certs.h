@@ -14,6 +14,9 @@
  *
  *	ca.pem, ca-key.pem	kept once made
  *	server.pem, server-key.pem
+ *	client-NAME.cert, client-NAME.key	a user of mtls:// listeners
+ *
+ * The last two end as docker wants them in /etc/docker/certs.d/HOST:PORT/.
  */
 #define CERTS_CA "ca.pem"
 #define CERTS_CA_KEY "ca-key.pem"
@@ -38,6 +41,26 @@ struct certs_options {
  */
 RC_MUST_USE enum rc certs_make(
     const struct certs_options *, bool *ca_made_r, char why[CERTS_WHY_BYTES]);
+
+struct certs_client {
+	const char *dir;
+	const char *name; /* of the user: the common name */
+	unsigned days;
+	bool force; /* replace one that is there */
+};
+
+/**
+ * certs_client_make(client, why):
+ * A client certificate, signed by the authority in the folder, and its key.
+ * RC_NOTFOUND: there is no authority; RC_EXISTS: there is one for that user,
+ * and no force; RC_INVALID: not the name of a user, or the authority cannot be
+ * used; else as certs_make().
+ */
+RC_MUST_USE enum rc
+certs_client_make(const struct certs_client *, char why[CERTS_WHY_BYTES]);
+
+/** certs_user_ok(name): 1 to 64 of A-Z a-z 0-9 _ + = , . @ - */
+bool certs_user_ok(const char *name);
 
 /** certs_host_ok(host): a name (perhaps "*.name") or an IP address. */
 bool certs_host_ok(const char *host);

@@ -11,11 +11,10 @@
 #include <curl/curl.h>
 
 #include "base/buf.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "base/obj.h"
 
-#define ANSWER_MAX_BYTES ((size_t)16 << 20)
+#define ANSWER_MAX_BYTES ((size_t)64 << 20)
 #define CALL_TIMEOUT_S 60L
 
 struct client {
@@ -95,9 +94,48 @@ body_take(char *p, size_t size, size_t n, void *arg)
 	return (buf_ok(b) ? size * n : 0);
 }
 
+/* What is sent besides the request line; may hold passwords. */
+struct message {
+	char *text;
+	struct curl_slist *headers;
+};
+
 static void
-call_describe(
-    struct client *c, const char *method, const char *url, struct buf *body)
+message_make(struct message *m, const json_t *body)
+{
+	m->text = NULL;
+	m->headers = NULL;
+	if (body == NULL)
+		return;
+	m->text = json_dumps(body, JSON_COMPACT);
+	m->headers = curl_slist_append(NULL, "Content-Type: application/json");
+	must(m->text != NULL && m->headers != NULL);
+}
+
+static void
+message_free(struct message *m)
+{
+	if (m->text != NULL)
+		mem_wipe(m->text, strlen(m->text));
+	free(m->text);
+	curl_slist_free_all(m->headers);
+}
+
+static void
+post_describe(struct client *c, const struct message *m)
+{
+	const char *text = m->text != NULL ? m->text : "";
+
+	(void)curl_easy_setopt(c->curl, CURLOPT_POST, 1L);
+	(void)curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, text);
+	(void)curl_easy_setopt(
+	    c->curl, CURLOPT_POSTFIELDSIZE, (long)strlen(text));
+	(void)curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, m->headers);
+}
+
+static void
+call_describe(struct client *c, const char *method, const char *url,
+    const struct message *m, struct buf *body)
 {
 	curl_easy_reset(c->curl);
 	(void)curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, c->socket);
@@ -107,13 +145,10 @@ call_describe(
 	(void)curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, body_take);
 	(void)curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, body);
-	if (strcmp(method, "POST") == 0) {
-		(void)curl_easy_setopt(c->curl, CURLOPT_POST, 1L);
-		(void)curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, "");
-		(void)curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE, 0L);
-	} else {
+	if (strcmp(method, "POST") == 0)
+		post_describe(c, m);
+	else
 		(void)curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
-	}
 }
 
 /* {"errors":[{"message":...}]} */
@@ -135,15 +170,17 @@ static enum rc
 answer_read(struct client *c, struct span body, char why[CLIENT_WHY_BYTES],
     json_t **doc_r)
 {
-	char wrong[JSON_ERROR_BYTES];
+	json_error_t wrong;
 	json_t *doc = NULL;
 	long status = 0;
 
 	(void)curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (body.n > 0 && json_read(body, wrong, &doc) != RC_OK) {
+	/* Of our own server: it may be longer than what clients may send. */
+	if (body.n > 0 &&
+	    (doc = json_loadb(body.p, body.n, 0, &wrong)) == NULL) {
 		(void)snprintf(why, CLIENT_WHY_BYTES,
 		    "the server's answer (status %ld) cannot be read: %s",
-		    status, wrong);
+		    status, wrong.text);
 		return (RC_IO);
 	}
 	if (status / 100 != 2) {
@@ -170,16 +207,19 @@ silence_say(const struct client *c, CURLcode err, char why[CLIENT_WHY_BYTES])
 
 enum rc
 client_call(struct client *c, const char *method, const char *path,
-    char why[CLIENT_WHY_BYTES], json_t **doc_r)
+    const json_t *request, char why[CLIENT_WHY_BYTES], json_t **doc_r)
 {
 	char *url = xasprintf("http://localhost%s", path);
+	struct message message;
 	struct buf body;
 	CURLcode err;
 	enum rc rc;
 
 	*doc_r = NULL;
+	must(request == NULL || strcmp(method, "POST") == 0);
+	message_make(&message, request);
 	buf_init(&body, ANSWER_MAX_BYTES);
-	call_describe(c, method, url, &body);
+	call_describe(c, method, url, &message, &body);
 	err = curl_easy_perform(c->curl);
 	if (err == CURLE_OK) {
 		rc = answer_read(c, buf_as_span(&body), why, doc_r);
@@ -187,7 +227,11 @@ client_call(struct client *c, const char *method, const char *path,
 		silence_say(c, err, why);
 		rc = RC_IO;
 	}
+	/* It may hold a new secret key. */
+	if (body.p != NULL)
+		mem_wipe(body.p, body.n);
 	buf_free(&body);
+	message_free(&message);
 	free(url);
 	return (rc);
 }

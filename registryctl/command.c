@@ -16,18 +16,32 @@ static const struct option shared[] = {
 	{ "help", no_argument, NULL, OPT_HELP },
 };
 
-#define OWN_MAX 16
+#define OWN_MAX 24
+#define LINE_BYTES 4096
+
+/* Parts of it may come from elsewhere: nothing in it moves the cursor. */
+static void __attribute__((format(printf, 1, 0)))
+line_say(const char *fmt, va_list ap)
+{
+	char line[LINE_BYTES];
+	char *p;
+
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	for (p = line; *p != '\0'; p++)
+		if (((unsigned char)*p < ' ' && *p != '\n' && *p != '\t') ||
+		    *p == 0x7f)
+			*p = '?';
+	(void)fprintf(stderr, "registryctl: %s\n", line);
+}
 
 void
 ctl_say(const char *fmt, ...)
 {
 	va_list ap;
 
-	(void)fputs("registryctl: ", stderr);
 	va_start(ap, fmt);
-	(void)vfprintf(stderr, fmt, ap);
+	line_say(fmt, ap);
 	va_end(ap);
-	(void)fputc('\n', stderr);
 }
 
 void
@@ -36,11 +50,10 @@ ctl_usage(const struct ctl *ctl, const char *fmt, ...)
 	const char *name = ctl->command != NULL ? ctl->command->name : NULL;
 	va_list ap;
 
-	(void)fputs("registryctl: ", stderr);
 	va_start(ap, fmt);
-	(void)vfprintf(stderr, fmt, ap);
+	line_say(fmt, ap);
 	va_end(ap);
-	(void)fprintf(stderr, "\nTry 'registryctl %s%s--help'.\n",
+	(void)fprintf(stderr, "Try 'registryctl %s%s--help'.\n",
 	    name != NULL ? name : "", name != NULL ? " " : "");
 	exit(CTL_USAGE);
 }
@@ -84,6 +97,19 @@ option_bad(const struct ctl *ctl, char **argv, int code)
 	ctl_usage(ctl, "there is no option %s, or it takes no value", option);
 }
 
+/* One step of getopt; "--" is a step of its own. */
+static int
+option_next(
+    struct ctl *ctl, int argc, char **argv, const struct option *options)
+{
+	int before = optind == 0 ? 1 : optind, code;
+
+	code = getopt_long(argc, argv, "+:", options, NULL);
+	if (code == -1 && optind == before + 1)
+		ctl->words_only = true;
+	return (code);
+}
+
 int
 ctl_option(struct ctl *ctl, int argc, char **argv, const struct option *own)
 {
@@ -97,7 +123,7 @@ ctl_option(struct ctl *ctl, int argc, char **argv, const struct option *own)
 		n++;
 	}
 	memcpy(all + n, shared, sizeof(shared));
-	while ((code = getopt_long(argc, argv, "+:", all, NULL)) != -1) {
+	while ((code = option_next(ctl, argc, argv, all)) != -1) {
 		if (code == '?' || code == ':')
 			option_bad(ctl, argv, code);
 		if (code < OPT_ENDPOINT)
@@ -105,6 +131,20 @@ ctl_option(struct ctl *ctl, int argc, char **argv, const struct option *own)
 		shared_take(ctl, code);
 	}
 	return (-1);
+}
+
+int
+ctl_next(struct ctl *ctl, int argc, char **argv, const struct option *own,
+    const char **word_r)
+{
+	int code;
+
+	if (!ctl->words_only && (code = ctl_option(ctl, argc, argv, own)) != -1)
+		return (code);
+	if (optind >= argc)
+		return (-1);
+	*word_r = argv[optind++];
+	return (0);
 }
 
 void
@@ -119,7 +159,7 @@ ctl_needs_data(const struct ctl *ctl)
 {
 	if (ctl->endpoint != NULL)
 		ctl_usage(ctl,
-		    "%s does not work over --endpoint in this version: run it "
-		    "on the machine of the registry with --data DIR",
+		    "%s needs the folder and does not work over --endpoint: "
+		    "run it on the machine of the registry with --data DIR",
 		    ctl->command->name);
 }

@@ -23,6 +23,7 @@ struct ctl {
 	const char *data;
 	enum ctl_output output;
 	const struct command *command; /* the one that runs */
+	bool words_only;	       /* "--" was met */
 };
 
 struct command {
@@ -33,9 +34,20 @@ struct command {
 	enum ctl_exit (*run)(struct ctl *, int argc, char **argv);
 };
 
+extern const struct command command_access_key;
+extern const struct command command_docker_credential;
+extern const struct command command_ecr;
 extern const struct command command_fsck;
+extern const struct command command_get_authorization_token;
+extern const struct command command_get_login;
+extern const struct command command_get_login_password;
+extern const struct command command_group;
+extern const struct command command_key;
+extern const struct command command_policy;
 extern const struct command command_stats;
 extern const struct command command_tls;
+extern const struct command command_token;
+extern const struct command command_user;
 
 /** ctl_say(fmt, ...): "registryctl: " and a line, to standard error. */
 void ctl_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -53,11 +65,20 @@ ctl_usage(const struct ctl *, const char *fmt, ...);
  */
 int ctl_option(struct ctl *, int argc, char **argv, const struct option *own);
 
+/**
+ * ctl_next(ctl, argc, argv, own, word_r):
+ * The same where options and words stand in any order: the code of an option,
+ * 0 with the next word in *${word_r}, -1 at the end.  Behind "--" all are
+ * words.
+ */
+int ctl_next(struct ctl *, int argc, char **argv, const struct option *own,
+    const char **word_r);
+
 /** ctl_no_arguments(ctl, argc, argv): exits when something is left. */
 void ctl_no_arguments(const struct ctl *, int argc, char **argv);
 
 /** ctl_needs_data(ctl): exits when --endpoint was given: this command needs
- * the folder. */
+ * the folder.  (What the environment names as endpoint is for others.) */
 void ctl_needs_data(const struct ctl *);
 
 #endif

@@ -66,7 +66,7 @@ begin_in_server(struct check *k, const struct fsck_job_options *o)
 	    "/control/fsck?repair=%s&content=%s&rate=%" PRIu64,
 	    o->repair ? "true" : "false", o->skip_content ? "false" : "true",
 	    o->bytes_per_s);
-	rc = client_call(k->client, "POST", path, k->why, &doc);
+	rc = client_call(k->client, "POST", path, NULL, k->why, &doc);
 	if (rc != RC_OK)
 		return (rc);
 	id = json_string_value(json_object_get(doc, "id"));
@@ -114,7 +114,8 @@ check_look(struct check *k, uint64_t since, json_t **doc_r)
 	if (k->client != NULL) {
 		(void)snprintf(path, sizeof(path),
 		    "/control/jobs/%s?since=%" PRIu64, k->id, since);
-		return (client_call(k->client, "GET", path, k->why, doc_r));
+		return (
+		    client_call(k->client, "GET", path, NULL, k->why, doc_r));
 	}
 	buf_init(&text, SIZE_MAX);
 	buf_char(&text, '{');
@@ -137,7 +138,7 @@ check_cancel(struct check *k)
 		return;
 	}
 	(void)snprintf(path, sizeof(path), "/control/jobs/%s", k->id);
-	if (client_call(k->client, "DELETE", path, k->why, &doc) != RC_OK)
+	if (client_call(k->client, "DELETE", path, NULL, k->why, &doc) != RC_OK)
 		ctl_say("cannot cancel the check: %s", k->why);
 	else
 		json_decref(doc);
@@ -178,17 +179,6 @@ progress_clear(void)
 	(void)fflush(stderr);
 }
 
-/* What a record says was sent by clients: no control characters. */
-static void
-text_show(const char *text)
-{
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			(void)printf("\\x%02x", (unsigned char)*text);
-		else
-			(void)putchar(*text);
-}
-
 static void
 problems_show(const json_t *problems)
 {
@@ -201,7 +191,7 @@ problems_show(const json_t *problems)
 		text = json_string_value(json_object_get(one, "text"));
 		(void)printf(
 		    "%s: ", json_string_value(json_object_get(one, "kind")));
-		text_show(text != NULL ? text : "");
+		print_text(text != NULL ? text : "");
 		(void)puts(json_is_true(json_object_get(one, "repaired"))
 			       ? " (repaired)"
 			       : "");

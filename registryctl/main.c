@@ -7,12 +7,26 @@
 #include "registryctl/command.h"
 
 /*
- * registryctl: look after a registry from the command line.
+ * registryctl: look after a registry from the command line.  Called by the
+ * name that docker gives its credential helpers it is one.
  */
+#define HELPER_NAME "docker-credential-registryd"
+
 static const struct command *const commands[] = {
-	&command_fsck,
-	&command_stats,
+	&command_user,
+	&command_group,
+	&command_access_key,
+	&command_policy,
+	&command_token,
+	&command_key,
+	&command_get_login,
+	&command_get_login_password,
+	&command_get_authorization_token,
+	&command_docker_credential,
+	&command_ecr,
 	&command_tls,
+	&command_stats,
+	&command_fsck,
 };
 
 static const char help_head[] =
@@ -23,8 +37,10 @@ static const char help_head[] =
     "  --data DIR          the registry's folder (REGISTRYD_DATA, ./data).\n"
     "                      Commands talk to the server that serves it, and\n"
     "                      open it themselves where none runs\n"
-    "  --endpoint URL      the address of a registry elsewhere; no command\n"
-    "                      of this version can use it\n"
+    "  --endpoint URL      the address of a registry, here or elsewhere, for\n"
+    "                      the commands that get tokens of it, with AWS\n"
+    "                      credentials (REGISTRYD_ENDPOINT); all others need\n"
+    "                      the folder\n"
     "  --output text|json  for people or for programs (text)\n"
     "  --version           show the version and exit\n"
     "  --help              show this and exit\n"
@@ -47,7 +63,7 @@ main_help(struct ctl *ctl, int argc, char **argv)
 	(void)fputs(help_head, stdout);
 	for (i = 0; i < ARRAY_LEN(commands); i++)
 		(void)printf(
-		    "  %-18s  %s\n", commands[i]->title, commands[i]->summary);
+		    "  %-23s  %s\n", commands[i]->title, commands[i]->summary);
 	(void)fputs(help_tail, stdout);
 	return (fflush(stdout) == 0 ? CTL_OK : CTL_FAILED);
 }
@@ -95,6 +111,14 @@ command_find(const struct ctl *ctl, const char *name)
 	ctl_usage(ctl, "there is no command \"%s\"", name);
 }
 
+static bool
+called_as_helper(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return (strcmp(slash != NULL ? slash + 1 : path, HELPER_NAME) == 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -104,6 +128,10 @@ main(int argc, char **argv)
 	int first;
 
 	log_set_level(LOG_LVL_WARN);
+	if (argc > 0 && called_as_helper(argv[0])) {
+		ctl.command = &command_docker_credential;
+		return (ctl.command->run(&ctl, argc, argv));
+	}
 	alone = options_take(&ctl, argc, argv);
 	if (alone != NULL)
 		return (alone(&ctl, argc, argv));
@@ -112,5 +140,6 @@ main(int argc, char **argv)
 	first = optind;
 	ctl.command = command_find(&ctl, argv[first]);
 	optind = 0; /* getopt begins anew */
+	ctl.words_only = false;
 	return (ctl.command->run(&ctl, argc - first, argv + first));
 }

@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/mem.h"
 #include "base/obj.h"
 
 const char *
@@ -25,6 +28,206 @@ print_bytes(uint64_t n, char out[PRINT_BYTES_ROOM])
 	(void)snprintf(out, PRINT_BYTES_ROOM, "%.1f %s", x, units[u]);
 	return (out);
 }
+
+/* --- tables -------------------------------------------------------------- */
+
+#define GAP 2
+
+static void
+text_add(struct buf *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			buf_printf(out, "\\x%02x", (unsigned char)*text);
+		else
+			buf_char(out, *text);
+}
+
+void
+print_text(const char *text)
+{
+	struct buf out;
+
+	buf_init(&out, SIZE_MAX);
+	text_add(&out, text);
+	(void)fwrite(out.p, 1, out.n, stdout);
+	buf_free(&out);
+}
+
+/* Entities inside of others are shown by their names. */
+static const json_t *
+name_of(const json_t *o)
+{
+	static const char *const keys[] = { "UserName", "GroupName",
+		"PolicyName", "AccessKeyId" };
+	const json_t *name = NULL;
+	size_t i;
+
+	for (i = 0; name == NULL && i < ARRAY_LEN(keys); i++)
+		name = json_object_get(o, keys[i]);
+	return (name);
+}
+
+static void value_add(struct buf *out, const json_t *v);
+
+static void
+array_add(struct buf *out, const json_t *array)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(array, i, one)
+	{
+		if (i > 0)
+			buf_str(out, ", ");
+		if (json_is_object(one) && name_of(one) != NULL)
+			one = name_of(one);
+		value_add(out, one);
+	}
+}
+
+static void
+object_add(struct buf *out, const json_t *object)
+{
+	size_t before = out->n;
+	const json_t *one;
+	const char *key;
+
+	json_object_foreach((json_t *)(uintptr_t)object, key, one)
+	{
+		if (out->n > before)
+			buf_str(out, ", ");
+		text_add(out, key);
+		buf_char(out, '=');
+		value_add(out, one);
+	}
+}
+
+static void
+value_add(struct buf *out, const json_t *v)
+{
+	if (json_is_string(v))
+		text_add(out, json_string_value(v));
+	else if (json_is_boolean(v))
+		buf_str(out, json_is_true(v) ? "yes" : "no");
+	else if (json_is_integer(v))
+		buf_printf(out, "%lld", (long long)json_integer_value(v));
+	else if (json_is_array(v))
+		array_add(out, v);
+	else if (json_is_object(v))
+		object_add(out, v);
+}
+
+/* The text of a cell, the caller's. */
+static char *
+cell_of(const json_t *v)
+{
+	struct buf out;
+
+	buf_init(&out, SIZE_MAX);
+	value_add(&out, v);
+	if (out.n == 0)
+		buf_char(&out, '-');
+	return (buf_take(&out, NULL));
+}
+
+/* "LastUsed.Date" is a member of a member. */
+static const json_t *
+member_of(const json_t *o, const char *key)
+{
+	const char *dot = strchr(key, '.');
+	const json_t *v;
+	char *first;
+
+	if (dot == NULL)
+		return (json_object_get(o, key));
+	first = xstrndup(key, (size_t)(dot - key));
+	v = json_object_get(json_object_get(o, first), dot + 1);
+	free(first);
+	return (v);
+}
+
+/* In characters, as far as UTF-8 goes. */
+static size_t
+width_of(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return (n);
+}
+
+static void
+cell_print(const char *text, size_t width, bool last)
+{
+	size_t n = width_of(text);
+
+	(void)fputs(text, stdout);
+	for (; !last && n < width + GAP; n++)
+		(void)putchar(' ');
+}
+
+/* ${cells}: the rows of the table behind each other, the heads first. */
+static void
+cells_print(char **cells, size_t n_rows, size_t n)
+{
+	size_t *widths = xcalloc(n, sizeof(*widths)), r, c, w;
+
+	for (r = 0; r < n_rows; r++)
+		for (c = 0; c < n; c++)
+			if ((w = width_of(cells[r * n + c])) > widths[c])
+				widths[c] = w;
+	for (r = 0; r < n_rows; r++) {
+		for (c = 0; c < n; c++)
+			cell_print(cells[r * n + c], widths[c], c + 1 == n);
+		(void)putchar('\n');
+	}
+	free(widths);
+}
+
+void
+print_table(const json_t *rows, const struct print_column *columns, size_t n)
+{
+	size_t n_rows = json_array_size(rows) + 1, r, c;
+	char **cells = xcalloc(n_rows * n, sizeof(*cells));
+	const json_t *row;
+
+	for (c = 0; c < n; c++)
+		cells[c] = xstrdup(columns[c].head);
+	json_array_foreach(rows, r, row)
+	{
+		for (c = 0; c < n; c++)
+			cells[(r + 1) * n + c] =
+			    cell_of(member_of(row, columns[c].key));
+	}
+	cells_print(cells, n_rows, n);
+	for (r = 0; r < n_rows * n; r++)
+		free(cells[r]);
+	free(cells);
+}
+
+void
+print_fields(const json_t *object, const struct print_column *columns, size_t n)
+{
+	size_t width = 0, c, w;
+	const json_t *v;
+	char *text;
+
+	for (c = 0; c < n; c++)
+		if ((w = width_of(columns[c].head)) > width)
+			width = w;
+	for (c = 0; c < n; c++) {
+		if ((v = member_of(object, columns[c].key)) == NULL)
+			continue;
+		text = cell_of(v);
+		cell_print(columns[c].head, width, false);
+		(void)puts(text);
+		free(text);
+	}
+}
+
+/* --- programs ------------------------------------------------------------ */
 
 enum ctl_exit
 print_done(enum ctl_exit code)

@@ -14,6 +14,30 @@ const char *print_bytes(uint64_t n, char out[PRINT_BYTES_ROOM]);
  * CTL_FAILED when it cannot be written. */
 enum ctl_exit print_json(const json_t *doc);
 
+/*
+ * What the registry holds was sent by clients: control characters in it are
+ * shown as "\x1b", so that they do nothing to a terminal.
+ */
+
+/** print_text(text): escaped, without a line's end. */
+void print_text(const char *text);
+
+/* A member of an object ("Name", "LastUsed.Date") and what people call it. */
+struct print_column {
+	const char *head;
+	const char *key;
+};
+
+/** print_table(rows, columns, n): an array of objects under heads, aligned;
+ * nothing there is "-". */
+void
+print_table(const json_t *rows, const struct print_column *columns, size_t n);
+
+/** print_fields(object, columns, n): one object, a line for each member that
+ * is there. */
+void print_fields(
+    const json_t *object, const struct print_column *columns, size_t n);
+
 /** print_done(code): ${code}, or CTL_FAILED if standard output broke. */
 enum ctl_exit print_done(enum ctl_exit code);
 

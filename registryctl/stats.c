@@ -54,7 +54,7 @@ stats_get(const char *data, char why[CLIENT_WHY_BYTES], json_t **doc_r)
 		return (stats_of_folder(data, why, doc_r));
 	if (rc != RC_OK)
 		return (rc);
-	rc = client_call(c, "GET", "/control/stats", why, doc_r);
+	rc = client_call(c, "GET", "/control/stats", NULL, why, doc_r);
 	client_close(&c);
 	return (rc);
 }

@@ -12,22 +12,30 @@
 #include "registryctl/print.h"
 
 /*
- * registryctl tls init: certificates for a registry that has none.
+ * registryctl tls: certificates for a registry that has none, and for those
+ * of its users who prove themselves with one.
  */
 static const char help[] =
     "Usage: registryctl tls init [--out DIR] [--host NAME]... [--days N] "
     "[--force]\n"
-    "Make a certificate authority and a certificate for the server (ECDSA\n"
-    "P-256), as ca.pem, ca-key.pem, server.pem and server-key.pem. An\n"
-    "authority that is there signs again, so that clients which trust it need\n"
-    "nothing new.\n"
+    "       registryctl tls client USER [--out DIR] [--days N] [--force]\n"
+    "Make certificates (ECDSA P-256).\n"
+    "\n"
+    "  init         a certificate authority and a certificate for the\n"
+    "               server: ca.pem, ca-key.pem, server.pem, server-key.pem.\n"
+    "               An authority that is there signs again, so that clients\n"
+    "               which trust it need nothing new. Prints where they want\n"
+    "               it\n"
+    "  client USER  a certificate with which USER gets in at mtls://\n"
+    "               listeners, signed by that authority: client-USER.cert\n"
+    "               and client-USER.key\n"
     "\n"
     "  --out DIR    where the files go (./tls)\n"
     "  --host NAME  a name or IP address by which clients reach the server;\n"
     "               may be repeated (localhost, 127.0.0.1, ::1 and the name\n"
     "               of this machine)\n"
-    "  --days N     how long the server certificate is valid (825)\n"
-    "  --force      replace a server certificate that is there\n";
+    "  --days N     how long the certificate is valid (825)\n"
+    "  --force      replace a certificate that is there\n";
 
 #define DAYS 825
 #define DAYS_MAX 36500
@@ -50,9 +58,44 @@ hosts_default(struct certs_options *o, char machine[HOST_NAME_MAX + 1])
 		host_add(o, machine);
 }
 
+/* Of the authority, for those who run elsewhere; the caller's. */
+static char *
+ca_path(const char *dir)
+{
+	char *path = xasprintf("%s/" CERTS_CA, dir);
+	char *whole = realpath(path, NULL);
+
+	if (whole == NULL)
+		return (path);
+	free(path);
+	return (whole);
+}
+
+/* Each client has a place of its own for what it trusts. */
+static void
+clients_show(const char *ca)
+{
+	(void)printf(
+	    "Tell clients to trust it (HOST:PORT as they write it):\n"
+	    "  docker          install -D -m 644 %s \\\n"
+	    "                      /etc/docker/certs.d/HOST:PORT/ca.crt\n"
+	    "  podman, skopeo  install -D -m 644 %s \\\n"
+	    "                      /etc/containers/certs.d/HOST:PORT/ca.crt\n"
+	    "  containerd      in /etc/containerd/certs.d/HOST:PORT/"
+	    "hosts.toml:\n"
+	    "                      server = \"https://HOST:PORT\"\n"
+	    "                      [host.\"https://HOST:PORT\"]\n"
+	    "                        ca = \"%s\"\n"
+	    "                  (ctr: --hosts-dir /etc/containerd/certs.d)\n"
+	    "  AWS CLI, boto3  export AWS_CA_BUNDLE=%s\n"
+	    "  curl            --cacert %s\n",
+	    ca, ca, ca, ca, ca);
+}
+
 static void
 text_show(const struct certs_options *o, bool ca_made)
 {
+	char *ca = ca_path(o->dir);
 	size_t i;
 
 	(void)printf("%s %s/" CERTS_CA "\n",
@@ -65,15 +108,13 @@ text_show(const struct certs_options *o, bool ca_made)
 		(void)printf(" %s", o->hosts[i]);
 	(void)printf("\n\nServe with it:\n"
 		     "  registryd --tls-cert %s/" CERTS_SERVER
-		     " --tls-key %s/" CERTS_SERVER_KEY "\n"
-		     "Tell clients to trust it (HOST:PORT as they write it):\n"
-		     "  docker          cp %s/" CERTS_CA
-		     " /etc/docker/certs.d/HOST:PORT/ca.crt\n"
-		     "  podman, skopeo  cp %s/" CERTS_CA
-		     " /etc/containers/certs.d/HOST:PORT/ca.crt\n"
-		     "Keep " CERTS_CA_KEY " to yourself: whoever has it can be "
-		     "any server to those clients.\n",
-	    o->dir, o->dir, o->dir, o->dir);
+		     " --tls-key %s/" CERTS_SERVER_KEY "\n",
+	    o->dir, o->dir);
+	clients_show(ca);
+	(void)printf("Keep " CERTS_CA_KEY " to yourself: whoever has it can be "
+		     "any server to those clients,\nand any user at mtls:// "
+		     "listeners.\n");
+	free(ca);
 }
 
 static enum ctl_exit
@@ -109,6 +150,50 @@ init_run(struct ctl *ctl, const struct certs_options *o)
 		return (json_show(o, ca_made));
 	text_show(o, ca_made);
 	return (print_done(CTL_OK));
+}
+
+/* --- clients ------------------------------------------------------------- */
+
+static void
+client_show(const struct certs_client *c)
+{
+	(void)printf(
+	    "made %s/client-%s.cert and %s/client-%s.key, valid for "
+	    "%u days\n\n"
+	    "Let those in who show one: tls.client-ca %s/" CERTS_CA
+	    " and a listener mtls://ADDRESS:PORT\n"
+	    "Show it:\n"
+	    "  docker, podman  put both files into certs.d/HOST:PORT/, "
+	    "as client.cert and client.key\n"
+	    "  skopeo          --cert-dir with both files\n"
+	    "  curl            --cert %s/client-%s.cert --key "
+	    "%s/client-%s.key\n",
+	    c->dir, c->name, c->dir, c->name, c->days, c->dir, c->dir, c->name,
+	    c->dir, c->name);
+}
+
+static enum ctl_exit
+client_run(struct ctl *ctl, const struct certs_client *c)
+{
+	char why[CERTS_WHY_BYTES];
+	enum ctl_exit code;
+	json_t *doc;
+
+	if (certs_client_make(c, why) != RC_OK) {
+		ctl_say("%s", why);
+		return (CTL_FAILED);
+	}
+	if (ctl->output == CTL_TEXT) {
+		client_show(c);
+		return (print_done(CTL_OK));
+	}
+	doc = json_pack("{s:s, s:s+++, s:s+++, s:i}", "user", c->name, "cert",
+	    c->dir, "/client-", c->name, ".cert", "key", c->dir, "/client-",
+	    c->name, ".key", "days", (int)c->days);
+	must(doc != NULL);
+	code = print_json(doc);
+	json_decref(doc);
+	return (code);
 }
 
 /* --- the command --------------------------------------------------------- */
@@ -151,29 +236,67 @@ option_take(struct ctl *ctl, struct certs_options *o, int code)
 		    optarg);
 }
 
-/* "init", and options on both sides of it. */
+struct tls_words {
+	const char *words[2];
+	size_t n;
+};
+
+/* Options may stand on both sides of the words. */
+static void
+tls_arguments(struct ctl *ctl, int argc, char **argv, struct certs_options *o,
+    struct tls_words *w)
+{
+	const char *word = NULL;
+	int code;
+
+	while ((code = ctl_next(ctl, argc, argv, own, &word)) != -1) {
+		if (code != 0)
+			option_take(ctl, o, code);
+		else if (w->n == ARRAY_LEN(w->words))
+			ctl_usage(ctl, "unexpected argument \"%s\"", word);
+		else
+			w->words[w->n++] = word;
+	}
+}
+
+static enum ctl_exit
+client_command(
+    struct ctl *ctl, const struct certs_options *o, const struct tls_words *w)
+{
+	struct certs_client c = {
+		.dir = o->dir,
+		.name = w->words[1],
+		.days = o->days,
+		.force = o->force,
+	};
+
+	if (w->n < 2)
+		ctl_usage(ctl, "whose? tls client USER");
+	if (o->n_hosts > 0)
+		ctl_usage(ctl, "tls client takes no --host");
+	if (!certs_user_ok(c.name))
+		ctl_usage(ctl, "\"%s\" is not the name of a user", c.name);
+	return (client_run(ctl, &c));
+}
+
 static enum ctl_exit
 tls_run(struct ctl *ctl, int argc, char **argv)
 {
 	struct certs_options o = { .dir = "./tls", .days = DAYS };
 	char machine[HOST_NAME_MAX + 1] = "";
+	struct tls_words w = { .n = 0 };
 	enum ctl_exit code;
-	bool init = false;
-	int opt;
 
-	for (;;) {
-		while ((opt = ctl_option(ctl, argc, argv, own)) != -1)
-			option_take(ctl, &o, opt);
-		if (optind == argc)
-			break;
-		if (init || strcmp(argv[optind], "init") != 0)
-			ctl_usage(
-			    ctl, "unexpected argument \"%s\"", argv[optind]);
-		init = true;
-		optind++;
+	tls_arguments(ctl, argc, argv, &o, &w);
+	if (w.n == 0)
+		ctl_usage(ctl, "say what: tls init, or tls client USER");
+	if (strcmp(w.words[0], "client") == 0) {
+		code = client_command(ctl, &o, &w);
+		free(o.hosts);
+		return (code);
 	}
-	if (!init)
-		ctl_usage(ctl, "say what: tls init");
+	if (strcmp(w.words[0], "init") != 0 || w.n > 1)
+		ctl_usage(ctl, "unexpected argument \"%s\"", w.words[w.n - 1]);
 	if (o.n_hosts == 0)
 		hosts_default(&o, machine);
 	code = init_run(ctl, &o);
@@ -183,8 +306,8 @@ tls_run(struct ctl *ctl, int argc, char **argv)
 
 const struct command command_tls = {
 	.name = "tls",
-	.title = "tls init",
-	.summary = "make a certificate authority and a server certificate",
+	.title = "tls",
+	.summary = "make an authority, server and client certificates",
 	.help = help,
 	.run = tls_run,
 };

@@ -26,6 +26,11 @@
 struct route;
 struct settings; /* registryd/settings.h: one immutable snapshot */
 struct service;
+struct principal; /* auth/principal.h */
+struct name_value;
+struct directory;
+struct permission;
+struct aws_operation;
 
 struct call {
 	struct http_exchange *x;
@@ -40,7 +45,20 @@ struct call {
 	struct span repository; /* {name}, valid */
 	struct span part;	/* {reference}, {digest}, {session}, as sent */
 	struct span body;	/* of a collected body */
-	struct span principal;	/* who asks; "anonymous" */
+	enum api_shape shape;	/* of errors */
+	struct span principal;	/* who asks, for logs: an ARN, "anonymous" */
+	const struct principal *who; /* after identify_call(); lives as long as
+					.directory, or the arena */
+	struct directory *directory; /* a reference; NULL with `auth: none` */
+	struct span granted;	     /* scopes of a bearer token; .p NULL: it
+					came otherwise */
+	const struct name_value *request_tags; /* in its parameters */
+	size_t n_request_tags;
+	struct span region; /* that ARNs show: as signed, else as
+					configured */
+	int64_t expires_ms; /* of the credentials that signed POST / */
+	const struct permission *permission;   /* of the route or operation */
+	const struct aws_operation *operation; /* of POST / */
 	bool may_block;
 	enum read_mode mode;   /* READ_BLOCKING when may_block */
 	struct upload *upload; /* of a streamed body, between begin and

@@ -2,10 +2,14 @@
 
 #include <inttypes.h>
 
+#include "auth/directory.h"
 #include "base/obj.h"
 #include "registryd/accesslog.h"
+#include "registryd/api/aws.h"
 #include "registryd/authorize.h"
 #include "registryd/call.h"
+#include "registryd/identify.h"
+#include "registryd/permissions.h"
 #include "registryd/route.h"
 #include "registryd/service.h"
 #include "registryd/settings.h"
@@ -17,7 +21,9 @@
  * naming the step that follows, so they are written in the order in which
  * they happen:
  *
- *	dispatch_request	route, authorize
+ *	dispatch_request	route -> admit
+ *	admit			identify, authorize; on a worker when a password
+ *				has to be hashed
  *	body_take		whence the body
  *	   no body, or short	-> collected -> run
  *	   streamed		-> work_begin -> begun -> (body) -> streamed
@@ -48,6 +54,9 @@ struct dispatch {
 	enum rc rc; /* what the last work_... came to */
 };
 
+static void admit(struct call *);
+static void work_admit(struct http_exchange *);
+static void admitted(struct http_exchange *);
 static void body_take(struct call *);
 static void collected(struct http_exchange *, enum rc, struct span);
 static void run(struct call *);
@@ -59,9 +68,18 @@ static void work_finish(struct http_exchange *);
 static void after_work(struct http_exchange *);
 static void answer(struct call *, enum rc);
 
+/* Of each route, in the order of the table. */
+#define ROUTES_MAX 128
+static const struct permission *route_permissions[ROUTES_MAX];
+
 void
 dispatch_init(void)
 {
+	size_t i;
+
+	must(n_routes <= ROUTES_MAX);
+	for (i = 0; i < n_routes; i++)
+		route_permissions[i] = permission_find(routes[i].name);
 	traffic_init();
 }
 
@@ -98,6 +116,7 @@ call_new(struct http_exchange *x, struct service *svc)
 		.store = svc->store,
 		.meta = store_meta(svc->store),
 		.mode = READ_INLINE,
+		.region = span_of(d->settings->region),
 	};
 	http_response_init(&x->response);
 	return (&d->call);
@@ -148,15 +167,23 @@ call_route(struct call *c)
 		    call_fail(c, OCI_NOT_FOUND, call_detail("path", rq->path),
 			"there is nothing at %.*s", CALL_SHOW(rq->path)));
 	c->route = m.route;
+	c->permission = route_permissions[m.route - routes];
 	c->repository = m.name;
 	c->part = m.part;
-	if (m.name.p != NULL && !name_repository_ok(m.name))
-		return (call_fail(c, OCI_NAME_INVALID,
-		    call_detail("name", m.name),
-		    "\"%.*s\" is not a repository name; expected lower-case "
-		    "letters and digits, separated by one of . _ __ - /",
-		    CALL_SHOW(m.name)));
 	return (RC_OK);
+}
+
+static enum rc
+call_name(struct call *c)
+{
+	struct span name = c->repository;
+
+	if (name.p == NULL || name_repository_ok(name))
+		return (RC_OK);
+	return (call_fail(c, OCI_NAME_INVALID, call_detail("name", name),
+	    "\"%.*s\" is not a repository name; expected lower-case "
+	    "letters and digits, separated by one of . _ __ - /",
+	    CALL_SHOW(name)));
 }
 
 void
@@ -168,12 +195,61 @@ dispatch_request(struct http_exchange *x, void *arg)
 
 	OBJ_CHECK(svc, SERVICE_MAGIC);
 	c = call_new(x, svc);
-	if ((rc = call_route(c)) == RC_OK)
-		rc = authorize_call(c);
-	if (rc != RC_OK)
+	if ((rc = call_route(c)) != RC_OK)
+		answer(c, rc);
+	else
+		admit(c);
+}
+
+/* --- who, and may they --------------------------------------------------- */
+
+/* Who asks comes first: to a stranger even a wrong name is no matter of
+ * ours. */
+static enum rc
+admission(struct call *c)
+{
+	enum rc rc;
+
+	if ((rc = identify_call(c)) != RC_OK || (rc = call_name(c)) != RC_OK ||
+	    (rc = authorize_call(c)) != RC_OK)
+		return (rc);
+	return (c->route->prepare != NULL ? c->route->prepare(c) : RC_OK);
+}
+
+static void
+admit(struct call *c)
+{
+	enum rc rc = RC_WOULDBLOCK;
+
+	if (store_reads_inline(c->store))
+		rc = admission(c);
+	if (rc == RC_WOULDBLOCK)
+		http_exchange_offload(c->x, work_admit, admitted);
+	else if (rc != RC_OK)
 		answer(c, rc);
 	else
 		body_take(c);
+}
+
+static void
+work_admit(struct http_exchange *x)
+{
+	struct dispatch *d = dispatch_of(x);
+
+	d->call.may_block = true;
+	d->rc = admission(&d->call);
+	d->call.may_block = false;
+}
+
+static void
+admitted(struct http_exchange *x)
+{
+	struct dispatch *d = dispatch_of(x);
+
+	if (d->rc != RC_OK)
+		answer(&d->call, d->rc);
+	else
+		body_take(&d->call);
 }
 
 /* --- the body ------------------------------------------------------------ */
@@ -204,7 +280,7 @@ body_max(const struct call *c)
 {
 	if (c->route->body == BODY_STREAM)
 		return (SHORT_BODY_BYTES);
-	return ((size_t)c->route->max_body(c->settings));
+	return ((size_t)c->route->max_body(c));
 }
 
 static void
@@ -350,8 +426,12 @@ error_describe(struct call *c)
 {
 	struct http_response *rs = c->answer;
 
-	rs->status = api_error_status(c->error);
 	rs->head_length = false;
+	if (c->shape != SHAPE_OCI) {
+		aws_error(c);
+		return;
+	}
+	rs->status = api_error_status(c->error);
 	http_response_memory(rs, "application/json",
 	    api_error_body(c->arena, c->error, c->message, c->detail));
 }
@@ -401,6 +481,8 @@ dispatch_done(
 	traffic_count(d != NULL ? d->call.route : NULL, &x->request, outcome);
 	accesslog_write(settings->access_log, &x->request,
 	    d != NULL ? d->call.principal : SPAN_NONE, outcome);
+	if (d != NULL)
+		directory_unref(&d->call.directory);
 	settings_unref(&settings);
 	x->app = NULL;
 }

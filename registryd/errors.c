@@ -14,6 +14,9 @@ static const struct {
 #define X(name, code, status, text) [OCI_##name] = { code, status, text },
 	OCI_ERRORS(X)
 #undef X
+#define X(name, code, status, text) [AWS_##name] = { code, status, text },
+	    AWS_ERRORS(X)
+#undef X
 };
 
 const char *

@@ -52,11 +52,70 @@
 	X(UNAVAILABLE, "UNAVAILABLE", 503, "the server cannot do this now") \
 	X(INTERNAL, "INTERNAL", 500, "internal error")
 
+/*
+ * The errors of the AWS protocols (ECR: JSON 1.1; STS: query), by the names
+ * that SDKs know.  ECR answers every fault of a client with 400.
+ */
+#define AWS_ERRORS(X) \
+	X(ACCESS_DENIED, "AccessDeniedException", 400, "access denied") \
+	X(EXPIRED_TOKEN, "ExpiredTokenException", 400, \
+	    "The security token included in the request is expired") \
+	X(INCOMPLETE_SIGNATURE, "IncompleteSignatureException", 400, \
+	    "the signature is incomplete") \
+	X(INVALID_SIGNATURE, "InvalidSignatureException", 400, \
+	    "the signature does not match") \
+	X(MISSING_TOKEN, "MissingAuthenticationTokenException", 400, \
+	    "Missing Authentication Token") \
+	X(UNRECOGNIZED_CLIENT, "UnrecognizedClientException", 400, \
+	    "The security token included in the request is invalid.") \
+	X(THROTTLING, "ThrottlingException", 400, "Rate exceeded") \
+	X(UNKNOWN_OPERATION, "UnknownOperationException", 400, \
+	    "there is no such operation") \
+	X(SERIALIZATION, "SerializationException", 400, \
+	    "the request cannot be read") \
+	X(INVALID_PARAMETER, "InvalidParameterException", 400, \
+	    "invalid parameter") \
+	X(VALIDATION, "ValidationException", 400, "invalid request") \
+	X(INVALID_TAG_PARAMETER, "InvalidTagParameterException", 400, \
+	    "invalid tag") \
+	X(TOO_MANY_RESOURCE_TAGS, "TooManyTagsException", 400, \
+	    "too many tags") \
+	X(REPOSITORY_NOT_FOUND, "RepositoryNotFoundException", 400, \
+	    "no such repository") \
+	X(REPOSITORY_EXISTS, "RepositoryAlreadyExistsException", 400, \
+	    "the repository exists already") \
+	X(REPOSITORY_NOT_EMPTY, "RepositoryNotEmptyException", 400, \
+	    "the repository is not empty") \
+	X(REPOSITORY_POLICY_NOT_FOUND, "RepositoryPolicyNotFoundException", \
+	    400, "the repository has no policy") \
+	X(REGISTRY_POLICY_NOT_FOUND, "RegistryPolicyNotFoundException", 400, \
+	    "the registry has no policy") \
+	X(LIMIT_EXCEEDED, "LimitExceededException", 400, \
+	    "a limit is exceeded") \
+	X(KMS, "KmsException", 400, "the key cannot be used") \
+	X(REQUEST_TIMEOUT, "RequestTimeoutException", 408, \
+	    "the request arrived too slowly") \
+	X(REQUEST_TOO_LARGE, "RequestEntityTooLargeException", 413, \
+	    "the request is too large") \
+	X(SERVER, "ServerException", 500, "internal error") \
+	X(SERVICE_UNAVAILABLE, "ServiceUnavailableException", 503, \
+	    "the server cannot do this now")
+
 enum api_error {
 	API_OK = 0,
 #define X(name, code, status, text) OCI_##name,
 	OCI_ERRORS(X)
 #undef X
+#define X(name, code, status, text) AWS_##name,
+	    AWS_ERRORS(X)
+#undef X
+};
+
+/* In which language a request wants its errors. */
+enum api_shape {
+	SHAPE_OCI,	 /* {"errors":[...]} */
+	SHAPE_AWS_JSON,	 /* {"__type":...,"message":...} */
+	SHAPE_AWS_QUERY, /* <ErrorResponse> */
 };
 
 /** api_error_code(e): "BLOB_UNKNOWN"; a static string. */

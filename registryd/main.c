@@ -34,8 +34,10 @@ static const char help_text[] =
     "                      ADDR:PORT, [ADDR]:PORT, unix:PATH; port 0 picks\n"
     "                      one; http:// or https:// in front decides about\n"
     "                      TLS for that address alone\n"
-    "  --auth none|token   who may do what (none: everybody everything;\n"
-    "                      token is not available in this version)\n"
+    "  --auth token|none   who may do what. token: users with policies; the\n"
+    "                      first start makes an administrator and writes the\n"
+    "                      credentials to DIR/admin-credentials. none:\n"
+    "                      everybody may do everything (token)\n"
     "  --tls-cert FILE     speak TLS with this certificate (PEM) ...\n"
     "  --tls-key FILE      ... and its private key (PEM)\n"
     "  --log-level LEVEL   debug, info, warn or error (info)\n"
@@ -45,8 +47,10 @@ static const char help_text[] =
     "\n"
     "Each key of the configuration file has an environment variable:\n"
     "REGISTRYD_ and its name in capitals, '_' for '.' and '-', such as\n"
-    "REGISTRYD_LIMITS_CONNECTIONS. Flags win over the environment, that over\n"
-    "the file, that over the defaults. registryd.yml(5) lists all keys.\n"
+    "REGISTRYD_LIMITS_CONNECTIONS. REGISTRYD_MASTER_KEY holds the master key\n"
+    "itself, where that is not to stand in a file. Flags win over the\n"
+    "environment, that over the file, that over the defaults.\n"
+    "registryd.yml(5) lists all keys.\n"
     "\n"
     "SIGTERM and SIGINT stop the server once requests under way have ended\n"
     "(a second one: at once); SIGHUP reads settings and certificates again.\n"
@@ -281,7 +285,7 @@ serve(struct settings *s, const struct settings_flags *flags)
 	logs_tune(s);
 	log_info("registryd %s, data in %s", REGISTRYD_VERSION, s->data);
 	if (service_open(&svc, s, why) != RC_OK) {
-		log_error("cannot open the folder: %s", why);
+		log_error("cannot start: %s", why);
 		return (EXIT_FAILED);
 	}
 	dispatch_init();

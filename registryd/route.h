@@ -41,16 +41,17 @@ typedef enum rc handler_fn(struct call *);
 struct route {
 	enum http_method method; /* HEAD goes where GET goes */
 	const char *pattern;
-	const char *name;    /* in metrics; two spellings of a path share it */
-	const char *actions; /* IAM actions it needs, space separated, "" for
-				none; what authorize() asks */
+	const char *name; /* in metrics and in the table of permissions; two
+			     spellings of a path share it */
 	enum body_mode body;
 	enum run_mode run;
+	handler_fn *prepare; /* before the body is asked for, where it says
+				what that may be; or NULL */
 	handler_fn *handler;
 	handler_fn *begin;  /* BODY_STREAM, on a worker */
 	handler_fn *finish; /* BODY_STREAM, on a worker */
-	uint64_t (*max_body)(const struct settings *); /* BODY_COLLECT */
-	unsigned roles;				       /* bits 1u << role */
+	uint64_t (*max_body)(const struct call *); /* BODY_COLLECT */
+	unsigned roles;				   /* bits 1u << role */
 };
 
 extern const struct route routes[];

@@ -7,6 +7,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "auth/auth.h"
+#include "auth/decide.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -15,7 +17,9 @@
 #include "registryd/api/service.h"
 #include "registryd/dispatch.h"
 #include "registryd/jobs.h"
+#include "registryd/policy_cache.h"
 #include "registryd/route.h"
+#include "storage/repositories.h"
 #include "storage/upload.h"
 
 /* --- settings ------------------------------------------------------------ */
@@ -58,6 +62,8 @@ service_init(
 	mutex_init(&svc->lock);
 	cond_init(&svc->wake);
 	svc->jobs = jobs_new(store);
+	svc->decisions = decide_cache_new();
+	svc->policies = policy_cache_new();
 }
 
 void
@@ -65,6 +71,9 @@ service_fini(struct service *svc)
 {
 	OBJ_CHECK(svc, SERVICE_MAGIC);
 	jobs_free(&svc->jobs);
+	auth_close(&svc->auth);
+	decide_cache_free(&svc->decisions);
+	policy_cache_free(&svc->policies);
 	settings_unref(&svc->settings);
 	free(svc->control_address);
 	must(pthread_cond_destroy(&svc->wake) == 0);
@@ -84,6 +93,81 @@ reading_threads(const struct settings *s)
 	if (loops == 0)
 		loops = cores > 0 ? (unsigned)cores : 1;
 	return (loops + s->workers + 8);
+}
+
+/* --- identities ---------------------------------------------------------- */
+
+#define MASTER_KEY_ENV "REGISTRYD_MASTER_KEY"
+
+/* ${file} belongs to the caller. */
+static struct auth_options
+auth_options(struct service *svc, const struct settings *s, char **file)
+{
+	*file = s->master_key_file[0] != '\0'
+		    ? xstrdup(s->master_key_file)
+		    : xasprintf("%s/master.key", s->data);
+	return ((struct auth_options){
+	    .meta = store_meta(svc->store),
+	    .account_id = s->account_id,
+	    .master_key_file = *file,
+	    .master_key_text = getenv(MASTER_KEY_ENV),
+	    .htpasswd_file = s->htpasswd_file,
+	    .htpasswd_policies = s->htpasswd_policies,
+	    .n_htpasswd_policies = s->n_htpasswd_policies,
+	});
+}
+
+static enum rc
+identities_open(struct service *svc, char why[SERVICE_WHY_BYTES])
+{
+	const struct settings *s = svc->settings;
+	struct auth_options options;
+	char *key_file, *credentials;
+	enum rc rc;
+
+	options = auth_options(svc, s, &key_file);
+	credentials = xasprintf("%s/admin-credentials", s->data);
+	rc = auth_open(&options, why, &svc->auth);
+	if (rc == RC_OK)
+		rc = auth_first_admin(
+		    svc->auth, credentials, s->region, &svc->admin_made, why);
+	free(key_file);
+	free(credentials);
+	return (rc);
+}
+
+static enum rc
+identities_reload(
+    struct service *svc, const struct settings *s, char why[SERVICE_WHY_BYTES])
+{
+	struct auth_options options;
+	char *key_file;
+	enum rc rc;
+
+	if (svc->auth == NULL)
+		return (RC_OK);
+	options = auth_options(svc, s, &key_file);
+	rc = auth_reload(svc->auth, &options, why);
+	free(key_file);
+	return (rc);
+}
+
+/* A person has just started their first registry: what to type next. */
+static void
+admin_say(const struct service *svc, const char *url)
+{
+	const char *data = svc->settings->data;
+
+	if (!svc->admin_made)
+		return;
+	log_info("made the administrator \"admin\" of account %s; the "
+		 "credentials are in %s/admin-credentials",
+	    svc->settings->account_id, data);
+	log_info("log in:  AWS_SHARED_CREDENTIALS_FILE=%s/admin-credentials "
+		 "aws --region %s --endpoint-url %s ecr get-login-password | "
+		 "docker login --username AWS --password-stdin %s",
+	    data, svc->settings->region, url,
+	    strstr(url, "://") != NULL ? strstr(url, "://") + 3 : url);
 }
 
 enum rc
@@ -106,7 +190,13 @@ service_open(
 	if ((rc = store_open(&options, why, &store)) != RC_OK)
 		return (rc);
 	service_init(svc, store, s);
-	return (RC_OK);
+	if (s->auth == AUTH_TOKEN)
+		rc = identities_open(svc, why);
+	if (rc != RC_OK) {
+		service_fini(svc);
+		store_close(&store);
+	}
+	return (rc);
 }
 
 /* --- listeners ----------------------------------------------------------- */
@@ -140,6 +230,7 @@ listener_add(struct http_listener_config *list, size_t *n,
 		.tls = from->tls,
 		.cert_file = from->cert_file,
 		.key_file = from->key_file,
+		.client_ca_file = from->client_ca_file,
 	};
 }
 
@@ -200,28 +291,32 @@ listeners_say(const struct service *svc, const struct http_server *server)
 	if (s->metrics.address != NULL)
 		log_info(
 		    "listening on %s (metrics)", http_server_url(server, n));
+	admin_say(svc, http_server_url(server, 0));
 }
 
 /* --- the background thread ----------------------------------------------- */
 
+#define ROUND_MS 1000L
 #define EXPIRE_BUDGET 256
-#define EXPIRE_MIN_MS 1000L
-#define EXPIRE_MAX_MS 60000L
+#define EXPIRE_MIN_MS 1000
+#define EXPIRE_MAX_MS 60000
+#define FLUSH_MS 10000
+#define PURGE_BUDGET 500
 
 /* A quarter of the lifetime is soon enough, a minute for long ones. */
-static long
+static int64_t
 expire_pause_ms(int64_t lifetime_ms)
 {
 	if (lifetime_ms / 4 > EXPIRE_MAX_MS)
 		return (EXPIRE_MAX_MS);
 	if (lifetime_ms / 4 < EXPIRE_MIN_MS)
 		return (EXPIRE_MIN_MS);
-	return ((long)(lifetime_ms / 4));
+	return (lifetime_ms / 4);
 }
 
 /* A round that used up its budget is followed by another one soon. */
-static long
-uploads_expire(struct service *svc, long pause_ms)
+static int64_t
+uploads_expire(struct service *svc, int64_t pause_ms)
 {
 	unsigned n = 0;
 
@@ -244,21 +339,61 @@ memory_return(void)
 #endif
 }
 
+/* Rows of deleted repositories, a batch at a time: others commit between. */
+static void
+repositories_purge(struct service *svc)
+{
+	bool more = true;
+
+	while (
+	    more && !store_failed(svc->store) && !atomic_load(&svc->stopping))
+		if (meta_repository_purge(
+			store_meta(svc->store), PURGE_BUDGET, &more) != RC_OK)
+			return;
+}
+
+struct rounds {
+	int64_t expire_pause_ms, expire_at_ns, flush_at_ns;
+};
+
+#define NS_PER_MS ((int64_t)1000000)
+
+static void
+background_round(struct service *svc, struct rounds *r)
+{
+	int64_t now_ns = clock_mono_ns();
+
+	if (svc->auth != NULL)
+		auth_refresh(svc->auth);
+	repositories_purge(svc);
+	if (now_ns >= r->flush_at_ns && svc->auth != NULL) {
+		auth_flush(svc->auth);
+		r->flush_at_ns = now_ns + FLUSH_MS * NS_PER_MS;
+	}
+	if (now_ns >= r->expire_at_ns) {
+		r->expire_at_ns =
+		    now_ns +
+		    uploads_expire(svc, r->expire_pause_ms) * NS_PER_MS;
+		memory_return();
+	}
+}
+
 static void
 background_main(void *arg)
 {
 	struct service *svc = arg;
-	long pause_ms, wait_ms;
+	struct rounds r;
 
 	OBJ_CHECK(svc, SERVICE_MAGIC);
 	mutex_lock(&svc->lock);
-	wait_ms = pause_ms = expire_pause_ms(svc->settings->upload_lifetime_ms);
+	r.expire_pause_ms = expire_pause_ms(svc->settings->upload_lifetime_ms);
+	r.expire_at_ns = r.flush_at_ns =
+	    clock_mono_ns() + r.expire_pause_ms * NS_PER_MS;
 	while (!svc->background_stop) {
-		if (cond_wait_ms(&svc->wake, &svc->lock, wait_ms))
+		if (cond_wait_ms(&svc->wake, &svc->lock, ROUND_MS))
 			continue;
 		mutex_unlock(&svc->lock);
-		wait_ms = uploads_expire(svc, pause_ms);
-		memory_return();
+		background_round(svc, &r);
 		mutex_lock(&svc->lock);
 	}
 	mutex_unlock(&svc->lock);
@@ -320,7 +455,9 @@ service_reload(
 	OBJ_CHECK(svc, SERVICE_MAGIC);
 	listeners = listeners_make(svc, s, &n);
 	config = server_config(svc, s, listeners, n);
-	rc = http_server_reload(atomic_load(&svc->server), &config, why);
+	if ((rc = identities_reload(svc, s, why)) == RC_OK)
+		rc =
+		    http_server_reload(atomic_load(&svc->server), &config, why);
 	free(listeners);
 	if (rc == RC_OK)
 		settings_swap(svc, s);
@@ -341,6 +478,8 @@ service_stop(struct service *svc)
 	http_server_stop(&server, svc->settings->shutdown_ms);
 	atomic_store(&svc->server, NULL);
 	background_stop(svc);
+	if (svc->auth != NULL)
+		auth_flush(svc->auth);
 	service_fini(svc);
 	store_close(&store);
 }

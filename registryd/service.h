@@ -27,13 +27,20 @@
 #define SERVICE_WHY_BYTES 1024
 
 struct jobs;
+struct auth;
+struct decide_cache;
+struct policy_cache;
 
 struct service {
 	unsigned magic;
 	struct store *store;
+	struct auth *auth; /* NULL: `auth: none` */
+	struct decide_cache *decisions;
+	struct policy_cache *policies;	    /* of repositories */
 	struct http_server *_Atomic server; /* NULL until it has started */
 	struct jobs *jobs;  /* long work that registryctl asked for */
 	int64_t started_ms; /* calendar */
+	bool admin_made;    /* this start made the account's administrator */
 	_Atomic bool stopping;
 
 	/* Private to service.c. */

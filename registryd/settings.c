@@ -55,6 +55,8 @@ variable_known(const char *entry)
 	char name[SETTING_ENV_BYTES];
 	size_t k, n = strcspn(entry, "=");
 
+	if (span_is((struct span){ entry, n }, SETTINGS_MASTER_KEY_VARIABLE))
+		return (true);
 	for (k = 0; k < SETTING_KEYS; k++) {
 		(void)setting_env_name(&setting_keys[k], name);
 		if (strlen(name) == n && strncmp(entry, name, n) == 0)
@@ -199,7 +201,7 @@ keep_tls(struct settings_all *all, struct setting_listener *l,
 		    "on",
 		    l->address);
 		l->tls = false;
-		l->cert_file = l->key_file = NULL;
+		l->cert_file = l->key_file = l->client_ca_file = NULL;
 	}
 	return (RC_OK);
 }

@@ -17,11 +17,14 @@
  */
 enum access_log { ACCESS_LOG_OFF, ACCESS_LOG_TEXT, ACCESS_LOG_JSON };
 enum auth_mode { AUTH_NONE, AUTH_TOKEN };
+enum token_challenge { CHALLENGE_BASIC, CHALLENGE_BEARER };
+enum create_on_push { CREATE_AUTO, CREATE_ALWAYS, CREATE_NEVER };
 
 struct setting_listener {
 	const char *address; /* as http_listener_config wants it */
 	bool tls;
 	const char *cert_file, *key_file; /* NULL without TLS */
+	const char *client_ca_file;	  /* mtls://; else NULL */
 };
 
 struct settings {
@@ -44,11 +47,25 @@ struct settings {
 	unsigned loops, workers;
 	uint64_t inline_bytes, reserve_bytes, map_bytes;
 	int64_t shutdown_ms;
-	/* what */
+	/* who */
 	enum auth_mode auth;
 	const char *tls_cert, *tls_key; /* "" : none */
+	const char *tls_client_ca;	/* "" : none */
+	const char *account_id;		/* 12 digits */
+	const char *region;
+	/* What stands before "/NAME"; has {host}, {account}, {region}. */
+	const char *repository_uri_format;
+	const char *master_key_file; /* never "": DATA/master.key */
+	int64_t token_lifetime_ms, token_refresh_ms;
+	enum token_challenge token_challenge;
+	bool sigv4_region_strict;  /* else any region's signature counts */
+	const char *htpasswd_file; /* "" : none */
+	const char *const *htpasswd_policies; /* names of policies */
+	size_t n_htpasswd_policies;
+	/* what */
 	enum sparse sparse;
-	bool create_on_push;
+	enum create_on_push create_on_push_said;
+	bool create_on_push; /* what that means with ${auth} */
 	/* logs */
 	enum log_level log_level;
 	enum log_format log_format;
@@ -60,6 +77,10 @@ struct settings {
 };
 
 #define SETTINGS_WHY_BYTES 1024
+
+/* Of the environment, but no key: it holds the master key itself, which no
+ * file or command line should. */
+#define SETTINGS_MASTER_KEY_VARIABLE "REGISTRYD_MASTER_KEY"
 
 /* The command line, as far as it says settings; NULL where it was silent. */
 struct settings_flags {

@@ -76,22 +76,29 @@ behind(const char *text, const char *prefix)
 }
 
 bool
-setting_address(const char *text, const char **address_r, int *tls_r)
+setting_address(
+    const char *text, const char **address_r, enum setting_scheme *scheme_r)
 {
-	const char *rest;
+	static const struct {
+		const char *prefix;
+		enum setting_scheme scheme;
+	} schemes[] = {
+		{ "http://", SCHEME_HTTP },
+		{ "https://", SCHEME_HTTPS },
+		{ "mtls://", SCHEME_MTLS },
+		{ "", SCHEME_UNSAID },
+	};
+	const char *rest = NULL;
+	size_t i;
 
-	*tls_r = -1;
-	if ((rest = behind(text, "http://")) != NULL) {
-		text = rest;
-		*tls_r = 0;
-	} else if ((rest = behind(text, "https://")) != NULL) {
-		text = rest;
-		*tls_r = 1;
+	for (i = 0; rest == NULL; i++) {
+		rest = behind(text, schemes[i].prefix);
+		*scheme_r = schemes[i].scheme;
 	}
-	*address_r = text;
-	if ((rest = behind(text, "unix:")) != NULL)
-		return (socket_path_ok(rest));
-	return (host_port_ok(text));
+	*address_r = rest;
+	if ((text = behind(rest, "unix:")) != NULL)
+		return (socket_path_ok(text));
+	return (host_port_ok(rest));
 }
 
 bool
@@ -103,25 +110,41 @@ setting_address_loopback(const char *address)
 }
 
 static enum rc
+listener_tls(struct settings_all *all, size_t key, const char *text,
+    enum setting_scheme scheme, struct setting_listener *l,
+    char why[SETTINGS_WHY_BYTES])
+{
+	const struct settings *s = &all->s;
+
+	if (s->tls_cert[0] == '\0')
+		return (settings_bad(all, key, text, why,
+		    "an %s:// address needs tls.cert and tls.key",
+		    scheme == SCHEME_MTLS ? "mtls" : "https"));
+	if (scheme == SCHEME_MTLS && s->tls_client_ca[0] == '\0')
+		return (settings_bad(all, key, text, why,
+		    "an mtls:// address needs tls.client-ca"));
+	l->tls = true;
+	l->cert_file = s->tls_cert;
+	l->key_file = s->tls_key;
+	if (scheme == SCHEME_MTLS)
+		l->client_ca_file = s->tls_client_ca;
+	return (RC_OK);
+}
+
+static enum rc
 listener_make(struct settings_all *all, size_t key, const char *text,
     struct setting_listener *l, char why[SETTINGS_WHY_BYTES])
 {
 	char allowed[SETTING_ALLOWED_BYTES];
-	struct settings *s = &all->s;
-	int tls;
+	enum setting_scheme scheme;
 
-	if (!setting_address(text, &l->address, &tls))
+	if (!setting_address(text, &l->address, &scheme))
 		return (settings_bad(all, key, text, why, "must be %s",
 		    setting_allowed(&setting_keys[key], allowed)));
-	l->tls = tls == 1 || (tls == -1 && s->tls_cert[0] != '\0');
-	if (!l->tls)
+	if (scheme == SCHEME_HTTP ||
+	    (scheme == SCHEME_UNSAID && all->s.tls_cert[0] == '\0'))
 		return (RC_OK);
-	if (s->tls_cert[0] == '\0')
-		return (settings_bad(all, key, text, why,
-		    "an https:// address needs tls.cert and tls.key"));
-	l->cert_file = s->tls_cert;
-	l->key_file = s->tls_key;
-	return (RC_OK);
+	return (listener_tls(all, key, text, scheme, l, why));
 }
 
 /* The same address twice would fail at start with a worse message; port 0 is
@@ -284,6 +307,48 @@ check_tls(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
 	return (rc);
 }
 
+static bool
+authorities_load(const char *file)
+{
+	X509_STORE *store = X509_STORE_new();
+	STACK_OF(X509_NAME) *names = NULL;
+
+	must(store != NULL);
+	ERR_clear_error();
+	if (X509_STORE_load_file(store, file) == 1)
+		names = SSL_load_client_CA_file(file);
+	X509_STORE_free(store);
+	if (names == NULL)
+		return (false);
+	sk_X509_NAME_pop_free(names, X509_NAME_free);
+	ERR_clear_error();
+	return (true);
+}
+
+/* Whether the file of authorities can be used, and whether anybody does. */
+static enum rc
+check_client_ca(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
+{
+	const char *file = all->s.tls_client_ca;
+	bool used;
+	size_t i;
+
+	if (file[0] == '\0')
+		return (RC_OK);
+	if (!authorities_load(file))
+		return (settings_bad(all, KEY("tls.client-ca"), file, why,
+		    "cannot be used as certificates of authorities: %s",
+		    tls_reason()));
+	used = all->s.metrics.client_ca_file != NULL;
+	for (i = 0; i < all->s.n_listeners; i++)
+		used = used || all->s.listeners[i].client_ca_file != NULL;
+	if (!used)
+		settings_warn(all,
+		    "tls.client-ca is set, but no address begins with mtls://: "
+		    "no client is asked for a certificate");
+	return (RC_OK);
+}
+
 /* --- the rest ------------------------------------------------------------ */
 
 static enum rc
@@ -307,26 +372,6 @@ check_data(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
 	return (RC_OK);
 }
 
-/* Everybody may do everything: say where that reaches others. */
-static enum rc
-check_auth(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
-{
-	const struct settings *s = &all->s;
-	size_t i;
-
-	if (s->auth == AUTH_TOKEN)
-		return (settings_bad(all, KEY("auth"), "token", why,
-		    "user accounts are not available in this version; must be "
-		    "none"));
-	for (i = 0; i < s->n_listeners; i++)
-		if (!setting_address_loopback(s->listeners[i].address))
-			settings_warn(all,
-			    "auth is none: whoever reaches %s can push, pull "
-			    "and delete",
-			    s->listeners[i].address);
-	return (RC_OK);
-}
-
 enum rc
 settings_check(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
 {
@@ -335,10 +380,11 @@ settings_check(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
 		check_tls,
 		check_listeners,
 		check_metrics,
+		check_client_ca,
 		check_proxies,
 		check_url,
 		check_limits,
-		check_auth,
+		settings_check_who,
 	};
 	enum rc rc = RC_OK;
 	size_t i;

@@ -15,14 +15,13 @@
  * (settings_file.c), the environment, the flags.  The upper layer's text
  * wins, is parsed strictly by the kind of its key into the field of struct
  * settings (settings_value.c), and what concerns several keys is checked at
- * the end (settings_check.c).  The documentation is made from the same rows
- * (settings_reference.c).
+ * the end (settings_check.c, settings_who.c).  The documentation is made from
+ * the same rows (settings_reference.c).
  */
 enum setting_kind {
 	SETTING_TEXT,
 	SETTING_LIST, /* of texts; kept as the value only, see settings_check */
 	SETTING_WORD, /* one of .words, its number being the field's value */
-	SETTING_BOOL,
 	SETTING_COUNT,
 	SETTING_SIZE,
 	SETTING_DURATION,
@@ -44,7 +43,7 @@ struct setting_key {
 	const char *help;
 };
 
-#define SETTING_KEYS 33
+#define SETTING_KEYS 44
 extern const struct setting_key setting_keys[SETTING_KEYS];
 
 /** setting_find(name): its number, SETTING_KEYS if there is none. */
@@ -109,12 +108,21 @@ settings_parse(struct settings_all *, char why[SETTINGS_WHY_BYTES]);
 RC_MUST_USE enum rc
 settings_check(struct settings_all *, char why[SETTINGS_WHY_BYTES]);
 
+/** settings_check_who(all, why): the part of settings_check() about who may do
+ * what; settles what follows from `auth`.  After the listeners. */
+RC_MUST_USE enum rc
+settings_check_who(struct settings_all *, char why[SETTINGS_WHY_BYTES]);
+
+/* What an address speaks, by what stands in front of it. */
+enum setting_scheme { SCHEME_UNSAID, SCHEME_HTTP, SCHEME_HTTPS, SCHEME_MTLS };
+
 /**
- * setting_address(text, address_r, tls_r):
+ * setting_address(text, address_r, scheme_r):
  * One address of `listen`: ${address_r} is the part behind the scheme, within
- * ${text}; *${tls_r} 1, 0, or -1 when no scheme says.  False: malformed.
+ * ${text}.  False: malformed.
  */
-bool setting_address(const char *text, const char **address_r, int *tls_r);
+bool setting_address(
+    const char *text, const char **address_r, enum setting_scheme *scheme_r);
 
 /** setting_address_loopback(address): only this machine reaches it. */
 bool setting_address_loopback(const char *address);

@@ -28,7 +28,8 @@
 
 #define LISTEN_ALLOWED \
 	"ADDR:PORT or [ADDR]:PORT with an IP address, or unix:PATH; with " \
-	"http:// or https:// in front if that is not to follow tls.cert"
+	"http://, https:// or mtls:// in front if that is not to follow " \
+	"tls.cert"
 
 /* clang-format off */
 const struct setting_key setting_keys[SETTING_KEYS] = {
@@ -48,6 +49,8 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    "that address alone, so `http://127.0.0.1:5000` and "
 	    "`https://0.0.0.0:5443` can stand side by side, and "
 	    "`https://unix:/run/registryd.sock` is a UNIX socket with TLS. "
+	    "`mtls://` is TLS for clients that show a certificate signed by "
+	    "`tls.client-ca`; all others are cut off in the handshake. "
 	    "All addresses of the machine are `0.0.0.0:5000` and "
 	    "`[::]:5000`." },
 	{ .name = "tls.cert", .kind = SETTING_TEXT,
@@ -63,21 +66,102 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .help = "The private key of `tls.cert`, in PEM, not encrypted. "
 	    "Prefer ECDSA P-256: docker, podman and skopeo make a handshake "
 	    "for every request, and RSA signs thirty times slower." },
+	{ .name = "tls.client-ca", .kind = SETTING_TEXT,
+	    FIELD(tls_client_ca), .preset = "",
+	    .preset_help = "no client certificates",
+	    .allowed = "the path of a PEM file",
+	    .help = "The authorities, in PEM, that sign the certificates of "
+	    "clients on `mtls://` addresses. The name (CN) in the subject of "
+	    "such a certificate is the name of a user of the registry's "
+	    "account, who then needs no other credentials. A certificate "
+	    "without exactly one name of at most 64 bytes opens the "
+	    "connection and says nobody's name; so does any that comes from "
+	    "one of `trusted-proxies`, since it is the proxy's and not the "
+	    "client's. A reload reads the file again, for new connections." },
+	/* who */
 	{ .name = "auth", .kind = SETTING_WORD, .restart = true,
-	    FIELD(auth), .preset = "none",
+	    FIELD(auth), .preset = "token",
 	    .words = { "none", "token" },
-	    .help = "Who may do what. `none`: everybody who reaches a "
-	    "listener may do everything, so listen on addresses that only "
-	    "friends reach. `token` is reserved for user accounts and not "
-	    "available in this version; the server refuses to start with "
-	    "it." },
+	    .help = "Who may do what. `token`: users, with what their "
+	    "policies allow; the first start makes the administrator `admin` "
+	    "and writes the credentials to `admin-credentials` in the data "
+	    "folder. `none`: everybody who reaches a listener may do "
+	    "everything, so listen on addresses that only friends reach." },
+	{ .name = "account-id", .kind = SETTING_TEXT, .restart = true,
+	    FIELD(account_id), .preset = "000000000000",
+	    .allowed = "12 digits",
+	    .help = "The account that this registry belongs to, as it stands "
+	    "in ARNs and in `registryId`. Users are of this account unless "
+	    "they were made for another one." },
+	{ .name = "region", .kind = SETTING_TEXT, .restart = true,
+	    FIELD(region), .preset = "us-east-1",
+	    .allowed = "2 to 25 of a-z, 0-9 and -",
+	    .help = "The region that this registry says it is in." },
+	{ .name = "repository-uri-format", .kind = SETTING_TEXT,
+	    FIELD(repository_uri_format), .preset = "{host}",
+	    .preset_help = "as the client named the server",
+	    .allowed = "HOST[:PORT][/PATH] of at most 255 bytes, in which "
+	    "{host}, {account} and {region} may stand",
+	    .help = "What stands before the name of a repository in its "
+	    "`repositoryUri`. `{host}` is the host and port by which the "
+	    "client reached the server (or those of `external-url`), "
+	    "`{account}` is `account-id`, `{region}` is `region`: "
+	    "`{account}.dkr.ecr.{region}.example.com`." },
+	{ .name = "master-key-file", .kind = SETTING_TEXT, .restart = true,
+	    FIELD(master_key_file), .preset = "",
+	    .preset_help = "`master.key` in the data folder",
+	    .allowed = "the path of a file",
+	    .help = "The file, of mode 0600, with the master key, under which "
+	    "the secrets of access keys are encrypted. It is made when it is "
+	    "missing. Keep it outside of the data folder, best on another "
+	    "disk: where both are together, whoever has one has the other. "
+	    "Without it what is encrypted is lost. The environment variable "
+	    "`REGISTRYD_MASTER_KEY` can hold the key itself, and then no file "
+	    "is used. Only for `auth: token`." },
+	{ .name = "token.lifetime", .kind = SETTING_DURATION,
+	    FIELD(token_lifetime_ms), .preset = "12h",
+	    .min = 1 * SECOND, .max = 12 * HOUR,
+	    .help = "How long a login token (`aws ecr get-login-password`) "
+	    "lives. Those given out already keep theirs." },
+	{ .name = "token.refresh-lifetime", .kind = SETTING_DURATION,
+	    FIELD(token_refresh_ms), .preset = "30d",
+	    .min = 1 * MINUTE, .max = 365 * DAY,
+	    .help = "How long a refresh token of the Bearer protocol lives." },
+	{ .name = "token.challenge", .kind = SETTING_WORD,
+	    FIELD(token_challenge), .preset = "basic",
+	    .words = { "basic", "bearer" },
+	    .help = "Which way to log in a client without credentials is "
+	    "told: `basic`, as ECR does, or `bearer`, the token protocol of "
+	    "other registries. Both ways work whatever is told." },
+	{ .name = "sigv4.region", .kind = SETTING_WORD,
+	    FIELD(sigv4_region_strict), .preset = "any",
+	    .words = { "any", "strict" },
+	    .help = "Whose signed requests are taken: `any`, of clients "
+	    "configured for whatever region, or `strict`, of those "
+	    "configured for `region` only." },
+	{ .name = "htpasswd.file", .kind = SETTING_TEXT,
+	    FIELD(htpasswd_file), .preset = "", .preset_help = "none",
+	    .allowed = "the path of a file that can be read",
+	    .help = "More users with passwords, as `htpasswd -B` writes them "
+	    "(bcrypt only). A user of the registry that has a password and "
+	    "the same name comes first." },
+	{ .name = "htpasswd.policies", .kind = SETTING_LIST,
+	    .preset = "AmazonEC2ContainerRegistryPowerUser",
+	    .allowed = "names of policies, each 1 to 128 of letters, digits "
+	    "and _+=.@-",
+	    .help = "The managed policies that hold for users of "
+	    "`htpasswd.file` of whom the registry knows no user of the same "
+	    "name; where it does, that user's policies hold." },
+	/* where, for clients */
 	{ .name = "external-url", .kind = SETTING_TEXT,
 	    FIELD(external_url), .preset = "",
 	    .preset_help = "Locations are relative",
 	    .allowed = "http://HOST[:PORT] or https://HOST[:PORT]",
 	    .help = "The address under which clients know this registry, for "
-	    "the Location headers of its answers. Rarely needed: without it "
-	    "Locations are relative, which is right behind any proxy." },
+	    "the Location headers of its answers and the `proxyEndpoint` of "
+	    "login tokens. Rarely needed: without it Locations are relative, "
+	    "which is right behind any proxy, and the endpoint is the address "
+	    "by which the client came." },
 	{ .name = "trusted-proxies", .kind = SETTING_LIST,
 	    .preset = "", .preset_help = "none",
 	    .allowed = "addresses, or networks such as 10.0.0.0/8 and fd00::/8 "
@@ -200,10 +284,13 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .words = { "none", "index", "all" },
 	    .help = "What a pushed manifest may reference without its being "
 	    "in the repository: nothing; the images of an index; anything." },
-	{ .name = "repositories.create-on-push", .kind = SETTING_BOOL,
-	    FIELD(create_on_push), .preset = "true",
+	{ .name = "repositories.create-on-push", .kind = SETTING_WORD,
+	    FIELD(create_on_push_said), .preset = "auto",
+	    .preset_help = "`true` with `auth: none`, else `false`",
+	    .words = { "auto", "true", "false" },
 	    .help = "Whether a push to a repository that does not exist "
-	    "creates it." },
+	    "creates it. ECR does not: there `aws ecr create-repository` "
+	    "comes first." },
 	/* logs */
 	{ .name = "log.level", .kind = SETTING_WORD, FIELD(log_level),
 	    .preset = "info",
@@ -220,7 +307,8 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 /* clang-format on */
 
 _Static_assert(LOG_LVL_ERROR == 3 && LOG_FMT_JSON == 1 &&
-		   ACCESS_LOG_JSON == 2 && SPARSE_ALL == 2 && AUTH_TOKEN == 1,
+		   ACCESS_LOG_JSON == 2 && SPARSE_ALL == 2 && AUTH_TOKEN == 1 &&
+		   CHALLENGE_BEARER == 1 && CREATE_NEVER == 2,
     "the words of a key stand in the order of its enum");
 
 size_t
@@ -379,9 +467,6 @@ setting_allowed(const struct setting_key *key, char out[SETTING_ALLOWED_BYTES])
 		break;
 	case SETTING_WORD:
 		words_text(key, out, SETTING_ALLOWED_BYTES);
-		break;
-	case SETTING_BOOL:
-		(void)snprintf(out, SETTING_ALLOWED_BYTES, "true or false");
 		break;
 	case SETTING_COUNT:
 		range_text(key, "a number", out);

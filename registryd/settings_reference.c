@@ -16,8 +16,6 @@ kind_text(enum setting_kind kind)
 		return ("List");
 	case SETTING_WORD:
 		return ("Word");
-	case SETTING_BOOL:
-		return ("Truth value");
 	case SETTING_COUNT:
 		return ("Number");
 	case SETTING_SIZE:

@@ -112,16 +112,10 @@ number_parse(const struct setting_key *key, const char *text, uint64_t *n_r)
 {
 	struct span s = span_of(text);
 	int64_t ms;
-	bool b;
 
 	switch (key->kind) {
 	case SETTING_WORD:
 		return (word_number(key, text, n_r));
-	case SETTING_BOOL:
-		if (num_bool(s, &b) != RC_OK)
-			return (false);
-		*n_r = b;
-		return (true);
 	case SETTING_COUNT:
 		return (num_u64(s, UINT64_MAX, n_r) == RC_OK &&
 			in_range(key, *n_r));

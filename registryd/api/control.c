@@ -3,14 +3,17 @@
 #include <inttypes.h>
 #include <stdint.h>
 
+#include "auth/auth.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/num.h"
 #include "registryd/jobs.h"
 #include "registryd/service.h"
 #include "storage/store_report.h"
 
 #define JSON_TYPE "application/json"
-#define ANSWER_MAX_BYTES ((size_t)4 << 20)
+#define ANSWER_MAX_BYTES ((size_t)64 << 20)
+#define BODY_MAX_BYTES ((uint64_t)1 << 20)
 
 /* --- parameters ---------------------------------------------------------- */
 
@@ -58,10 +61,16 @@ server_json(const struct service *svc, struct buf *out)
 	buf_printf(out,
 	    "{\"version\":\"%s\",\"started\":\"%s\",\"connections\":%u,"
 	    "\"connections_idle\":%u,\"uploads_streaming\":%u,"
-	    "\"worker_queue\":%u}",
+	    "\"worker_queue\":%u,\"endpoint\":",
 	    REGISTRYD_VERSION, clock_iso(svc->started_ms, started),
 	    st.connections, st.connections_idle, st.uploads_streaming,
 	    st.worker_queue);
+	/* For those on this machine who want to talk to it otherwise. */
+	if (server != NULL)
+		buf_json(out, span_of(http_server_url(server, 0)));
+	else
+		buf_str(out, "null");
+	buf_char(out, '}');
 }
 
 enum rc
@@ -101,6 +110,49 @@ control_fsck(struct call *c)
 	if (rc == RC_BUSY)
 		return (call_fail(c, OCI_CONFLICT, NULL,
 		    "a check with other options is running; wait for its end"));
+	return (rc);
+}
+
+uint64_t
+control_body_max(const struct call *c)
+{
+	(void)c;
+	return (BODY_MAX_BYTES);
+}
+
+static enum api_error
+iam_error(enum rc rc)
+{
+	if (rc == RC_INVALID || rc == RC_TOOBIG)
+		return (OCI_REQUEST_INVALID);
+	if (rc == RC_NOTFOUND)
+		return (OCI_NOT_FOUND);
+	return (OCI_CONFLICT);
+}
+
+enum rc
+control_iam(struct call *c)
+{
+	char wrong[JSON_ERROR_BYTES], why[AUTH_WHY_BYTES] = "";
+	json_t *request;
+	struct buf out;
+	enum rc rc;
+
+	if (c->service->auth == NULL)
+		return (call_fail(c, OCI_CONFLICT, NULL,
+		    "this server lets everybody do everything (auth: none) "
+		    "and knows no users; start it with auth: token"));
+	if (json_read(c->body, wrong, &request) != RC_OK)
+		return (call_fail(c, OCI_REQUEST_INVALID, NULL, "%s", wrong));
+	buf_init(&out, ANSWER_MAX_BYTES);
+	rc = auth_admin(c->service->auth, request, &out, why);
+	json_decref(request);
+	if (rc == RC_OK)
+		return (call_json_take(c, 200, JSON_TYPE, &out));
+	buf_free(&out);
+	if (rc == RC_INVALID || rc == RC_TOOBIG || rc == RC_NOTFOUND ||
+	    rc == RC_EXISTS || rc == RC_REFERENCED)
+		return (call_fail(c, iam_error(rc), NULL, "%s", why));
 	return (rc);
 }
 

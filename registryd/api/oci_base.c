@@ -4,7 +4,9 @@
 #include "base/num.h"
 #include "registryd/api/oci.h"
 #include "registryd/api/oci_int.h"
+#include "registryd/authorize.h"
 #include "registryd/http/accept.h"
+#include "registryd/settings.h"
 
 /* GET /v2/: "I speak this API", and later who may come in. */
 
@@ -84,8 +86,17 @@ oci_repository_unknown(struct call *c)
 {
 	return (
 	    call_fail(c, OCI_NAME_UNKNOWN, call_detail("name", c->repository),
-		"repository \"%.*s\" is not known to this registry",
-		CALL_SHOW(c->repository)));
+		"The repository with name '%.*s' does not exist in the "
+		"registry with id '%s'",
+		CALL_SHOW(c->repository), c->settings->account_id));
+}
+
+bool
+oci_creates(struct call *c)
+{
+	return (c->settings->create_on_push &&
+		authorize_repository(
+		    c, "ecr:CreateRepository", c->repository) == RC_OK);
 }
 
 enum rc

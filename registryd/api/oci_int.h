@@ -25,6 +25,10 @@ oci_reference(struct call *, struct span text, struct reference *ref_r);
  * NAME_UNKNOWN recorded. */
 RC_MUST_USE enum rc oci_repository(struct call *);
 
+/** oci_creates(c): would a push by this principal create the repository if it
+ * is not there? */
+bool oci_creates(struct call *);
+
 /** oci_repository_unknown(c): RC_FAILED with NAME_UNKNOWN recorded. */
 RC_MUST_USE enum rc oci_repository_unknown(struct call *);
 

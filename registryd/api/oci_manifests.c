@@ -213,6 +213,15 @@ push_missing(struct call *c, const struct manifest_put_result *r)
 }
 
 static enum rc
+push_immutable(struct call *c, struct span tag)
+{
+	return (call_fail(c, OCI_TAG_INVALID, call_detail("tag", tag),
+	    "The image tag '%.*s' already exists in the '%.*s' repository and "
+	    "cannot be overwritten because the tag is immutable.",
+	    CALL_SHOW(tag), CALL_SHOW(c->repository)));
+}
+
+static enum rc
 push_store(struct call *c, const struct push *p)
 {
 	struct manifest_put_result result;
@@ -224,7 +233,7 @@ push_store(struct call *c, const struct push *p)
 		.tags = p->tags,
 		.n_tags = p->n_tags,
 		.sparse = c->settings->sparse,
-		.create_repository = c->settings->create_on_push,
+		.create_repository = oci_creates(c),
 		.now_ms = clock_real_ms(),
 	};
 	enum rc rc;
@@ -234,6 +243,8 @@ push_store(struct call *c, const struct push *p)
 	rc = meta_manifest_put(c->meta, &put, &result);
 	if (rc == RC_MISSING)
 		return (push_missing(c, &result));
+	if (rc == RC_EXISTS)
+		return (push_immutable(c, result.immutable_tag));
 	if (rc == RC_NOTFOUND)
 		return (oci_repository_unknown(c));
 	return (rc);

@@ -24,7 +24,10 @@
  */
 
 /* Repositories asked about an anonymous mount. */
-#define HOLDERS_MAX 16
+#define HOLDERS_MAX 10000
+
+/* What a POST that brings the content too does beside beginning. */
+#define WHOLE_ACTIONS "ecr:UploadLayerPart ecr:CompleteLayerUpload"
 
 /* What begin read from the request and finish needs. */
 struct job {
@@ -172,7 +175,7 @@ upload_too_big(struct call *c)
 static enum rc
 repository_admit(struct call *c)
 {
-	return (c->settings->create_on_push ? RC_OK : oci_repository(c));
+	return (oci_creates(c) ? RC_OK : oci_repository(c));
 }
 
 /* May as many bytes as were announced come on top of ${offset}? */
@@ -338,7 +341,7 @@ upload_end(struct call *c, const struct digest *want)
 	struct digest got;
 	enum rc rc;
 
-	rc = upload_finish(&c->upload, want, c->settings->create_on_push);
+	rc = upload_finish(&c->upload, want, oci_creates(c));
 	if (rc == RC_OK)
 		return (blob_created(c, want));
 	if (rc == RC_DIGEST) {
@@ -369,8 +372,8 @@ whole_put(struct call *c, const struct digest *want, struct span id)
 	struct digest got;
 	enum rc rc;
 
-	rc = upload_whole(c->store, c->repository, want, c->body, id,
-	    c->settings->create_on_push);
+	rc = upload_whole(
+	    c->store, c->repository, want, c->body, id, oci_creates(c));
 	if (rc == RC_OK)
 		return (blob_created(c, want));
 	if (rc == RC_DIGEST) {
@@ -437,7 +440,7 @@ mount_from(struct call *c, const struct digest *d, struct span from)
 		.from = from,
 		.to = c->repository,
 		.digest = *d,
-		.create_repository = c->settings->create_on_push,
+		.create_repository = oci_creates(c),
 	};
 	uint64_t size;
 	enum rc rc;
@@ -522,6 +525,8 @@ oci_upload_post(struct call *c)
 		return (RC_WOULDBLOCK);
 	if ((rc = digest_param(c, &j)) != RC_OK)
 		return (rc);
+	if ((rc = authorize_require(c, WHOLE_ACTIONS, c->repository)) != RC_OK)
+		return (rc);
 	if ((rc = repository_admit(c)) != RC_OK)
 		return (rc);
 	return (whole_put(c, &j.digest, SPAN_NONE));
@@ -542,6 +547,8 @@ oci_upload_post_begin(struct call *c)
 		return (post_session(c));
 	if ((j = job_new(c)) == NULL)
 		return (RC_TOOBIG);
+	if ((rc = authorize_require(c, WHOLE_ACTIONS, c->repository)) != RC_OK)
+		return (rc);
 	if ((rc = digest_param(c, j)) != RC_OK)
 		return (rc);
 	if ((rc = length_admit(c, 0)) != RC_OK)

@@ -35,6 +35,7 @@ void metrics_init(void);
  *
  *	GET    /control/stats
  *	POST   /control/fsck?repair=BOOL&content=BOOL
+ *	POST   /control/iam
  *	GET    /control/jobs/{id}?since=N
  *	DELETE /control/jobs/{id}
  */
@@ -49,6 +50,16 @@ RC_MUST_USE enum rc control_stats(struct call *);
  * was asked for with other options.
  */
 RC_MUST_USE enum rc control_fsck(struct call *);
+
+/** control_body_max(c): of a body to the control listener. */
+uint64_t control_body_max(const struct call *);
+
+/**
+ * control_iam(c):
+ * Users, keys, policies: the body is a request of auth_admin(), so is the
+ * answer.  409 when the server runs without authentication.
+ */
+RC_MUST_USE enum rc control_iam(struct call *);
 
 /**
  * control_job(c):

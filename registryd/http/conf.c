@@ -35,14 +35,17 @@ load_certificates(struct conf *c, const struct http_server_config *config,
     char why[HTTP_WHY_BYTES])
 {
 	const struct http_listener_config *l;
+	struct tls_files files;
 	enum rc rc = RC_OK;
 	size_t i;
 
 	for (i = 0; i < config->n_listeners && rc == RC_OK; i++) {
 		l = &config->listeners[i];
+		files = (struct tls_files){ l->cert_file, l->key_file,
+			l->client_ca_file };
 		if (l->tls)
-			rc = tls_context_new(l->cert_file, l->key_file, why,
-			    HTTP_WHY_BYTES, &c->tls[i]);
+			rc = tls_context_new(
+			    &files, why, HTTP_WHY_BYTES, &c->tls[i]);
 	}
 	return (rc);
 }

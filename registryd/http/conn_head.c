@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
 #include "registryd/http/conn_int.h"
@@ -85,6 +86,15 @@ msg_release(struct hub *h, struct msg *m)
 	hub_trim_later(h);
 }
 
+static void
+conn_name(struct http_conn *c)
+{
+	if (c->has_name)
+		return;
+	(void)addr_text(&c->peer, c->peer_name);
+	c->has_name = true;
+}
+
 /* Clients try TLS's port with plain HTTP; they get to read why that fails. */
 static enum step
 handshake_plain(struct http_conn *c)
@@ -98,6 +108,17 @@ handshake_plain(struct http_conn *c)
 
 	(void)send(c->fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL);
 	tls_free(&c->tls);
+	c->state = CONN_DRAIN;
+	return (STEP_MORE);
+}
+
+/* It was sent an alert, which the reset of a mere close would overtake. */
+static enum step
+handshake_refused(struct http_conn *c)
+{
+	conn_name(c);
+	log_debug("%s: TLS handshake: %s", c->peer_name, tls_failure(c->tls));
+	stat_add(&c->hub->stats.handshake_failures);
 	c->state = CONN_DRAIN;
 	return (STEP_MORE);
 }
@@ -133,8 +154,9 @@ step_handshake(struct http_conn *c)
 	case TLS_PLAIN:
 		stat_add(&c->hub->stats.handshake_failures);
 		return (handshake_plain(c));
-	case TLS_CLOSED:
 	case TLS_FAILED:
+		return (handshake_refused(c));
+	case TLS_CLOSED:
 		break;
 	}
 	return (handshake_failed(c, tls_heard(c->tls)));
@@ -146,10 +168,7 @@ request_init(struct http_conn *c, struct msg *m)
 {
 	struct http_request *rq = &m->x.request;
 
-	if (!c->has_name) {
-		(void)addr_text(&c->peer, c->peer_name);
-		c->has_name = true;
-	}
+	conn_name(c);
 	m->x.conn = c;
 	m->x.app = NULL;
 	m->x.role = c->hub->server->configs[c->listener].role;
@@ -163,6 +182,9 @@ request_init(struct http_conn *c, struct msg *m)
 	rq->host = SPAN_NONE;
 	rq->tls = c->tls != NULL;
 	rq->client = span_of(c->peer_name);
+	rq->client_certificate = SPAN_NONE;
+	if (c->tls != NULL)
+		rq->client_certificate = tls_client_name(c->tls);
 	hub_random_id(c->hub, rq->id);
 }
 

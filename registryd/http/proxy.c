@@ -110,6 +110,8 @@ proxy_apply(const struct proxies *p, const struct addr *peer,
 
 	if (p->n == 0 || !proxies_trust(p, peer))
 		return;
+	/* That one is the proxy's, who speaks for others. */
+	rq->client_certificate = SPAN_NONE;
 	if (forwarded_for(p, rq, &a))
 		rq->client = span_of(addr_text(&a, client));
 	s = first_of(rq, "X-Forwarded-Host");

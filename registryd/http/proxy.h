@@ -30,7 +30,8 @@ bool proxies_trust(const struct proxies *, const struct addr *);
  * -Proto (their first element, as proxies in a row pass it on), and the
  * client from X-Forwarded-For: the last address in it that is not a trusted
  * proxy itself, because what stands before that is hearsay.  rq->client then
- * points to ${client}.
+ * points to ${client}.  The certificate that such a peer proved is the proxy's
+ * and no client's, so rq->client_certificate is cleared.
  */
 void proxy_apply(const struct proxies *, const struct addr *peer,
     struct http_request *rq, char client[ADDR_TEXT_BYTES]);

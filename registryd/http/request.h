@@ -57,6 +57,11 @@ struct http_request {
 	bool tls; /* how the client reaches us; X-Forwarded-Proto likewise */
 	struct span client; /* address without port; "unix" ; X-Forwarded-For
 			       likewise */
+	/* The name (CN) in the subject of the certificate that the client
+	 * proved in the TLS handshake; .p NULL: none.  No header says it, and
+	 * there is none when the peer is a trusted proxy: it would be the
+	 * proxy's. */
+	struct span client_certificate;
 	char id[HTTP_REQUEST_ID_BYTES]; /* X-Request-Id of the answer */
 };
 

@@ -93,7 +93,7 @@ listener_config_copy(
 {
 	*to = *from;
 	to->address = xstrdup(from->address);
-	to->cert_file = to->key_file = NULL;
+	to->cert_file = to->key_file = to->client_ca_file = NULL;
 }
 
 static char *
@@ -218,6 +218,15 @@ http_server_url(const struct http_server *s, size_t i)
 	return (s->urls[i]);
 }
 
+static bool
+same_protocol(
+    const struct tls_context *now, const struct http_listener_config *fresh)
+{
+	if (now == NULL || !fresh->tls)
+		return (now == NULL && !fresh->tls);
+	return (tls_context_asks(now) == (fresh->client_ca_file != NULL));
+}
+
 /* The old listeners with what may change about them. */
 static enum rc
 reload_conf(struct http_server *s, const struct http_server_config *config,
@@ -231,10 +240,11 @@ reload_conf(struct http_server *s, const struct http_server_config *config,
 		return (RC_INVALID);
 	}
 	for (i = 0; i < s->n_listeners; i++) {
-		if (config->listeners[i].tls == s->configs[i].tls)
+		if (same_protocol(s->conf->tls[i], &config->listeners[i]))
 			continue;
 		(void)snprintf(why, HTTP_WHY_BYTES,
-		    "%s: a reload cannot turn TLS on or off",
+		    "%s: a reload cannot turn TLS, or certificates of clients, "
+		    "on or off",
 		    s->configs[i].address);
 		return (RC_INVALID);
 	}

@@ -35,6 +35,9 @@ struct http_listener_config {
 	int role;	     /* handed to the application with each exchange */
 	bool tls;
 	const char *cert_file, *key_file; /* PEM */
+	const char *client_ca_file;	  /* PEM: TLS only for those who prove a
+				       certificate of one of these; NULL: no
+				       certificate is asked for */
 	bool same_user_only; /* unix: peers of our uid, or root (SO_PEERCRED) */
 };
 

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@
 
 struct tls_context {
 	SSL_CTX *ctx;
+	bool asks; /* for a certificate */
 };
 
 struct tls {
@@ -24,6 +27,9 @@ struct tls {
 	bool dry;   /* the last read of the socket gave all there was */
 	bool heard; /* something has arrived */
 	SSL *ssl;
+	const char *failure;
+	unsigned char *client_name; /* of OpenSSL's memory, or NULL */
+	size_t n_client_name;
 };
 
 /*
@@ -149,7 +155,6 @@ configure(SSL_CTX *ctx)
 					   SSL_OP_NO_COMPRESSION |
 					   SSL_OP_IGNORE_UNEXPECTED_EOF);
 	(void)SSL_CTX_set_num_tickets(ctx, 0);
-	SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
 	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	(void)SSL_CTX_set_session_id_context(
 	    ctx, (const unsigned char *)"registryd", 9);
@@ -161,9 +166,42 @@ configure(SSL_CTX *ctx)
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 }
 
+static enum rc
+use_pair(SSL_CTX *ctx, const struct tls_files *files, char *why, size_t n_why)
+{
+	if (SSL_CTX_use_certificate_chain_file(ctx, files->cert) != 1)
+		return (complain(files->cert, "certificate", why, n_why));
+	if (SSL_CTX_use_PrivateKey_file(ctx, files->key, SSL_FILETYPE_PEM) !=
+		1 ||
+	    SSL_CTX_check_private_key(ctx) != 1)
+		return (complain(files->key, "key for it", why, n_why));
+	return (RC_OK);
+}
+
+/* No ticket, in either version: see tls.h. */
+static enum rc
+use_authorities(SSL_CTX *ctx, const char *file, char *why, size_t n_why)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	STACK_OF(X509_NAME) *names = NULL;
+
+	if (SSL_CTX_load_verify_file(ctx, file) == 1)
+		names = SSL_load_client_CA_file(file);
+	if (names == NULL)
+		return (complain(
+		    file, "file of certificates of authorities", why, n_why));
+	/* An intermediate authority may stand there without its root. */
+	must(X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1);
+	SSL_CTX_set_client_CA_list(ctx, names);
+	SSL_CTX_set_verify(
+	    ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	return (RC_OK);
+}
+
 enum rc
-tls_context_new(const char *cert_file, const char *key_file, char *why,
-    size_t n_why, struct tls_context **ctx_r)
+tls_context_new(const struct tls_files *files, char *why, size_t n_why,
+    struct tls_context **ctx_r)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct tls_context *t;
@@ -175,23 +213,29 @@ tls_context_new(const char *cert_file, const char *key_file, char *why,
 	ctx = SSL_CTX_new(TLS_server_method());
 	must(ctx != NULL);
 	configure(ctx);
-	if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1) {
-		rc = complain(cert_file, "certificate", why, n_why);
+	if ((rc = use_pair(ctx, files, why, n_why)) != RC_OK)
 		goto err;
-	}
-	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1 ||
-	    SSL_CTX_check_private_key(ctx) != 1) {
-		rc = complain(key_file, "key for it", why, n_why);
+	if (files->client_ca == NULL)
+		SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
+	else
+		rc = use_authorities(ctx, files->client_ca, why, n_why);
+	if (rc != RC_OK)
 		goto err;
-	}
 	t = xcalloc(1, sizeof(*t));
 	t->ctx = ctx;
+	t->asks = files->client_ca != NULL;
 	*ctx_r = t;
 	return (RC_OK);
 
 err:
 	SSL_CTX_free(ctx);
 	return (rc);
+}
+
+bool
+tls_context_asks(const struct tls_context *t)
+{
+	return (t->asks);
 }
 
 void
@@ -242,6 +286,7 @@ tls_free(struct tls **tp)
 		return;
 	OBJ_CHECK(t, TLS_MAGIC);
 	SSL_free(t->ssl);
+	OPENSSL_free(t->client_name);
 	t->magic = 0;
 	free(t);
 }
@@ -262,6 +307,57 @@ result_of(struct tls *t, int ret)
 	}
 }
 
+/* The one name (CN) of ${subject}, in OpenSSL's memory; NULL: none, several, or
+ * not one that fits.  OpenSSL makes well-formed UTF-8 of whatever string it
+ * is. */
+static unsigned char *
+common_name(const X509_NAME *subject, size_t *n_r)
+{
+	unsigned char *text;
+	int first, n;
+
+	first = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	if (first < 0 ||
+	    X509_NAME_get_index_by_NID(subject, NID_commonName, first) >= 0)
+		return (NULL);
+	n = ASN1_STRING_to_UTF8(&text,
+	    X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, first)));
+	if (n < 0)
+		return (NULL);
+	*n_r = (size_t)n;
+	if (n > 0 && n <= TLS_CLIENT_NAME_MAX_BYTES &&
+	    memchr(text, '\0', *n_r) == NULL)
+		return (text);
+	OPENSSL_free(text);
+	return (NULL);
+}
+
+/* Only what OpenSSL has verified against the authorities counts. */
+static void
+note_client(struct tls *t)
+{
+	const X509 *cert = SSL_get0_peer_certificate(t->ssl);
+
+	if (cert == NULL || t->client_name != NULL ||
+	    SSL_get_verify_result(t->ssl) != X509_V_OK ||
+	    (SSL_get_verify_mode(t->ssl) & SSL_VERIFY_PEER) == 0)
+		return;
+	t->client_name =
+	    common_name(X509_get_subject_name(cert), &t->n_client_name);
+}
+
+static void
+note_failure(struct tls *t)
+{
+	long verified = SSL_get_verify_result(t->ssl);
+	const char *reason = ERR_reason_error_string(ERR_peek_error());
+
+	if (verified != X509_V_OK)
+		t->failure = X509_verify_cert_error_string(verified);
+	else
+		t->failure = reason != NULL ? reason : "no reason given";
+}
+
 enum tls_result
 tls_handshake(struct tls *t)
 {
@@ -271,14 +367,33 @@ tls_handshake(struct tls *t)
 	OBJ_CHECK(t, TLS_MAGIC);
 	ERR_clear_error();
 	ret = SSL_do_handshake(t->ssl);
-	if (ret == 1)
+	if (ret == 1) {
+		note_client(t);
+		ERR_clear_error();
 		return (TLS_OK);
+	}
 	r = result_of(t, ret);
 	reason = ERR_GET_REASON(ERR_peek_error());
 	if (r == TLS_FAILED && reason == SSL_R_HTTP_REQUEST)
 		r = TLS_PLAIN;
+	if (r == TLS_FAILED)
+		note_failure(t);
 	ERR_clear_error();
 	return (r);
+}
+
+const char *
+tls_failure(const struct tls *t)
+{
+	return (t->failure != NULL ? t->failure : "");
+}
+
+struct span
+tls_client_name(const struct tls *t)
+{
+	if (t->client_name == NULL)
+		return (SPAN_NONE);
+	return ((struct span){ (char *)t->client_name, t->n_client_name });
 }
 
 enum tls_result

@@ -12,6 +12,7 @@
  *                     otherwise connections are kept
  *   --tls             TLS, never resumed
  *   --accept TYPE
+ *   --authorization VALUE  as the header of that name
  *   --length N        what Content-Length must say
  *   --spread N        connections come from N loopback addresses
  *   --rate N          requests a second in all, evenly; a request's time is
@@ -72,7 +73,7 @@ struct worker {
 static struct {
 	bool head, close, tls, realtime, check_length;
 	uint16_t port;
-	const char *path, *accept;
+	const char *path, *accept, *authorization;
 	uint64_t connections, threads, rate, length;
 	unsigned spread;
 	int64_t ms, warm_ms;
@@ -388,6 +389,9 @@ option_take(int o)
 	case 'a':
 		opt.accept = optarg;
 		break;
+	case 'A':
+		opt.authorization = optarg;
+		break;
 	case 'c':
 		opt.connections = bench_number(optarg, "--connections");
 		break;
@@ -429,6 +433,7 @@ options_read(int argc, char **argv)
 		{ "tls", no_argument, NULL, 's' },
 		{ "realtime", no_argument, NULL, 'R' },
 		{ "accept", required_argument, NULL, 'a' },
+		{ "authorization", required_argument, NULL, 'A' },
 		{ "connections", required_argument, NULL, 'c' },
 		{ "threads", required_argument, NULL, 't' },
 		{ "rate", required_argument, NULL, 'r' },
@@ -458,12 +463,17 @@ request_make(void)
 
 	n = snprintf(request, sizeof(request),
 	    "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
-	    "User-Agent: http_load\r\n%s%s%s%s\r\n",
+	    "User-Agent: http_load\r\n%s%s%s%s%s%s%s\r\n",
 	    opt.head ? "HEAD" : "GET", opt.path, opt.port,
 	    opt.accept != NULL ? "Accept: " : "",
 	    opt.accept != NULL ? opt.accept : "",
 	    opt.accept != NULL ? "\r\n" : "",
+	    opt.authorization != NULL ? "Authorization: " : "",
+	    opt.authorization != NULL ? opt.authorization : "",
+	    opt.authorization != NULL ? "\r\n" : "",
 	    opt.close ? "Connection: close\r\n" : "");
+	if (n < 0 || (size_t)n >= sizeof(request))
+		bench_die("the request is too long");
 	request_bytes = (size_t)n;
 }
 

@@ -3,6 +3,7 @@ started fresh with a folder and a port of its own, stopped by its pid; and the
 image they serve.
 """
 
+import base64
 import hashlib
 import http.client
 import json
@@ -26,6 +27,8 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 REPOSITORY = "bench/image"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 OURS, DOCKER, NGINX, FLOOR = "registryd", "docker-registry", "nginx", "floor"
+OPEN = "auth: none"
+REGISTRYCTL = os.path.join(os.path.dirname(REGISTRYD), "registryctl")
 
 
 class Failed(Exception):
@@ -60,6 +63,7 @@ class Server:
 
     name = ""
     tls = False
+    headers = {}  # of every request
     running = []
 
     def __init__(self, bench, tls=False):
@@ -159,7 +163,7 @@ class Server:
                                             timeout=60, context=INSECURE)
         else:
             c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        c.request(method, path, body, headers or {})
+        c.request(method, path, body, {**self.headers, **(headers or {})})
         answer = c.getresponse()
         answer.text = answer.read()
         c.close()
@@ -246,6 +250,72 @@ class Registryd(Server):
             self.process.terminate()
             reader.join(20)
         super().stop()
+
+
+class Open(Registryd):
+    """Ourselves without authentication, as a peer."""
+    name = OPEN
+
+
+class Guarded(Registryd):
+    """With tokens: a user with the policy of a puller, and a repository with
+    a policy of its own, so that both have a say."""
+
+    def command(self):
+        command = super().command()
+        command[command.index("none")] = "token"
+        return command
+
+    def start(self):
+        super().start()
+        self.headers = self.login("admin")
+        self.ecr("CreateRepository", repositoryName=REPOSITORY)
+        self.ecr("SetRepositoryPolicy", repositoryName=REPOSITORY,
+                 policyText=json.dumps({
+                     "Version": "2012-10-17", "Statement": [{
+                         "Effect": "Allow",
+                         "Principal": {"AWS": "111122223333"},
+                         "Action": ["ecr:BatchGetImage",
+                                    "ecr:GetDownloadUrlForLayer"]}]}))
+        self.ctl("user", "create", "puller")
+        self.ctl("policy", "attach", "puller",
+                 "AmazonEC2ContainerRegistryReadOnly")
+        return self
+
+    def seed(self, image):
+        super().seed(image)
+        self.headers = self.login("puller")
+
+    def ctl(self, *args, env=None):
+        done = subprocess.run(
+            [REGISTRYCTL, "--data", os.path.join(self.folder, "data"),
+             "--endpoint" if env else "--output",
+             self.url() if env else "json", *args],
+            env={**os.environ, **(env or {}), "SSL_CERT_FILE":
+                 self.bench.cert},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        if done.returncode != 0:
+            raise Failed("registryctl %s: %s" % (
+                " ".join(args[:2]), done.stderr.decode("utf-8", "replace")))
+        return done.stdout.decode()
+
+    def url(self):
+        return "%s://127.0.0.1:%d" % ("https" if self.tls else "http",
+                                      self.port)
+
+    def key(self, user):
+        key = json.loads(self.ctl("access-key", "create", user))
+        return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+                "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+    def login(self, user):
+        token = self.ctl("get-login-password", env=self.key(user)).strip()
+        return {"Authorization": "Basic " + base64.b64encode(
+            ("AWS:" + token).encode()).decode()}
+
+    def ecr(self, operation, **members):
+        self.ctl("ecr", operation, json.dumps(members),
+                 env=self.key("admin"))
 
 
 class DockerRegistry(Server):
@@ -346,7 +416,7 @@ class Floor(Server):
         self.process.stdout.close()
 
 
-KINDS = {s.name: s for s in (Registryd, DockerRegistry, Nginx, Floor)}
+KINDS = {s.name: s for s in (Registryd, Open, DockerRegistry, Nginx, Floor)}
 
 
 # --- what is served ----------------------------------------------------------

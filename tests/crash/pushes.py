@@ -54,7 +54,7 @@ class Server:
         self.port = 0
         self.environment = {}
 
-    def start(self, limit_s=20):
+    def start(self, limit_s=60):
         """Returns the seconds until it accepted connections."""
         begin = time.monotonic()
         offset = os.path.getsize(self.log_path) \
@@ -89,11 +89,11 @@ class Server:
 
     def stop(self):
         self.process.terminate()
-        status = self.process.wait(20)
+        status = self.process.wait(60)
         if status != 0:
             raise Broken("exit %d after SIGTERM" % status)
 
-    def connect(self, timeout=20):
+    def connect(self, timeout=60):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         c.connect()
         c.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -127,6 +127,12 @@ class Ledger:
         self.fresh = []      # what came since the last check
         self.sessions = []   # (repository, path, seed, size, sent)
         self.wrong = []      # answers that a live server must not give
+
+    def wait_for(self, is_there, limit_s=60):
+        """On a busy machine nothing may have been acknowledged so far."""
+        begin = time.monotonic()
+        while not is_there() and time.monotonic() - begin < limit_s:
+            time.sleep(0.01)
 
     def counts(self):
         return "%d blobs, %d manifests, %d deletes" % (

@@ -15,7 +15,7 @@ teardown() {
 # streams).
 program_run() {
 	code=0
-	out=$(timeout 10 "$REGISTRYD" "$@" 2>&1 </dev/null) || code=$?
+	out=$(timeout 60 "$REGISTRYD" "$@" 2>&1 </dev/null) || code=$?
 }
 
 config() { # LINE...
@@ -131,7 +131,7 @@ config() { # LINE...
 	REGISTRYD_LOG_LEVEL=info REGISTRYD_DATA=$W/env "$REGISTRYD" \
 		--config "$W/registryd.yml" >"$W/out" 2>&1 3>&- &
 	SERVER_PID=$! SERVER_LOG=$W/out
-	wait_for 5 server_listens || { cat "$W/out"; fail 'not up'; }
+	wait_for 30 server_listens || { cat "$W/out"; fail 'not up'; }
 	[ -e "$W/env/meta.mdb" ] || fail 'the environment did not win'
 	server_stop
 }
@@ -242,18 +242,18 @@ config() { # LINE...
 	import socket, sys
 	s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 	s.bind(sys.argv[1])
-	s.settimeout(10)
+	s.settimeout(60)
 	while True:
 	    told = s.recv(4096).decode()
 	    print(told, flush=True)
 	    if "STOPPING=1" in told:
 	        break
 	PY
-	wait_for 5 test -S "$W/notify"
+	wait_for 30 test -S "$W/notify"
 	NOTIFY_SOCKET=$W/notify server_start
-	wait_for 5 grep -q 'READY=1' "$W/told" || fail "$(cat "$W/told")"
+	wait_for 30 grep -q 'READY=1' "$W/told" || fail "$(cat "$W/told")"
 	server_stop
-	wait_for 5 grep -q 'STOPPING=1' "$W/told" || fail "$(cat "$W/told")"
+	wait_for 30 grep -q 'STOPPING=1' "$W/told" || fail "$(cat "$W/told")"
 }
 
 # --- stopping -----------------------------------------------------------------
@@ -261,24 +261,25 @@ config() { # LINE...
 @test "SIGTERM and SIGINT end with 0, at once, idle connections notwithstanding" {
 	local start signal status
 	for signal in TERM INT; do
-		server_start
+		REGISTRYD_SHUTDOWN_TIMEOUT=60s server_start
+		rm -f "$W/idle"
 		(printf 'GET /v2/ HTTP/1.1\r\nHost: h\r\n\r\n' |
-			raw --wait 20 >"$W/idle") 3>&- &
-		wait_for 5 grep -q 200 "$W/idle" || true
-		sleep 0.3
+			raw --wait 120 --heard "$W/idle") >"$W/out" 3>&- &
+		wait_for 30 grep -q ' 200 ' "$W/idle" || fail 'no answer'
 		start=$(date +%s%N)
 		status=0
 		kill "-$signal" "$SERVER_PID"
 		wait "$SERVER_PID" || status=$?
 		assert_eq "$status" 0 "exit after SIG$signal"
-		[ $((($(date +%s%N) - start) / 1000000)) -lt 2000 ] ||
+		# Who waited for the connection would take a minute.
+		[ $((($(date +%s%N) - start) / 1000000)) -lt 20000 ] ||
 			fail "SIG$signal took long"
 	done
 }
 
 @test "a request under way is finished before the server ends" {
 	local pid
-	server_start
+	REGISTRYD_SHUTDOWN_TIMEOUT=60s server_start
 	random_file "$W/b" 3000000
 	http POST /v2/a/blobs/uploads/
 	location=$(header Location)
@@ -286,35 +287,48 @@ config() { # LINE...
 		-H 'Expect:' --data-binary "@$W/b" "$URL$location" \
 		>"$W/code" 3>&- &
 	pid=$!
-	sleep 0.7
+	some_came() {
+		[ -n "$(find "$DATA/uploads" -type f -size +0)" ]
+	}
+	wait_for 30 some_came || fail 'nothing came'
 	server_stop
 	wait "$pid" || true
 	assert_eq "$(cat "$W/code")" 202
 }
 
 @test "requests that do not end are cut off after shutdown-timeout" {
-	local start
-	REGISTRYD_SHUTDOWN_TIMEOUT=1s server_start
-	printf '%s' 'PUT /v2/h/manifests/v1 HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{' |
-		raw --escapes --wait 20 >"$W/out" 3>&- &
-	sleep 0.5
+	local start took
+	REGISTRYD_SHUTDOWN_TIMEOUT=1s REGISTRYD_TIMEOUTS_BODY=60s server_start
+	printf '%s' 'PUT /v2/h/manifests/v1 HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n|||{' |
+		raw --escapes --await --heard "$W/heard" --wait 120 >"$W/out" \
+			3>&- &
+	wait_for 30 grep -q '100 Continue' "$W/heard" || fail 'not begun'
 	start=$(date +%s%N)
 	server_stop
-	[ $((($(date +%s%N) - start) / 1000000)) -lt 4000 ] || fail 'too long'
-	[ $((($(date +%s%N) - start) / 1000000)) -gt 500 ] || fail 'too early'
+	took=$((($(date +%s%N) - start) / 1000000))
+	[ "$took" -lt 20000 ] || fail "too long: $took ms"
+	[ "$took" -gt 900 ] || fail "too early: $took ms"
 }
 
 @test "no new connection is taken while requests under way finish" {
-	server_start
-	printf '%s' 'PUT /v2/h/manifests/v1 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n|||{}' |
-		raw --escapes --pause 2 --summary --quiet 3 >"$W/out" 3>&- &
-	sleep 0.5
+	REGISTRYD_SHUTDOWN_TIMEOUT=60s REGISTRYD_TIMEOUTS_BODY=60s server_start
+	printf '%s' 'PUT /v2/h/manifests/v1 HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n|||{}' |
+		raw --escapes --await --gate "$W/gate" --heard "$W/heard" \
+			--summary --answers 2 --quiet 3 >"$W/out" 3>&- &
+	wait_for 30 grep -q '100 Continue' "$W/heard" || fail 'not begun'
 	kill -TERM "$SERVER_PID"
-	sleep 0.5
-	http GET /healthz
-	[ "$STATUS" != 200 ] || fail 'a new connection was served'
+	wait_for 30 grep -q 'SIGTERM: stopping' "$SERVER_LOG" ||
+		fail 'not heard of'
+	# The log is a moment ahead.
+	not_served() {
+		http GET /healthz --max-time 2
+		[ "$STATUS" != 200 ]
+	}
+	wait_for 5 not_served || fail 'a new connection was served'
+	! not_running "$SERVER_PID" || fail 'it did not wait for the request'
+	touch "$W/gate"
 	wait "$SERVER_PID"
-	wait_for 5 grep -q '^400' "$W/out" || fail "$(cat "$W/out")"
+	wait_for 30 grep -q '^400' "$W/out" || fail "$(cat "$W/out")"
 }
 
 # --- the folder ---------------------------------------------------------------
@@ -384,10 +398,10 @@ config() { # LINE...
 		manifest_put a v2 "$W/m"
 		[ "$STATUS" = 413 ]
 	}
-	wait_for 5 reloaded || fail "$STATUS"
+	wait_for 30 reloaded || fail "$STATUS"
 	config 'limits:' '  manifest-bytes: rubbish'
 	kill -HUP "$SERVER_PID"
-	wait_for 5 grep -q 'rubbish' "$SERVER_LOG" || fail 'not said'
+	wait_for 30 grep -q 'rubbish' "$SERVER_LOG" || fail 'not said'
 	manifest_put a v2 "$W/m"
 	expect 413
 	http GET /v2/a/manifests/v1
@@ -402,7 +416,7 @@ config() { # LINE...
 	REGISTRYD_ACCESS_LOG=json server_start
 	http GET '/v2/none/manifests/x?y=1' -H 'User-Agent: test'
 	id=$(header X-Request-Id)
-	wait_for 5 grep -q "$id" "$SERVER_LOG" || fail 'no line'
+	wait_for 30 grep -q "$id" "$SERVER_LOG" || fail 'no line'
 	line=$(grep "$id" "$SERVER_LOG")
 	jq -e --arg id "$id" '
 	    any(.[]; . == $id) and any(.[]; . == "GET") and
@@ -421,7 +435,7 @@ config() { # LINE...
 	REGISTRYD_ACCESS_LOG=text server_start
 	http GET /v2/none/manifests/x
 	id=$(header X-Request-Id)
-	wait_for 5 grep -q "$id" "$SERVER_LOG" || fail 'no line'
+	wait_for 30 grep -q "$id" "$SERVER_LOG" || fail 'no line'
 	assert_in "$(grep "$id" "$SERVER_LOG")" 404
 	assert_in "$(grep "$id" "$SERVER_LOG")" GET
 	server_stop

@@ -4,6 +4,9 @@
 #   REGISTRYD, REGISTRYCTL   the programs under test (default: build/)
 #   SERVER_PREFIX         words to put before registryd (setarch -R)
 #   E2E_HOST                 test this HOST:PORT instead of own servers
+#
+# What is started here under a name of its own (dockerd, containerd) can be
+# used by any file; who needs a server with users calls auth_server_start.
 
 # The bats of Ubuntu 22.04 (1.2) makes no folders by itself.
 if [ -z "${BATS_FILE_TMPDIR:-}" ]; then
@@ -59,7 +62,8 @@ assert_in() {
 	esac
 }
 
-# wait_for SECONDS COMMAND...: until the command succeeds.
+# wait_for SECONDS COMMAND...: until the command succeeds.  Only what is broken
+# takes so long: on a busy machine everything takes longer than one thinks.
 wait_for() {
 	local tries=$(($1 * 20))
 	shift
@@ -106,7 +110,7 @@ server_start() {
 		</dev/null >"$SERVER_LOG.out" 2>"$SERVER_LOG" 3>&- &
 	SERVER_PID=$!
 	printf '%s %s\n' "$SERVER_PID" "$SERVER_LOG" >>"$where/servers"
-	if ! wait_for 10 server_listens; then
+	if ! wait_for 60 server_listens_or_ended || ! server_listens; then
 		server_show
 		fail "the server did not come up"
 	fi
@@ -115,10 +119,11 @@ server_start() {
 }
 
 server_listens() {
-	grep -q 'listening on ' "$SERVER_LOG" || {
-		kill -0 "$SERVER_PID" 2>/dev/null || return 1
-		return 1
-	}
+	grep -q 'listening on ' "$SERVER_LOG"
+}
+
+server_listens_or_ended() {
+	server_listens || not_running "$SERVER_PID"
 }
 
 server_address() {
@@ -154,8 +159,8 @@ server_kill() {
 	wait "$SERVER_PID" 2>/dev/null || true
 }
 
-# In teardown: whatever a test of this scope has left.  A sanitizer's report
-# in a log fails the test even when all answers were right.
+# In teardown: whatever a test of this scope has left.  A sanitizer's report or
+# a secret in a log fails the test even when all answers were right.
 servers_clean() {
 	local where=${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR} pid log bad=0
 	[ -f "$where/servers" ] || return 0
@@ -170,6 +175,7 @@ servers_clean() {
 			cat "$log"
 			bad=1
 		fi
+		secrets_absent "$log" "$log.out" || bad=1
 	done <"$where/servers"
 	rm -f "$where/servers"
 	return "$bad"
@@ -183,7 +189,8 @@ not_running() {
 # --- HTTP ---------------------------------------------------------------------
 
 # http METHOD PATH [CURL ARGUMENT...]: sets STATUS, HEADERS (a file), BODY (a
-# file).  Never fails by itself.
+# file).  Never fails by itself.  HTTP_OPTIONS are arguments of curl for every
+# request, such as -u USER:PASSWORD.
 http() {
 	local method=$1 path=$2 how=()
 	shift 2
@@ -199,7 +206,8 @@ http() {
 	*) path=$URL$path ;;
 	esac
 	STATUS=$(curl -sS --path-as-is -g "${how[@]}" -D "$HEADERS" -o "$BODY" \
-		-w '%{http_code}' --max-time 60 "$@" "$path") || true
+		-w '%{http_code}' --max-time 60 \
+		${HTTP_OPTIONS[@]+"${HTTP_OPTIONS[@]}"} "$@" "$path") || true
 	[ "$method" != HEAD ] || : >"$BODY"
 }
 
@@ -414,4 +422,394 @@ podman() {
 buildah() {
 	private buildah --root "$CLIENT/store" --runroot "$RUNROOT" \
 		--storage-driver vfs "$@"
+}
+
+# --- daemons ------------------------------------------------------------------
+
+# A docker engine of its own.  When it does not come up DOCKER_WHY says why and
+# its tests are skipped.  DOCKER_WRAP: words to put before dockerd.
+docker_start() {
+	local dir=$BATS_FILE_TMPDIR/docker
+	export DOCKER_SOCKET=unix://$dir/docker.sock DOCKER_WHY='' DOCKER_PID=''
+	if [ "$(id -u)" -ne 0 ]; then
+		DOCKER_WHY='dockerd needs root'
+	elif ! type -P dockerd >/dev/null || ! type -P docker >/dev/null; then
+		DOCKER_WHY='docker is not installed'
+	fi
+	[ -z "$DOCKER_WHY" ] || return 0
+	mkdir -p "$dir"
+	# shellcheck disable=SC2086
+	${DOCKER_WRAP:-} dockerd --storage-driver=vfs --iptables=false --ip6tables=false \
+		--bridge=none --data-root="$dir/data" --exec-root="$dir/exec" \
+		-H "$DOCKER_SOCKET" --pidfile "$dir/pid" \
+		>"$dir/log" 2>&1 </dev/null 3>&- &
+	DOCKER_PID=$!
+	docker_up() {
+		command docker -H "$DOCKER_SOCKET" info >/dev/null 2>&1
+	}
+	docker_up_or_ended() {
+		docker_up || not_running "$DOCKER_PID"
+	}
+	if ! wait_for 60 docker_up_or_ended || ! docker_up; then
+		DOCKER_WHY="dockerd does not start here: $(tail -n 1 "$dir/log")"
+	elif ! tar -C "$TOP" -c Makefile | command docker -H "$DOCKER_SOCKET" \
+		import - probe:probe >"$dir/probe" 2>&1; then
+		# In a bare chroot, for one, whose root is no mount point.
+		DOCKER_WHY="dockerd cannot unpack here: $(tail -n 1 "$dir/probe")"
+	fi
+}
+
+docker_stop() {
+	[ -n "${DOCKER_PID:-}" ] || return 0
+	kill -TERM "$DOCKER_PID" 2>/dev/null || true
+	wait_for 15 not_running "$DOCKER_PID" || kill -KILL "$DOCKER_PID" || true
+	umount "$BATS_FILE_TMPDIR/docker/exec/netns/default" 2>/dev/null || true
+}
+
+need_docker() {
+	[ -z "$DOCKER_WHY" ] || skip "$DOCKER_WHY"
+}
+
+docker() {
+	command docker -H "$DOCKER_SOCKET" "$@"
+}
+
+containerd_start() {
+	local dir=$BATS_FILE_TMPDIR/containerd
+	export CTR_SOCKET=$dir/sock CTR_WHY='' CTR_PID=''
+	if [ "$(id -u)" -ne 0 ]; then
+		CTR_WHY='containerd needs root'
+	elif ! type -P containerd >/dev/null || ! type -P ctr >/dev/null; then
+		CTR_WHY='containerd is not installed'
+	fi
+	[ -z "$CTR_WHY" ] || return 0
+	mkdir -p "$dir"
+	cat >"$dir/config.toml" <<-CONF
+	version = 2
+	root = "$dir/root"
+	state = "$dir/state"
+	disabled_plugins = ["io.containerd.grpc.v1.cri"]
+	[grpc]
+	  address = "$CTR_SOCKET"
+	[ttrpc]
+	  address = "$CTR_SOCKET.ttrpc"
+	[plugins]
+	  [plugins."io.containerd.internal.v1.opt"]
+	    path = "$dir/opt"
+	CONF
+	containerd -c "$dir/config.toml" >"$dir/log" 2>&1 </dev/null 3>&- &
+	CTR_PID=$!
+	ctr_up() {
+		ctr version >/dev/null 2>&1
+	}
+	ctr_up_or_ended() {
+		ctr_up || not_running "$CTR_PID"
+	}
+	{ wait_for 60 ctr_up_or_ended && ctr_up; } ||
+		CTR_WHY="containerd does not start here: $(tail -n 1 "$dir/log")"
+}
+
+containerd_stop() {
+	[ -n "${CTR_PID:-}" ] || return 0
+	kill -TERM "$CTR_PID" 2>/dev/null || true
+	wait_for 10 not_running "$CTR_PID" || kill -KILL "$CTR_PID" || true
+}
+
+need_ctr() {
+	[ -z "$CTR_WHY" ] || skip "$CTR_WHY"
+}
+
+ctr() {
+	command ctr -a "$CTR_SOCKET" -n "t${BATS_TEST_NUMBER:-0}" "$@"
+}
+
+# --- secrets ------------------------------------------------------------------
+
+# Every secret a test comes to know is noted, and no server may have written it
+# anywhere: servers_clean looks.
+secret_note() { # TEXT...
+	local text
+	for text; do
+		# Too short ones would be found by chance, and "" everywhere.
+		[ ${#text} -ge 8 ] || fail "too short a secret for a test: $text"
+		printf '%s\n' "$text" >>"$BATS_FILE_TMPDIR/secrets"
+	done
+}
+
+# As a header has it: base64 of USER:PASSWORD.
+secret_note_basic() { # USER PASSWORD
+	secret_note "$2" "$(printf '%s:%s' "$1" "$2" | base64 -w 0)"
+}
+
+secrets_absent() { # FILE...
+	local file status=0
+	[ -s "$BATS_FILE_TMPDIR/secrets" ] || return 0
+	for file; do
+		[ -f "$file" ] || continue
+		! grep -nFf "$BATS_FILE_TMPDIR/secrets" "$file" || {
+			echo "--- a secret was written to $file, see above"
+			status=1
+		}
+	done
+	return "$status"
+}
+
+# --- users --------------------------------------------------------------------
+
+ACCOUNT=000000000000
+REGION=us-east-1
+
+# auth_server_start [FLAG...]: a server with users.  admin is who asks.
+auth_server_start() {
+	[ -z "${E2E_HOST:-}" ] || skip 'needs servers of its own'
+	server_start --auth token "$@"
+	auth_server_learn
+}
+
+auth_server_learn() {
+	[ ! -f "$DATA/master.key" ] ||
+		secret_note "$(grep -v '^#' "$DATA/master.key" | head -n 1)"
+	[ -s "$DATA/admin-credentials" ] || fail 'no admin-credentials'
+	mkdir -p "$DATA.users"
+	cp "$DATA/admin-credentials" "$(credentials_of admin)"
+	aws_env
+	as admin
+}
+
+# Where the key of a user of the server is kept, in the AWS tools' form.
+credentials_of() { # USER
+	printf '%s.users/%s' "${DATA%/}" "${1//\//-}"
+}
+
+ctl() {
+	"$REGISTRYCTL" --data "$DATA" "$@"
+}
+
+# aws_env: nothing of the machine's own settings, nor of its trust, reaches the
+# AWS tools and curl.
+aws_env() {
+	local name
+	for name in SSL_CERT_FILE SSL_CERT_DIR AWS_CA_BUNDLE CURL_CA_BUNDLE \
+	    REQUESTS_CA_BUNDLE $(compgen -e AWS_ || true); do
+		unset "$name"
+	done
+	export AWS_DEFAULT_REGION=$REGION AWS_EC2_METADATA_DISABLED=true
+	export AWS_PAGER='' AWS_CONFIG_FILE=$BATS_FILE_TMPDIR/no-aws-config
+	# A refusal is not to be asked for five times.
+	export AWS_MAX_ATTEMPTS=1
+}
+
+# admin_env: the AWS tools act as the administrator of the first start.
+admin_env() {
+	aws_env
+	export AWS_SHARED_CREDENTIALS_FILE=$DATA/admin-credentials
+}
+
+# as USER: whose key signs from here on; sets KEY_ID and KEY_SECRET too.
+as() {
+	local file
+	file=$(credentials_of "$1")
+	[ -s "$file" ] || fail "no credentials of $1"
+	AWS_SHARED_CREDENTIALS_FILE=$file
+	KEY_ID=$(sed -n 's/^aws_access_key_id *= *//p' "$file")
+	KEY_SECRET=$(sed -n 's/^aws_secret_access_key *= *//p' "$file")
+	KEY_TOKEN=
+	[ -n "$KEY_ID" ] && [ -n "$KEY_SECRET" ] || fail "$(cat "$file")"
+	secret_note "$KEY_SECRET"
+	export AWS_SHARED_CREDENTIALS_FILE KEY_ID KEY_SECRET KEY_TOKEN
+}
+
+# user_make [ACCOUNT/]NAME [POLICY...]: with an access key.  A policy is the
+# name of a managed one, or a document.
+user_make() {
+	local user=$1 policy
+	ctl user create "$user" >/dev/null || return
+	shift
+	for policy; do
+		user_allow "$user" "$policy" || return
+	done
+	user_key "$user"
+}
+
+# user_key USER: a further access key, which is the one of "as USER" now.
+user_key() {
+	local key
+	key=$(ctl access-key create "$1") || return
+	jq -er '"[default]\naws_access_key_id = " + .AccessKeyId +
+	    "\naws_secret_access_key = " + .SecretAccessKey' <<<"$key" \
+		>"$(credentials_of "$1")"
+	secret_note "$(jq -r .SecretAccessKey <<<"$key")"
+}
+
+user_allow() { # USER POLICY
+	case $2 in
+	\{*) printf '%s' "$2" |
+		ctl policy put test --user "$1" --file - >/dev/null ;;
+	*) ctl policy attach "$1" "$2" >/dev/null ;;
+	esac
+}
+
+# allow ACTIONS [RESOURCE [MORE]]: a policy; "allow 'ecr:A ecr:B'".  MORE are
+# further members of the statement.
+allow() {
+	printf '{"Version":"2012-10-17","Statement":[{"Effect":"Allow",'
+	printf '"Action":%s,"Resource":"%s"%s}]}' \
+		"$(jq -cn --arg a "$1" '$a | split(" ")')" "${2:-*}" \
+		"${3:+,$3}"
+}
+
+# allow_all_but ACTION
+allow_all_but() {
+	printf '{"Version":"2012-10-17","Statement":[{"Effect":"Allow",'
+	printf '"NotAction":"%s","Resource":"*"}]}' "$1"
+}
+
+# repository_policy PRINCIPAL ACTIONS [MORE]: a policy of a repository that
+# allows; PRINCIPAL is JSON.
+repository_policy() {
+	printf '{"Version":"2012-10-17","Statement":[{"Effect":"Allow",'
+	printf '"Principal":%s,"Action":%s%s}]}' "$1" \
+		"$(jq -cn --arg a "$2" '$a | split(" ")')" "${3:+,$3}"
+}
+
+user_arn() { # USER [ACCOUNT]
+	printf 'arn:aws:iam::%s:user/%s' "${2:-$ACCOUNT}" "$1"
+}
+
+repository_arn() {
+	printf 'arn:aws:ecr:%s:%s:repository/%s' "$REGION" "$ACCOUNT" "$1"
+}
+
+# not_authorized USER ACTION REPOSITORY: what who may not is told.
+not_authorized() {
+	printf 'User: %s is not authorized to perform: %s on resource: %s ' \
+		"$(user_arn "$1")" "$2" "$(repository_arn "$3")"
+	printf 'because no identity-based policy allows the %s action' "$2"
+}
+
+# --- the ECR endpoint ---------------------------------------------------------
+
+# ecr OPERATION [JSON [OPTION...]]: signed with the key of "as"; sets STATUS,
+# HEADERS and BODY like http.  The options are those of sign.py.
+ecr() {
+	local operation=$1 body=${2:-"{}"}
+	shift
+	[ $# -eq 0 ] || shift
+	signed --target "AmazonEC2ContainerRegistry_V20150921.$operation" \
+		--body "$body" "$@"
+}
+
+sts() { # OPERATION [PARAMETERS [OPTION...]]
+	local body="Action=$1&Version=2011-06-15${2:+&$2}"
+	shift
+	[ $# -eq 0 ] || shift
+	signed --service sts --type application/x-www-form-urlencoded \
+		--body "$body" "$@"
+}
+
+signed() {
+	HEADERS=$BATS_TEST_TMPDIR/headers BODY=$BATS_TEST_TMPDIR/body
+	: >"$HEADERS"
+	: >"$BODY"
+	STATUS=$("$PYTHON" -E -S "$TOP/tests/e2e/sign.py" --headers "$HEADERS" \
+		--answer "$BODY" --region "$REGION" "$@" "$URL/") || true
+}
+
+# expect_aws TYPE [PART OF THE MESSAGE]: the last answer of ecr is this error.
+expect_aws() {
+	if [ "$STATUS" != 400 ] ||
+		[ "$(jq -r .__type "$BODY")" != "$1" ]; then
+		cat "$HEADERS" "$BODY" >&2
+		fail "status $STATUS, want 400 and $1"
+		return
+	fi
+	[ -n "$(header x-amzn-RequestId)" ] || fail 'no x-amzn-RequestId'
+	assert_in "$(jq -r .message "$BODY")" "${2:-}" message
+}
+
+repository_make() { # NAME, as whoever asks
+	ecr CreateRepository "{\"repositoryName\":\"$1\"}"
+	expect 200
+}
+
+# login_password: a token for the user AWS, of the key of "as": sets TOKEN.
+login_password() {
+	ecr GetAuthorizationToken
+	expect 200 || return
+	TOKEN=$(jq -r '.authorizationData[0].authorizationToken' "$BODY" |
+		base64 -d)
+	TOKEN=${TOKEN#AWS:}
+	secret_note_basic AWS "$TOKEN"
+}
+
+# login USER: http() comes with a token of that user from here on.
+login() {
+	as "$1" && login_password || return
+	HTTP_OPTIONS=(-u "AWS:$TOKEN")
+}
+
+logout() {
+	HTTP_OPTIONS=()
+}
+
+# --- AWS's own tools ----------------------------------------------------------
+
+# Both generations of the CLI, and every Python with boto3, wherever they stand
+# in the PATH: sets AWS1, AWS2 and BOTO_PYTHONS.
+aws_find() {
+	local program seen=' '
+	AWS1='' AWS2='' BOTO_PYTHONS=''
+	for program in $(type -ap aws); do
+		case $("$program" --version 2>&1) in
+		aws-cli/1.*) : "${AWS1:=$program}" ;;
+		aws-cli/2.*) : "${AWS2:=$program}" ;;
+		esac
+	done
+	for program in $(type -ap python3); do
+		case $seen in
+		*" $(readlink -f "$program") "*) continue ;;
+		esac
+		seen+="$(readlink -f "$program") "
+		! "$program" -c 'import boto3' 2>/dev/null ||
+			BOTO_PYTHONS+="$program "
+	done
+	export AWS1 AWS2 BOTO_PYTHONS
+}
+
+# need_aws 1|2
+need_aws() {
+	local which=AWS$1
+	[ -n "${!which}" ] || skip "no AWS CLI of generation $1 is installed"
+}
+
+need_boto() {
+	[ -n "$BOTO_PYTHONS" ] || skip 'boto3 is not installed'
+}
+
+aws1() {
+	"$AWS1" --endpoint-url "$URL" "$@"
+}
+
+aws2() {
+	"$AWS2" --endpoint-url "$URL" "$@"
+}
+
+# --- another time -------------------------------------------------------------
+
+# fake_time OFFSET: words to put before a program (SERVER_WRAP, for one), or a
+# skip.  faketime(1) itself would stand between us and the program's signals.
+fake_time() {
+	local lib
+	for lib in /usr/lib/*/faketime/libfaketimeMT.so.1; do
+		[ ! -e "$lib" ] || break
+	done
+	[ -e "$lib" ] || skip 'libfaketime is not installed'
+	FAKE_TIME="env LD_PRELOAD=$lib FAKETIME=$1"
+	FAKE_TIME+=" FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1"
+}
+
+# Nothing can be preloaded into a program that was built with ASan.
+need_preload() {
+	! grep -q __asan_init "$REGISTRYD" ||
+		skip 'a server with ASan takes no libfaketime'
 }

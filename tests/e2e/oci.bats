@@ -438,51 +438,78 @@ setup() {
 	expect 404 BLOB_UPLOAD_UNKNOWN
 }
 
+# upload_came LOCATION: some of it has been written.
+upload_came() {
+	local range
+	http GET "$1"
+	range=$(header Range)
+	[ "$STATUS" = 204 ] && [ "${range#0-}" -gt 0 ]
+}
+
+# patch_begin LOCATION FILE BYTES: in the background send a PATCH of FILE, which
+# holds nothing but letters; behind so many bytes it waits for $W/gate.  Sets
+# pid; $W/code is the answer.
+patch_begin() {
+	{
+		printf 'PATCH %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %s\r\n' \
+			"${1#"$URL"}" "$HOST" "$(size_of "$2")"
+		printf 'Content-Type: application/octet-stream\r\n\r\n'
+		head -c "$3" "$2"
+		printf '|||'
+		tail -c +$(($3 + 1)) "$2"
+	} >"$W/request"
+	"$PYTHON" "$TOP/tests/e2e/raw.py" --gate "$W/gate" --summary \
+		--quiet 0.2 "$HOST" <"$W/request" >"$W/code" 3>&- &
+	pid=$!
+}
+
+letters_file() { # FILE BYTES
+	head -c "$2" /dev/urandom | base64 -w 0 | head -c "$2" >"$1"
+}
+
 @test "two clients on one session: the second is turned away, the first is not harmed" {
 	local location pid status=0
-	random_file "$W/b" 100000
+	letters_file "$W/b" 100000
 	http POST "/v2/$REPO/blobs/uploads/"
 	location=$(header Location)
-	curl -sS -o "$W/slow" -w '%{http_code}' -X PATCH --limit-rate 50000 \
-		-H 'Expect:' --data-binary "@$W/b" "$URL$location" \
-		>"$W/code" 3>&- &
-	pid=$!
-	sleep 0.5
+	patch_begin "$location" "$W/b" 60000
+	wait_for 20 upload_came "$location" || fail 'nothing came'
 	http PATCH "$location" --data-binary intruder
 	[ "$STATUS" -ge 400 ] && [ "$STATUS" -lt 504 ] ||
 		fail "the second got $STATUS"
 	[ "$STATUS" != 500 ] || fail 'the second got 500'
+	touch "$W/gate"
 	wait "$pid" || status=$?
-	assert_eq "$status" 0 curl
-	assert_eq "$(cat "$W/code")" 202
+	assert_eq "$status" 0 'the first client'
+	assert_in "$(cat "$W/code")" '202 0'
 	upload_put "$location" "$(digest_of "$W/b")"
 	expect 201
 }
 
 @test "an upload resumes where its killed client left it" {
 	local location pid range
-	random_file "$W/b" 4000000
+	letters_file "$W/b" 4000000
 	http POST "/v2/$REPO/blobs/uploads/"
 	location=$(header Location)
-	curl -sS -o /dev/null -X PATCH --limit-rate 1000000 -H 'Expect:' \
-		--data-binary "@$W/b" "$URL$location" 3>&- &
-	pid=$!
-	sleep 1
+	patch_begin "$location" "$W/b" 1500000
+	wait_for 20 upload_came "$location" || fail 'nothing came'
 	kill -KILL "$pid"
 	wait "$pid" || true
 	# What the killed client had sent is being written for a moment.
-	sleep 0.3
-	http GET "$location"
-	expect 204
-	range=$(header Range)
-	range=${range#0-}
+	resumed() {
+		http GET "$location"
+		[ "$STATUS" = 204 ] || return
+		range=$(header Range)
+		range=${range#0-}
+		tail -c +$((range + 2)) "$W/b" >"$W/rest"
+		http PATCH "$location" -H 'Expect:' \
+			-H "Content-Range: $((range + 1))-3999999" \
+			--data-binary "@$W/rest"
+		[ "$STATUS" = 202 ]
+	}
+	wait_for 20 resumed || fail "$STATUS: $(cat "$BODY")"
 	[ "$range" -gt 0 ] || fail "nothing was kept: $range"
 	[ "$range" -lt 3999999 ] || fail 'the client was not killed early'
-	tail -c +$((range + 2)) "$W/b" >"$W/rest"
-	http PATCH "$location" -H 'Expect:' \
-		-H "Content-Range: $((range + 1))-3999999" \
-		--data-binary "@$W/rest"
-	expect 202
 	assert_eq "$(header Range)" 0-3999999
 	upload_put "$location" "$(digest_of "$W/b")"
 	expect 201

@@ -4,17 +4,23 @@
 usage: raw.py [OPTION...] HOST:PORT < bytes
 
   --escapes        input has \\r \\n \\0 \\xNN escapes; other newlines are dropped
-  --wait SECONDS   give up waiting for an answer or a close (default 5)
-  --quiet SECONDS  no byte for this long ends reading (default: only a close
-                   or --wait does)
+  --wait SECONDS   give up waiting for an answer or a close (default 60)
+  --quiet SECONDS  once --answers have come, no byte for this long ends reading
+                   (default: only a close or --wait does)
+  --answers N      so many answers are waited for (default 1)
   --pause SECONDS  between the pieces of the input, which "|||" separates
+  --await          instead of a pause: a piece is sent when something has come
+                   in answer to the one before
+  --gate FILE      the last piece is sent once this file exists
+  --heard FILE     also write to this file what comes, as it comes
   --each SECONDS   send byte by byte with this pause
   --half-close     shut down the sending side after the input
   --stop           do not read the rest once the first answer is complete
   --heads N,...    which answers, from 0, are to HEAD and have no body
   --summary        instead of the bytes print one line per answer,
                    "STATUS BODY-LENGTH", and then "closed" or "open"
-  --time           end with the seconds until the close
+  --time           end with the seconds from before the connection until its
+                   close
 
 The last line is "closed", "reset" or "open": what the server had done to the
 connection by the end.
@@ -35,7 +41,7 @@ def connect(host):
         s.connect(host[len("unix:"):])
         return s
     name, port = host.rsplit(":", 1)
-    s = socket.create_connection((name.strip("[]"), int(port)), 5)
+    s = socket.create_connection((name.strip("[]"), int(port)), 60)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return s
 
@@ -93,13 +99,23 @@ def unchunk(data):
 
 
 class Talk:
-    def __init__(self, sock, args):
-        self.sock, self.args = sock, args
+    def __init__(self, args):
+        self.start = time.monotonic()
+        self.sock, self.args = connect(args.host), args
+        self.heads = {int(h) for h in args.heads.split(",") if h}
         self.data = bytearray()
         self.end = "open"
-        self.start = time.monotonic()
 
-    def read(self, seconds):
+    def came(self):
+        if self.args.heard:
+            with open(self.args.heard, "wb") as f:
+                f.write(self.data)
+
+    def is_answered(self):
+        return len(split_answers(bytes(self.data),
+                                 self.heads)) >= self.args.answers
+
+    def read(self, seconds, until_byte=False):
         """Take what comes for at most these seconds; False at the end."""
         until = time.monotonic() + seconds
         while self.end == "open":
@@ -116,11 +132,39 @@ class Talk:
                 self.end = "closed"
                 break
             self.data += got
+            self.came()
+            if until_byte:
+                return True
             if self.args.stop and split_answers(bytes(self.data), ()):
                 return False
-            if self.args.quiet:
-                until = time.monotonic() + seconds
         return False
+
+    def read_rest(self):
+        """After the last piece."""
+        until = time.monotonic() + self.args.wait
+        while not self.args.quiet or not self.is_answered():
+            left = until - time.monotonic()
+            if left <= 0 or not self.read(left, bool(self.args.quiet)):
+                return
+        n = -1
+        while n != len(self.data):
+            n = len(self.data)
+            if not self.read(self.args.quiet, True):
+                return
+
+    def between(self):
+        """Before the next piece; False at the end."""
+        if self.args.await_:
+            return self.read(self.args.wait, True)
+        return not self.args.pause or self.read(self.args.pause)
+
+    def wait_for_gate(self):
+        until = time.monotonic() + self.args.wait
+        while not os.path.exists(self.args.gate) and \
+                time.monotonic() < until:
+            if not self.read(0.05):
+                return False
+        return True
 
     def send(self, piece):
         view = memoryview(piece)
@@ -140,7 +184,11 @@ def main():
     p = argparse.ArgumentParser(
         usage=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--escapes", action="store_true")
-    p.add_argument("--wait", type=float, default=5)
+    p.add_argument("--wait", type=float, default=60)
+    p.add_argument("--answers", type=int, default=1)
+    p.add_argument("--await", action="store_true", dest="await_")
+    p.add_argument("--gate", default="")
+    p.add_argument("--heard", default="")
     p.add_argument("--quiet", type=float, default=0)
     p.add_argument("--pause", type=float, default=0)
     p.add_argument("--each", type=float, default=0)
@@ -156,27 +204,28 @@ def main():
     if args.escapes:
         data = unescape(data)
     if args.each:
-        pieces, pause = [bytes([b]) for b in data], args.each
+        pieces, args.pause = [bytes([b]) for b in data], args.each
     else:
-        pieces, pause = data.split(b"|||"), args.pause
+        pieces = data.split(b"|||")
 
-    talk = Talk(connect(args.host), args)
+    talk = Talk(args)
     for i, piece in enumerate(pieces):
-        if i and pause and not talk.read(pause):
+        if i and not talk.between():
+            break
+        if args.gate and i == len(pieces) - 1 and not talk.wait_for_gate():
             break
         if not talk.send(piece):
             break
     if args.half_close:
         talk.sock.shutdown(socket.SHUT_WR)
-    talk.read(args.quiet or args.wait)
+    talk.read_rest()
 
     show(talk, args)
 
 
 def show(talk, args):
     if args.summary:
-        heads = {int(h) for h in args.heads.split(",") if h}
-        for status, size in split_answers(bytes(talk.data), heads):
+        for status, size in split_answers(bytes(talk.data), talk.heads):
             print(status, size)
     else:
         sys.stdout.buffer.write(bytes(talk.data))

@@ -24,8 +24,6 @@
 #include "base/num.h"
 #include "base/obj.h"
 
-#define PATIENCE_S 5
-
 /* What a request needs until its end. */
 struct task {
 	struct fixture *fx;
@@ -148,7 +146,15 @@ sink(struct http_exchange *x)
 static void
 work(struct http_exchange *x)
 {
+	const struct task *t = x->app;
+	int64_t start = now_ms();
+
 	sleep_ms((long)param(&x->request, "ms", 0));
+	if (param(&x->request, "held", 0) == 0)
+		return;
+	while (!atomic_load(&t->fx->let_go) &&
+	       now_ms() - start < 2 * FIXTURE_PATIENCE_MS)
+		sleep_ms(5);
 }
 
 static void
@@ -164,11 +170,14 @@ static void
 who(struct http_exchange *x)
 {
 	const struct http_request *rq = &x->request;
+	struct span name = rq->client_certificate;
 
 	answer(x, 200,
-	    span_of(arena_printf(&x->arena, SPAN_FMT " %s " SPAN_FMT " role %d",
+	    span_of(arena_printf(&x->arena,
+		SPAN_FMT " %s " SPAN_FMT " role %d%s" SPAN_FMT,
 		SPAN_ARG(rq->host), rq->tls ? "https" : "http",
-		SPAN_ARG(rq->client), x->role)));
+		SPAN_ARG(rq->client), x->role,
+		name.p != NULL ? " certificate " : "", SPAN_ARG(name))));
 }
 
 static void
@@ -209,6 +218,9 @@ route(struct http_exchange *x)
 		http_exchange_offload(x, work, work_done);
 	else if (span_is(path, "/who"))
 		who(x);
+	else if (span_is(path, "/authorization"))
+		answer(
+		    x, 200, http_request_header(&x->request, "Authorization"));
 	else if (span_is(path, "/file"))
 		file(x);
 	else if (span_is(path, "/ignore"))
@@ -279,9 +291,9 @@ fixture_init(struct fixture *fx)
 		    .headers = 100,
 		    .uri_bytes = 8192,
 		    .connections = 1000,
-		    .idle_ms = 30000,
-		    .header_ms = 30000,
-		    .body_ms = 30000,
+		    .idle_ms = 600000,
+		    .header_ms = 600000,
+		    .body_ms = 600000,
 		    .upload_buffers = 8 },
 		.app = { on_request, on_done, on_refuse, fx },
 	};
@@ -310,6 +322,7 @@ fixture_fini(struct fixture *fx)
 	for (i = 0; i < FIXTURE_LISTENERS; i++) {
 		free((char *)(uintptr_t)fx->listeners[i].cert_file);
 		free((char *)(uintptr_t)fx->listeners[i].key_file);
+		free((char *)(uintptr_t)fx->listeners[i].client_ca_file);
 	}
 	(void)snprintf(command, sizeof(command), "rm -rf %s", fx->dir);
 	assert_int_equal(system(command), 0);
@@ -389,11 +402,26 @@ fixture_file(struct fixture *fx, size_t n_bytes)
 bool
 fixture_settle(atomic_uint *counter, unsigned n)
 {
-	int i;
+	int64_t start = now_ms();
 
-	for (i = 0; i < 500 && atomic_load(counter) != n; i++)
-		sleep_ms(10);
+	while (
+	    atomic_load(counter) != n && now_ms() - start < FIXTURE_PATIENCE_MS)
+		sleep_ms(5);
 	return (atomic_load(counter) == n);
+}
+
+bool
+fixture_connections(const struct fixture *fx, unsigned n)
+{
+	struct http_server_stats st;
+	int64_t start = now_ms();
+
+	http_server_stats(fx->server, &st);
+	while (st.connections != n && now_ms() - start < FIXTURE_PATIENCE_MS) {
+		sleep_ms(5);
+		http_server_stats(fx->server, &st);
+	}
+	return (st.connections == n);
 }
 
 static int
@@ -436,7 +464,7 @@ int
 client_connect(struct fixture *fx, size_t listener)
 {
 	const char *url = http_server_url(fx->server, listener);
-	struct timeval tv = { .tv_sec = PATIENCE_S };
+	struct timeval tv = { .tv_sec = FIXTURE_PATIENCE_MS / 1000 };
 	int fd;
 
 	if (strncmp(url, "unix:", 5) == 0)

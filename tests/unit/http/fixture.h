@@ -20,7 +20,10 @@
  *	/sink?fail=N     write number N fails with RC_NOSPACE
  *	/ignore          401 without looking at the body
  *	/work?ms=N       so long on a worker
- *	/who             host, scheme and client as the application sees them
+ *	/work?held=1     on a worker until ${let_go}
+ *	/who             host, scheme, client and the name in its certificate,
+ *	                 if any, as the application sees them
+ *	/authorization   what the header of that name says
  *	/file?from=N&n=N of the fixture's file
  *	/split           a header that would break out of its line
  */
@@ -38,7 +41,17 @@ struct fixture {
 	atomic_int status;
 	_Atomic uint64_t bytes_in, bytes_out, sunk;
 	atomic_int body_rc; /* of the last body */
+	atomic_bool let_go; /* what /work?held=1 waits for */
 };
+
+/*
+ * How long a test waits for what has to happen.  Only a broken server needs so
+ * long, however busy the machine is; the time-outs of the server itself are far
+ * longer unless a test sets them.  What is to happen at once is given half of
+ * it.
+ */
+#define FIXTURE_PATIENCE_MS 40000
+#define FIXTURE_AT_ONCE_MS 20000
 
 /** One plain listener on a free port, two loops, generous limits. */
 void fixture_init(struct fixture *);
@@ -54,10 +67,12 @@ void fixture_new_certificate(struct fixture *, size_t i);
 void fixture_file(struct fixture *, size_t n_bytes);
 unsigned char fixture_file_byte(size_t i);
 
-/** fixture_settle(counter, n): wait up to 5 s for it to be ${n}. */
+/** fixture_settle(counter, n): wait patiently for it to be ${n}. */
 bool fixture_settle(atomic_uint *, unsigned n);
+/** fixture_connections(fx, n): wait for the server to have just ${n}. */
+bool fixture_connections(const struct fixture *, unsigned n);
 
-/* A client: a blocking socket on which nothing takes longer than 5 s. */
+/* A client: a blocking socket on which nothing takes longer than patience. */
 int client_connect(struct fixture *, size_t listener);
 void client_send(int fd, const void *p, size_t n);
 void client_say(int fd, const char *text);

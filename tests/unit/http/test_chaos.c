@@ -164,6 +164,7 @@ whatever_clients_do_every_request_ends_once(void **state)
 	fx.config.n_listeners = 2;
 	fx.config.limits.upload_buffers = 3;
 	fx.config.limits.header_ms = fx.config.limits.body_ms = 300;
+	fx.config.limits.idle_ms = 1000;
 	fixture_file(&fx, 3000000);
 	fixture_start(&fx);
 	for (i = 0; i < CLIENTS; i++) {
@@ -183,12 +184,8 @@ whatever_clients_do_every_request_ends_once(void **state)
 		thread_join(c[i].thread);
 		SSL_CTX_free(c[i].ctx);
 	}
-	for (i = 0; i < 500; i++) {
-		http_server_stats(fx.server, &st);
-		if (st.connections == 0)
-			break;
-		sleep_ms(10);
-	}
+	assert_true(fixture_connections(&fx, 0));
+	http_server_stats(fx.server, &st);
 	assert_int_equal(st.connections, 0);
 	assert_int_equal(st.connections_idle, 0);
 	assert_int_equal(st.uploads_streaming, 0);

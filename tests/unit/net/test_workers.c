@@ -12,8 +12,10 @@
 #include <time.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/thread.h"
 
 static void
 sleep_ms(long ms)
@@ -21,6 +23,12 @@ sleep_ms(long ms)
 	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
 
 	(void)nanosleep(&ts, NULL);
+}
+
+static bool
+is_patient(int64_t start_ns)
+{
+	return (clock_mono_ns() - start_ns < INT64_C(60000000000));
 }
 
 static unsigned
@@ -37,11 +45,33 @@ threads_now(void)
 	return (n);
 }
 
+/* A thread is there for a moment after it has been joined. */
+static bool
+threads_settle(unsigned n)
+{
+	int64_t start = clock_mono_ns();
+
+	while (threads_now() != n && is_patient(start))
+		sleep_ms(1);
+	return (threads_now() == n);
+}
+
+/* Each stays until the gate is opened. */
 struct counted {
 	struct job job;
 	atomic_uint *n, *at_once, *most;
-	long ms;
+	atomic_bool *open;
 };
+
+static bool
+counter_settles(atomic_uint *counter, unsigned n)
+{
+	int64_t start = clock_mono_ns();
+
+	while (atomic_load(counter) != n && is_patient(start))
+		sleep_ms(1);
+	return (atomic_load(counter) == n);
+}
 
 static void
 count(void *arg)
@@ -49,12 +79,40 @@ count(void *arg)
 	struct counted *c = arg;
 	unsigned now = atomic_fetch_add(c->at_once, 1) + 1;
 	unsigned most = atomic_load(c->most);
+	int64_t start = clock_mono_ns();
 
 	while (now > most && !atomic_compare_exchange_weak(c->most, &most, now))
 		;
-	sleep_ms(c->ms);
+	while (!atomic_load(c->open) && is_patient(start))
+		sleep_ms(1);
 	atomic_fetch_sub(c->at_once, 1);
 	atomic_fetch_add(c->n, 1);
+}
+
+/* What threads there are without ours: a sanitizer's, that it starts with the
+ * first of the process. */
+static unsigned others;
+
+static void
+stay(void *arg)
+{
+	while (!atomic_load((atomic_bool *)arg))
+		sleep_ms(1);
+}
+
+static int
+count_others(void **state)
+{
+	atomic_bool go = false;
+	pthread_t thread;
+
+	(void)state;
+	if (thread_start("first", stay, &go, &thread) != RC_OK)
+		return (-1);
+	others = threads_now() - 1;
+	atomic_store(&go, true);
+	thread_join(thread);
+	return (0);
 }
 
 static struct workers *
@@ -73,6 +131,7 @@ static void
 jobs_run_at_once_up_to_the_limit_and_each_once(void **state)
 {
 	atomic_uint n = 0, at_once = 0, most = 0;
+	atomic_bool open = false;
 	struct counted c[40];
 	struct workers *w = pool(4, 1000);
 	size_t i;
@@ -80,10 +139,13 @@ jobs_run_at_once_up_to_the_limit_and_each_once(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(c); i++) {
 		c[i] = (struct counted){ { .fn = count, .arg = &c[i] }, &n,
-			&at_once, &most, 10 };
+			&at_once, &most, &open };
 		workers_submit(w, &c[i].job);
 	}
-	assert_true(workers_queued(w) > 0);
+	assert_true(counter_settles(&at_once, 4));
+	assert_int_equal(workers_queued(w), ARRAY_LEN(c) - 4);
+	sleep_ms(20); /* for a fifth that must not come */
+	atomic_store(&open, true);
 	workers_free(&w); /* runs them all */
 	assert_null(w);
 	assert_int_equal(n, ARRAY_LEN(c));
@@ -94,24 +156,30 @@ static void
 threads_come_with_work_and_go_when_there_is_none(void **state)
 {
 	atomic_uint n = 0, at_once = 0, most = 0;
-	unsigned before = threads_now();
-	struct workers *w = pool(8, 50);
+	atomic_bool open = false;
+	unsigned before = others;
 	struct counted c[8];
+	struct workers *w;
 	size_t i;
 
 	(void)state;
+	assert_true(threads_settle(before));
+	w = pool(8, 50);
 	assert_int_equal(threads_now(), before + 1);
 	for (i = 0; i < ARRAY_LEN(c); i++) {
 		c[i] = (struct counted){ { .fn = count, .arg = &c[i] }, &n,
-			&at_once, &most, 50 };
+			&at_once, &most, &open };
 		workers_submit(w, &c[i].job);
 	}
-	assert_true(threads_now() > before + 1);
-	sleep_ms(500);
-	assert_int_equal(n, 8);
+	assert_true(counter_settles(&at_once, 8));
+	assert_true(threads_settle(before + 8));
+	atomic_store(&open, true);
+	assert_true(counter_settles(&n, 8));
+	assert_true(threads_settle(before + 1));
+	sleep_ms(100); /* the last one stays */
 	assert_int_equal(threads_now(), before + 1);
 	workers_free(&w);
-	assert_int_equal(threads_now(), before);
+	assert_true(threads_settle(before));
 }
 
 struct laned {
@@ -195,5 +263,6 @@ main(void)
 		    a_lane_runs_its_jobs_in_order_and_may_go_with_the_last),
 	};
 
-	return (cmocka_run_group_tests_name("net/workers", tests, NULL, NULL));
+	return (cmocka_run_group_tests_name(
+	    "net/workers", tests, count_others, NULL));
 }

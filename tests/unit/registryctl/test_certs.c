@@ -29,7 +29,7 @@ static const char *const files[] = { CERTS_CA, CERTS_CA_KEY, CERTS_SERVER,
 static const char *
 path_of(const char *name)
 {
-	static char path[128];
+	static char path[192];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", out, name);
 	return (path);
@@ -216,6 +216,105 @@ a_folder_that_cannot_be_written_is_named(void **state)
 	assert_non_null(strstr(why, "/proc/nowhere"));
 }
 
+/* --- clients ------------------------------------------------------------- */
+
+static enum rc
+client(const char *name, bool force)
+{
+	const struct certs_client c = {
+		.dir = out,
+		.name = name,
+		.days = 30,
+		.force = force,
+	};
+
+	return (certs_client_make(&c, why));
+}
+
+static void
+client_remove(const char *name)
+{
+	char file[96];
+
+	(void)snprintf(file, sizeof(file), "client-%s.cert", name);
+	(void)unlink(path_of(file));
+	(void)snprintf(file, sizeof(file), "client-%s.key", name);
+	(void)unlink(path_of(file));
+}
+
+/* 1 when a server that trusts the authority takes the client. */
+static int
+server_takes(const char *name)
+{
+	X509 *ca = cert_of(CERTS_CA), *cert = cert_of(name);
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	int ok;
+
+	assert_int_equal(X509_STORE_add_cert(store, ca), 1);
+	assert_int_equal(X509_STORE_CTX_init(ctx, store, cert, NULL), 1);
+	assert_int_equal(X509_STORE_CTX_set_default(ctx, "ssl_client"), 1);
+	X509_VERIFY_PARAM_set_flags(
+	    X509_STORE_CTX_get0_param(ctx), X509_V_FLAG_X509_STRICT);
+	ok = X509_verify_cert(ctx);
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	X509_free(cert);
+	X509_free(ca);
+	return (ok);
+}
+
+static void
+a_server_that_trusts_the_authority_takes_a_client_by_its_name(void **state)
+{
+	char name[80] = "";
+	struct stat st;
+	EVP_PKEY *key;
+	X509 *cert;
+	bool ca_made;
+
+	(void)state;
+	assert_int_equal(make(false, &ca_made), RC_OK);
+	assert_int_equal(client("build@team", false), RC_OK);
+	assert_int_equal(server_takes("client-build@team.cert"), 1);
+	assert_int_equal(server_takes(CERTS_SERVER), 0);
+	cert = cert_of("client-build@team.cert");
+	assert_true(X509_NAME_get_text_by_NID(X509_get_subject_name(cert),
+			NID_commonName, name, sizeof(name)) > 0);
+	assert_string_equal(name, "build@team");
+	key = key_of("client-build@team.key");
+	assert_int_equal(X509_check_private_key(cert, key), 1);
+	EVP_PKEY_free(key);
+	X509_free(cert);
+	assert_int_equal(stat(path_of("client-build@team.key"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(client("build@team", false), RC_EXISTS);
+	assert_non_null(strstr(why, "--force"));
+	assert_int_equal(client("build@team", true), RC_OK);
+	client_remove("build@team");
+}
+
+static void
+a_client_certificate_needs_an_authority_and_a_users_name(void **state)
+{
+	char longest[66];
+	bool ca_made;
+
+	(void)state;
+	assert_int_equal(client("build", false), RC_NOTFOUND);
+	assert_non_null(strstr(why, "tls init"));
+	assert_int_equal(make(false, &ca_made), RC_OK);
+	assert_int_equal(client("", false), RC_INVALID);
+	assert_int_equal(client("a/b", false), RC_INVALID);
+	assert_int_equal(client("a b", false), RC_INVALID);
+	memset(longest, 'x', sizeof(longest));
+	longest[65] = '\0';
+	assert_int_equal(client(longest, false), RC_INVALID);
+	longest[64] = '\0';
+	assert_int_equal(client(longest, false), RC_OK);
+	client_remove(longest);
+}
+
 static int
 each_setup(void **state)
 {
@@ -262,6 +361,9 @@ main(void)
 		TEST(half_an_authority_is_refused),
 		TEST(only_names_and_addresses_are_hosts),
 		TEST(a_folder_that_cannot_be_written_is_named),
+		TEST(
+		    a_server_that_trusts_the_authority_takes_a_client_by_its_name),
+		TEST(a_client_certificate_needs_an_authority_and_a_users_name),
 	};
 
 	return (cmocka_run_group_tests_name("certs", tests, setup, teardown));

@@ -13,6 +13,8 @@
 
 #include "base/mem.h"
 #include "registryd/authorize.h"
+#include "registryd/identify.h"
+#include "registryd/permissions.h"
 #include "registryd/route.h"
 #include "storage/upload.h"
 
@@ -46,6 +48,8 @@ api_open(struct api *api)
 	(void)snprintf(api->dir, sizeof(api->dir), "/tmp/registryd-XXXXXX");
 	assert_non_null(mkdtemp(api->dir));
 	api->settings = (struct settings){
+		.account_id = "000000000000",
+		.region = "us-east-1",
 		.external_url = "",
 		.metrics_listen = "",
 		.manifest_bytes = 4 << 20,
@@ -188,8 +192,10 @@ call_run(struct call *c, const struct ask *ask)
 	route_find(ROLE_PUBLIC, ask->method, c->request->path, &m);
 	assert_int_equal(m.outcome, MATCH_OK);
 	c->route = m.route;
+	c->permission = permission_find(m.route->name);
 	c->repository = m.name;
 	c->part = m.part;
+	assert_int_equal(identify_call(c), RC_OK);
 	assert_true(m.name.n == 0 || name_repository_ok(m.name));
 	assert_int_equal(authorize_call(c), RC_OK);
 	c->body = ask->body;
@@ -242,6 +248,7 @@ api_ask(struct api *api, const struct ask *ask, struct reply *r)
 		.answer = &x->response,
 		.arena = &x->arena,
 		.settings = &api->settings,
+		.service = &api->service,
 		.store = api->store,
 		.meta = store_meta(api->store),
 		.mode = READ_INLINE,

@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "base/span.h"
 #include "registryd/call.h"
+#include "registryd/service.h"
 #include "registryd/settings.h"
 #include "storage/store.h"
 
@@ -19,6 +20,7 @@ struct api {
 	char dir[512];
 	struct store *store;
 	struct settings settings;
+	struct service service; /* without authentication */
 };
 
 #define ASK_HEADERS 12

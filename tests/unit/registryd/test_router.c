@@ -38,6 +38,9 @@ every_path_of_the_specification_finds_its_row(void **state)
 {
 	static const struct row table[] = {
 		{ HTTP_GET, "/v2/", "version", "", "" },
+		{ HTTP_POST, "/", "aws", "", "" },
+		{ HTTP_GET, "/token", "token", "", "" },
+		{ HTTP_POST, "/token", "token", "", "" },
 		{ HTTP_GET, "/v2", "version", "", "" },
 		{ HTTP_HEAD, "/v2/", "version", "", "" },
 		{ HTTP_GET, "/v2/_catalog", "catalog-list", "", "" },
@@ -104,7 +107,6 @@ static void
 a_path_of_no_row_is_not_found(void **state)
 {
 	static const char *const paths[] = {
-		"/",
 		"/v1/",
 		"/v2x",
 		"/v2/a",
@@ -186,7 +188,6 @@ every_row_is_complete(void **state)
 	for (i = 0; i < n_routes; i++) {
 		r = &routes[i];
 		assert_non_null(r->name);
-		assert_non_null(r->actions);
 		assert_non_null(r->handler);
 		assert_int_not_equal(r->roles, 0);
 		assert_int_equal(r->pattern[0], '/');

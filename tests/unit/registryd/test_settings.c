@@ -162,12 +162,35 @@ without_anything_the_defaults_hold(void **state)
 	assert_int_equal(s->shutdown_ms, 10000);
 	assert_int_equal(s->upload_lifetime_ms, 24 * 3600 * 1000);
 	assert_int_equal(s->sparse, SPARSE_NONE);
-	assert_true(s->create_on_push);
-	assert_int_equal(s->auth, AUTH_NONE);
 	assert_int_equal(s->log_level, LOG_LVL_INFO);
-	assert_int_equal(s->n_warnings, 0);
 	settings_unref(&s);
 	assert_null(s);
+}
+
+static void
+without_anything_users_are_asked_for_as_by_ecr(void **state)
+{
+	struct settings *s = load_ok(NULL);
+
+	(void)state;
+	assert_int_equal(s->auth, AUTH_TOKEN);
+	assert_false(s->create_on_push);
+	assert_string_equal(s->account_id, "000000000000");
+	assert_string_equal(s->region, "us-east-1");
+	assert_string_equal(s->repository_uri_format, "{host}");
+	assert_string_equal(s->master_key_file, "./data/master.key");
+	assert_int_equal(s->token_lifetime_ms, 12 * 3600 * 1000);
+	assert_true(s->token_refresh_ms == (int64_t)30 * 24 * 3600 * 1000);
+	assert_int_equal(s->token_challenge, CHALLENGE_BASIC);
+	assert_false(s->sigv4_region_strict);
+	assert_string_equal(s->htpasswd_file, "");
+	assert_int_equal(s->n_htpasswd_policies, 1);
+	assert_string_equal(
+	    s->htpasswd_policies[0], "AmazonEC2ContainerRegistryPowerUser");
+	assert_string_equal(s->tls_client_ca, "");
+	/* The master key in the data folder is all there is to complain of. */
+	assert_int_equal(s->n_warnings, 1);
+	settings_unref(&s);
 }
 
 static void
@@ -370,8 +393,8 @@ values_are_parsed_strictly(void **state)
 		    yaml, sizeof(yaml), "timeouts: {idle: '%s'}\n", times[i]);
 		assert_refused(yaml, "must be a duration from 1s to 1d");
 	}
-	assert_refused(
-	    "repositories: {create-on-push: yes}\n", "must be true or false");
+	assert_refused("repositories: {create-on-push: yes}\n",
+	    "must be auto, true or false");
 	assert_refused("manifests: {sparse: All}\n", "none, index or all");
 }
 
@@ -411,22 +434,26 @@ addresses_of_all_kinds_are_understood(void **state)
 	static const char *const wrong[] = { "5000", ":5000", "localhost:5000",
 		"127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:05",
 		"::1:5000x", "[::1]", "[127.0.0.1]:1", "[]:1",
-		"unix:", "ftp://127.0.0.1:1", "http://", "127.0.0.1:5000/" };
+		"unix:", "ftp://127.0.0.1:1", "mtls://", "MTLS://127.0.0.1:1",
+		"mtls://https://127.0.0.1:1", "http://", "127.0.0.1:5000/" };
+	enum setting_scheme scheme;
 	const char *address;
 	size_t i;
-	int tls;
 
 	(void)state;
-	assert_true(setting_address("0.0.0.0:0", &address, &tls));
-	assert_int_equal(tls, -1);
-	assert_true(setting_address("https://[::]:443", &address, &tls));
+	assert_true(setting_address("0.0.0.0:0", &address, &scheme));
+	assert_int_equal(scheme, SCHEME_UNSAID);
+	assert_true(setting_address("https://[::]:443", &address, &scheme));
 	assert_string_equal(address, "[::]:443");
-	assert_int_equal(tls, 1);
-	assert_true(setting_address("http://unix:/a", &address, &tls));
+	assert_int_equal(scheme, SCHEME_HTTPS);
+	assert_true(setting_address("http://unix:/a", &address, &scheme));
 	assert_string_equal(address, "unix:/a");
-	assert_int_equal(tls, 0);
+	assert_int_equal(scheme, SCHEME_HTTP);
+	assert_true(setting_address("mtls://127.0.0.1:1", &address, &scheme));
+	assert_string_equal(address, "127.0.0.1:1");
+	assert_int_equal(scheme, SCHEME_MTLS);
 	for (i = 0; i < ARRAY_LEN(wrong); i++)
-		if (setting_address(wrong[i], &address, &tls))
+		if (setting_address(wrong[i], &address, &scheme))
 			fail_msg("%s is taken", wrong[i]);
 }
 
@@ -444,19 +471,242 @@ lists_and_keys_that_belong_together_are_checked(void **state)
 	assert_refused("limits: {uri-bytes: 32KiB}\n", "limits.header-bytes");
 	assert_refused("tls: {cert: a}\n", "needs tls.key");
 	assert_refused("tls: {key: a}\n", "needs tls.cert");
-	assert_refused("auth: token\n", "auth: \"token\"");
+	assert_refused("auth: basic\n", "must be none or token");
 	assert_refused("data: ''\nlimits: {headers: 1}\n", "limits.headers");
 }
 
 static void
 open_doors_are_warned_of(void **state)
 {
-	struct settings *s = load_ok("listen: [0.0.0.0:1, 127.0.0.1:2]\n");
+	struct settings *s =
+	    load_ok("auth: none\nlisten: [0.0.0.0:1, 127.0.0.1:2]\n");
+
+	(void)state;
+	assert_int_equal(s->n_warnings, 2);
+	assert_true(warned(s, "auth is none: everybody may do everything"));
+	assert_true(warned(s, "DANGER: auth is none, and 0.0.0.0:1"));
+	settings_unref(&s);
+	s = load_ok("auth: none\nlisten: ['[::1]:1', unix:/a]\n");
+	assert_int_equal(s->n_warnings, 1);
+	assert_true(warned(s, "auth is none: everybody may do everything"));
+	settings_unref(&s);
+}
+
+static void
+credentials_in_the_clear_are_warned_of(void **state)
+{
+	struct settings *s =
+	    load_ok("data: /d\nmaster-key-file: /k\n"
+		    "listen: [0.0.0.0:1, 127.0.0.1:2, unix:/a]\n");
 
 	(void)state;
 	assert_int_equal(s->n_warnings, 1);
-	assert_true(warned(s, "0.0.0.0:1"));
+	assert_true(warned(s, "0.0.0.0:1 speaks plain HTTP"));
 	settings_unref(&s);
+	s = load_ok("data: /d\nmaster-key-file: /k\nlisten: 0.0.0.0:1\n"
+		    "trusted-proxies: 10.0.0.1\n");
+	assert_int_equal(s->n_warnings, 0);
+	settings_unref(&s);
+}
+
+/* --- who ----------------------------------------------------------------- */
+
+static void
+identity_keys_reach_their_fields(void **state)
+{
+	char yaml[1024];
+	struct settings *s;
+
+	(void)state;
+	(void)snprintf(yaml, sizeof(yaml),
+	    "account-id: 012345678901\nregion: eu-north-1\n"
+	    "repository-uri-format: "
+	    "'{account}.dkr.ecr.{region}.example.com:5000/x'\n"
+	    "master-key-file: /keys/k\n"
+	    "token: {lifetime: 1s, refresh-lifetime: 365d, "
+	    "challenge: bearer}\n"
+	    "sigv4: {region: strict}\n"
+	    "htpasswd: {file: %s, policies: [A, 'b+=.@-_9']}\n",
+	    file_make("htpasswd", "u:$2y$05$x\n"));
+	s = load_ok(yaml);
+	assert_string_equal(s->account_id, "012345678901");
+	assert_string_equal(s->region, "eu-north-1");
+	assert_string_equal(s->repository_uri_format,
+	    "{account}.dkr.ecr.{region}.example.com:5000/x");
+	assert_string_equal(s->master_key_file, "/keys/k");
+	assert_int_equal(s->token_lifetime_ms, 1000);
+	assert_true(s->token_refresh_ms == (int64_t)365 * 24 * 3600 * 1000);
+	assert_int_equal(s->token_challenge, CHALLENGE_BEARER);
+	assert_true(s->sigv4_region_strict);
+	assert_string_equal(s->htpasswd_file, path_of("htpasswd"));
+	assert_int_equal(s->n_htpasswd_policies, 2);
+	assert_string_equal(s->htpasswd_policies[1], "b+=.@-_9");
+	settings_unref(&s);
+	(void)setenv("REGISTRYD_TOKEN_REFRESH_LIFETIME", "1m", 1);
+	(void)setenv("REGISTRYD_HTPASSWD_POLICIES", "", 1);
+	s = load_ok(NULL);
+	(void)unsetenv("REGISTRYD_TOKEN_REFRESH_LIFETIME");
+	(void)unsetenv("REGISTRYD_HTPASSWD_POLICIES");
+	assert_int_equal(s->token_refresh_ms, 60000);
+	assert_int_equal(s->n_htpasswd_policies, 0);
+	settings_unref(&s);
+}
+
+/* Each of ${values} is refused for ${key}, which ${allowed} is said of. */
+static void
+assert_all_refused(
+    const char *key, const char *const *values, size_t n, const char *allowed)
+{
+	const char *dot = strchr(key, '.');
+	char yaml[512];
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (dot == NULL)
+			(void)snprintf(
+			    yaml, sizeof(yaml), "%s: '%s'\n", key, values[i]);
+		else
+			(void)snprintf(yaml, sizeof(yaml), "%.*s: {%s: '%s'}\n",
+			    (int)(dot - key), key, dot + 1, values[i]);
+		assert_refused(yaml, key);
+		assert_refused(yaml, allowed);
+	}
+}
+
+static void
+identity_keys_are_parsed_strictly(void **state)
+{
+	static const char *const accounts[] = { "1", "12345678901",
+		"1234567890123", "12345678901a", " 12345678901",
+		"-12345678901" };
+	static const char *const regions[] = { "a", "us_east_1", "US-EAST-1",
+		"us east", "abcdefghijklmnopqrstuvwxyz" };
+	static const char *const formats[] = { "{host", "{}", "{name}",
+		"https://{host}", "{host}/", "/{host}", "{host}//a", "{host} x",
+		"{Host}", "a}b", "{host}?a", "host\\x" };
+	static const char *const lives[] = { "999ms", "13h", "0", "43201s",
+		"12" };
+	static const char *const refreshes[] = { "59s", "366d", "0" };
+	static const char *const challenges[] = { "Basic", "digest" };
+	static const char *const sigv4[] = { "true", "Any" };
+	static const char *const policies[] = { "a/b", "a b", "arn:aws:x",
+		"p\xc3\xb6" };
+
+	(void)state;
+#define REFUSED(key, values, allowed) \
+	assert_all_refused(key, values, ARRAY_LEN(values), allowed)
+	REFUSED("account-id", accounts, "must be 12 digits");
+	REFUSED("region", regions, "must be 2 to 25 of a-z, 0-9 and -");
+	REFUSED("repository-uri-format", formats, "must be HOST[:PORT][/PATH]");
+	REFUSED("token.lifetime", lives, "must be a duration from 1s to 12h");
+	REFUSED("token.refresh-lifetime", refreshes,
+	    "must be a duration from 1m to 365d");
+	REFUSED("token.challenge", challenges, "must be basic or bearer");
+	REFUSED("sigv4.region", sigv4, "must be any or strict");
+	REFUSED("htpasswd.policies", policies, "must be names of policies");
+#undef REFUSED
+	(void)setenv("REGISTRYD_ACCOUNT_ID", "", 1);
+	assert_refused("region: eu-west-1\n", "must be 12 digits");
+	(void)unsetenv("REGISTRYD_ACCOUNT_ID");
+}
+
+static void
+an_htpasswd_file_must_be_there(void **state)
+{
+	char yaml[256];
+
+	(void)state;
+	(void)snprintf(yaml, sizeof(yaml), "htpasswd: {file: %s}\n",
+	    path_of("no-htpasswd"));
+	assert_refused(yaml, "cannot be read: No such file");
+	(void)snprintf(yaml, sizeof(yaml), "htpasswd: {file: %s}\n", dir);
+	assert_refused(yaml, "is not a file");
+}
+
+static void
+a_push_creates_repositories_by_itself_only_without_auth(void **state)
+{
+	static const struct {
+		const char *yaml;
+		bool creates;
+	} cases[] = {
+		{ "auth: none\n", true },
+		{ "auth: token\n", false },
+		{ "auth: none\nrepositories: {create-on-push: false}\n",
+		    false },
+		{ "auth: token\nrepositories: {create-on-push: true}\n", true },
+		{ "auth: none\nrepositories: {create-on-push: auto}\n", true },
+		{ "auth: token\nrepositories: {create-on-push: auto}\n",
+		    false },
+	};
+	struct settings *s;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		s = load_ok(cases[i].yaml);
+		assert_int_equal(s->create_on_push, cases[i].creates);
+		settings_unref(&s);
+	}
+}
+
+static void
+assert_key_warned(const char *yaml, bool expected)
+{
+	struct settings *s = load_ok(yaml);
+
+	if (warned(s, "lies in the data folder") != expected)
+		fail_msg("%s: %s", yaml, s->master_key_file);
+	settings_unref(&s);
+}
+
+static void
+a_master_key_in_the_data_folder_is_warned_of(void **state)
+{
+	char yaml[512];
+
+	(void)state;
+	assert_key_warned("data: /d\n", true);
+	assert_key_warned("data: /d/\nmaster-key-file: /d/k\n", true);
+	assert_key_warned("data: /d\nmaster-key-file: /d/keys/k\n", true);
+	assert_key_warned("data: /\nmaster-key-file: /k\n", true);
+	assert_key_warned("data: /d\nmaster-key-file: /k\n", false);
+	assert_key_warned("data: /d\nmaster-key-file: /d2/k\n", false);
+	assert_key_warned("data: /d\nauth: none\n", false);
+	/* By another way. */
+	assert_int_equal(symlink(dir, path_of("link")), 0);
+	(void)snprintf(yaml, sizeof(yaml), "data: %s\nmaster-key-file: %s/k\n",
+	    dir, path_of("link"));
+	assert_key_warned(yaml, true);
+	(void)snprintf(yaml, sizeof(yaml),
+	    "data: %s/sub\nmaster-key-file: %s/k\n", dir, dir);
+	assert_key_warned(yaml, false);
+	assert_int_equal(unlink(path_of("link")), 0);
+}
+
+static void
+a_master_key_in_the_environment_is_never_shown(void **state)
+{
+	static const char key[] = "5ec2e75ec2e75ec2e7";
+	struct settings *s;
+
+	(void)state;
+	(void)setenv("REGISTRYD_MASTER_KEY", key, 1);
+	s = load_ok("data: /d\n");
+	assert_int_equal(s->n_warnings, 0);
+	settings_unref(&s);
+	(void)setenv("REGISTRYD_MASTER_KEYS", key, 1);
+	s = load_ok("data: /d\n");
+	assert_true(warned(s, "REGISTRYD_MASTER_KEYS is ignored"));
+	assert_false(warned(s, key));
+	settings_unref(&s);
+	(void)unsetenv("REGISTRYD_MASTER_KEYS");
+	/* An empty one is none. */
+	(void)setenv("REGISTRYD_MASTER_KEY", "", 1);
+	s = load_ok("data: /d\n");
+	assert_true(warned(s, "lies in the data folder"));
+	settings_unref(&s);
+	(void)unsetenv("REGISTRYD_MASTER_KEY");
 }
 
 /* --- certificates -------------------------------------------------------- */
@@ -513,6 +763,65 @@ a_pair_that_does_not_fit_is_refused(void **state)
 	assert_non_null(strstr(why, "tls.cert"));
 }
 
+static struct settings *
+mtls_load(const char *client_ca, const char *listen)
+{
+	struct settings_flags flags;
+	struct settings *s;
+	char yaml[256];
+
+	(void)snprintf(yaml, sizeof(yaml), "tls: {client-ca: %s}\n", client_ca);
+	tls_flags(&flags);
+	flags.config_file = file_make("registryd.yml", yaml);
+	flags.listen = &listen;
+	flags.n_listen = 1;
+	if (settings_load(&flags, why, &s) != RC_OK)
+		return (NULL);
+	return (s);
+}
+
+static void
+an_mtls_address_takes_the_authorities_of_clients(void **state)
+{
+	struct settings *s;
+
+	(void)state;
+	pair_make("cert.pem", "key.pem");
+	pair_make("ca.pem", "other.pem");
+	s = mtls_load(path_of("ca.pem"), "mtls://127.0.0.1:1");
+	assert_non_null(s);
+	assert_true(s->listeners[0].tls);
+	assert_string_equal(s->listeners[0].address, "127.0.0.1:1");
+	assert_string_equal(s->listeners[0].cert_file, path_of("cert.pem"));
+	assert_string_equal(s->listeners[0].client_ca_file, path_of("ca.pem"));
+	assert_false(warned(s, "tls.client-ca"));
+	settings_unref(&s);
+	s = mtls_load(path_of("ca.pem"), "https://127.0.0.1:1");
+	assert_non_null(s);
+	assert_null(s->listeners[0].client_ca_file);
+	assert_true(warned(s, "tls.client-ca is set, but no address"));
+	settings_unref(&s);
+}
+
+static void
+an_mtls_address_needs_certificates_on_both_sides(void **state)
+{
+	(void)state;
+	pair_make("cert.pem", "key.pem");
+	assert_refused("listen: mtls://127.0.0.1:1\n", "needs tls.cert");
+	assert_null(mtls_load("''", "mtls://127.0.0.1:1"));
+	assert_non_null(strstr(why, "listen: \"mtls://127.0.0.1:1\""));
+	assert_non_null(strstr(why, "needs tls.client-ca"));
+	assert_null(mtls_load(path_of("nowhere"), "mtls://127.0.0.1:1"));
+	assert_non_null(strstr(why, "tls.client-ca"));
+	assert_non_null(strstr(why, "No such file"));
+	assert_null(
+	    mtls_load(file_make("text.pem", "hello\n"), "mtls://127.0.0.1:1"));
+	assert_non_null(strstr(why, "cannot be used as certificates"));
+	assert_null(mtls_load(path_of("key.pem"), "mtls://127.0.0.1:1"));
+	assert_non_null(strstr(why, "cannot be used as certificates"));
+}
+
 /* --- reload -------------------------------------------------------------- */
 
 static void
@@ -522,15 +831,46 @@ a_reload_changes_what_it_can_and_tells_the_rest(void **state)
 	struct settings *s, *fresh;
 
 	(void)state;
-	(void)file_make("r.yml", "data: /a\ntimeouts: {idle: 5s}\n");
+	(void)file_make(
+	    "r.yml", "data: /a\nmaster-key-file: /k\ntimeouts: {idle: 5s}\n");
 	assert_int_equal(settings_load(&flags, why, &s), RC_OK);
-	(void)file_make("r.yml", "data: /b\ntimeouts: {idle: 6s}\n");
+	(void)file_make(
+	    "r.yml", "data: /b\nmaster-key-file: /k\ntimeouts: {idle: 6s}\n");
 	assert_int_equal(settings_reload(s, &flags, why, &fresh), RC_OK);
 	settings_unref(&s);
 	assert_string_equal(fresh->data, "/a");
 	assert_int_equal(fresh->limits.idle_ms, 6000);
 	assert_int_equal(fresh->n_warnings, 1);
 	assert_true(warned(fresh, "data"));
+	settings_unref(&fresh);
+}
+
+static void
+a_reload_does_not_change_who_the_registry_is(void **state)
+{
+	struct settings_flags flags = { .config_file = path_of("r.yml") };
+	struct settings *s, *fresh;
+
+	(void)state;
+	(void)file_make("r.yml", "data: /a\nmaster-key-file: /k\n");
+	assert_int_equal(settings_load(&flags, why, &s), RC_OK);
+	(void)file_make("r.yml",
+	    "data: /a\nauth: none\naccount-id: 111111111111\n"
+	    "region: eu-west-1\nmaster-key-file: /k2\n"
+	    "token: {lifetime: 1h}\n");
+	assert_int_equal(settings_reload(s, &flags, why, &fresh), RC_OK);
+	settings_unref(&s);
+	assert_int_equal(fresh->auth, AUTH_TOKEN);
+	assert_false(fresh->create_on_push);
+	assert_string_equal(fresh->account_id, "000000000000");
+	assert_string_equal(fresh->region, "us-east-1");
+	assert_string_equal(fresh->master_key_file, "/k");
+	assert_int_equal(fresh->token_lifetime_ms, 3600000);
+	assert_true(warned(fresh, "auth has changed"));
+	assert_true(warned(fresh, "account-id has changed"));
+	assert_true(warned(fresh, "region has changed"));
+	assert_true(warned(fresh, "master-key-file has changed"));
+	assert_int_equal(fresh->n_warnings, 4);
 	settings_unref(&fresh);
 }
 
@@ -609,7 +949,9 @@ uncomment(const char *text)
 static bool
 sample_differs(const char *key)
 {
-	return (strcmp(key, "data") == 0 || strncmp(key, "tls.", 4) == 0);
+	return (strcmp(key, "data") == 0 ||
+		strcmp(key, "master-key-file") == 0 ||
+		strncmp(key, "tls.", 4) == 0);
 }
 
 /* "" and [] in the sample are what an unset key is. */
@@ -663,6 +1005,8 @@ the_sample_loads_as_it_is(void **state)
 	if (settings_load(&flags, why, &s) != RC_OK)
 		fail_msg("%s", why);
 	assert_string_equal(s->data, "/var/lib/registryd");
+	assert_int_equal(s->auth, AUTH_TOKEN);
+	assert_int_equal(s->n_warnings, 0);
 	settings_unref(&s);
 }
 
@@ -723,7 +1067,7 @@ teardown(void **state)
 {
 	static const char *const names[] = { "registryd.yml", "layers.yml",
 		"r.yml", "all.yml", "cert.pem", "key.pem", "other.pem",
-		"text.pem" };
+		"text.pem", "ca.pem", "htpasswd" };
 	size_t i;
 
 	(void)state;
@@ -737,6 +1081,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_anything_the_defaults_hold),
+		cmocka_unit_test(
+		    without_anything_users_are_asked_for_as_by_ecr),
 		cmocka_unit_test(
 		    flags_win_over_environment_over_file_over_defaults),
 		cmocka_unit_test(
@@ -757,11 +1103,25 @@ main(void)
 		cmocka_unit_test(
 		    lists_and_keys_that_belong_together_are_checked),
 		cmocka_unit_test(open_doors_are_warned_of),
+		cmocka_unit_test(credentials_in_the_clear_are_warned_of),
+		cmocka_unit_test(identity_keys_reach_their_fields),
+		cmocka_unit_test(identity_keys_are_parsed_strictly),
+		cmocka_unit_test(an_htpasswd_file_must_be_there),
+		cmocka_unit_test(
+		    a_push_creates_repositories_by_itself_only_without_auth),
+		cmocka_unit_test(a_master_key_in_the_data_folder_is_warned_of),
+		cmocka_unit_test(
+		    a_master_key_in_the_environment_is_never_shown),
 		cmocka_unit_test(
 		    listeners_follow_the_certificate_unless_they_say),
 		cmocka_unit_test(a_pair_that_does_not_fit_is_refused),
 		cmocka_unit_test(
+		    an_mtls_address_takes_the_authorities_of_clients),
+		cmocka_unit_test(
+		    an_mtls_address_needs_certificates_on_both_sides),
+		cmocka_unit_test(
 		    a_reload_changes_what_it_can_and_tells_the_rest),
+		cmocka_unit_test(a_reload_does_not_change_who_the_registry_is),
 		cmocka_unit_test(
 		    a_reload_does_not_change_what_a_listener_speaks),
 		cmocka_unit_test(a_snapshot_lives_as_long_as_somebody_holds_it),

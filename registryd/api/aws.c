@@ -1,0 +1,228 @@
+#include "registryd/api/aws_int.h"
+
+#include "base/json.h"
+#include "base/obj.h"
+#include "registryd/authorize.h"
+#include "registryd/identify.h"
+#include "registryd/permissions.h"
+
+/* From the head of a POST / to its answer: see aws_int.h. */
+
+/* --- which operation ----------------------------------------------------- */
+
+const char *
+aws_operation_name(size_t i)
+{
+	return (i < n_aws_operations ? aws_operations[i].name : NULL);
+}
+
+static bool
+operation_is(const struct aws_operation *op, struct span name, bool target)
+{
+	struct span prefix = span_of(op->service->target);
+
+	if (target != (prefix.p != NULL))
+		return (false);
+	if (!target)
+		return (span_is(name, op->name));
+	return (span_has_prefix(name, prefix) &&
+		span_is((struct span){ name.p + prefix.n, name.n - prefix.n },
+		    op->name));
+}
+
+const struct aws_operation *
+aws_operation_find(struct span name, bool target)
+{
+	size_t i;
+
+	for (i = 0; i < n_aws_operations; i++)
+		if (operation_is(&aws_operations[i], name, target))
+			return (&aws_operations[i]);
+	return (NULL);
+}
+
+static enum rc
+operation_set(struct call *c, struct span name, bool target)
+{
+	c->operation = aws_operation_find(name, target);
+	if (c->operation != NULL)
+		return (RC_OK);
+	return (call_fail(c, AWS_UNKNOWN_OPERATION, NULL,
+	    "there is no operation \"%.*s\" here", CALL_SHOW(name)));
+}
+
+enum rc
+aws_begin(struct call *c)
+{
+	struct span name;
+
+	c->shape = SHAPE_AWS_JSON;
+	name = http_request_header(c->request, "X-Amz-Target");
+	if (name.p != NULL)
+		return (operation_set(c, name, true));
+	if (http_request_param(c->request, "Action", &name)) {
+		c->shape = SHAPE_AWS_QUERY;
+		return (operation_set(c, name, false));
+	}
+	if (aws_form_is(c->request)) {
+		c->shape = SHAPE_AWS_QUERY;
+		return (RC_OK); /* its Action is in the body */
+	}
+	return (call_fail(c, AWS_UNKNOWN_OPERATION, NULL,
+	    "the request names no operation: expected a header X-Amz-Target "
+	    "or a parameter Action"));
+}
+
+uint64_t
+aws_body_max(const struct call *c)
+{
+	if (c->operation == NULL || c->operation->body_max_bytes == 0)
+		return (AWS_BODY_MAX_BYTES);
+	return (c->operation->body_max_bytes);
+}
+
+/* --- its input ----------------------------------------------------------- */
+
+/* Parameters of the query and of the body are one list, the query's first. */
+static enum rc
+form_read(struct call *c, struct aws_form *form_r)
+{
+	const struct http_request *rq = c->request;
+	struct aws_form body = { .n = 0 };
+	size_t i;
+	enum rc rc = RC_OK;
+
+	if (aws_form_is(rq))
+		rc = aws_form_parse(c->body, c->arena, &body);
+	if (rc == RC_INVALID || rc == RC_LIMIT)
+		return (call_fail(c, AWS_SERIALIZATION, NULL,
+		    "the form is malformed, or has more than %d parameters",
+		    FORM_PAIRS_MAX));
+	if (rc != RC_OK)
+		return (rc);
+	*form_r = (struct aws_form){ .n = 0 };
+	form_r->pairs = arena_calloc(
+	    c->arena, rq->n_params + body.n + 1, sizeof(*form_r->pairs));
+	if (form_r->pairs == NULL)
+		return (RC_TOOBIG);
+	for (i = 0; i < rq->n_params; i++)
+		form_r->pairs[form_r->n++] = rq->params[i];
+	for (i = 0; i < body.n; i++)
+		form_r->pairs[form_r->n++] = body.pairs[i];
+	return (RC_OK);
+}
+
+static enum rc
+form_operation(struct call *c, const struct aws_form *form)
+{
+	struct span action, version;
+	enum rc rc;
+
+	if (!aws_form_get(form, "Action", &action))
+		return (call_fail(c, AWS_UNKNOWN_OPERATION, NULL,
+		    "the request names no operation: Action is missing"));
+	if ((rc = operation_set(c, action, false)) != RC_OK)
+		return (rc);
+	if (!aws_form_get(form, "Version", &version) ||
+	    span_is(version, c->operation->service->version))
+		return (RC_OK);
+	return (call_fail(c, AWS_UNKNOWN_OPERATION, NULL,
+	    "Could not find operation %s for version %.*s", c->operation->name,
+	    CALL_SHOW(version)));
+}
+
+static enum rc
+json_input(struct call *c, json_t **in_r)
+{
+	char why[JSON_ERROR_BYTES];
+
+	if (c->body.n == 0) {
+		*in_r = json_object();
+		return (RC_OK);
+	}
+	if (json_read(c->body, why, in_r) == RC_OK)
+		return (RC_OK);
+	return (call_fail(
+	    c, AWS_SERIALIZATION, NULL, "the body is not JSON: %s", why));
+}
+
+static void
+input_free(void *arg)
+{
+	json_decref(arg);
+}
+
+/* The input lives as long as the call, for spans of it travel with that. */
+static enum rc
+input_read(struct call *c, const struct aws_form *form, json_t **in_r)
+{
+	const struct aws_operation *op = c->operation;
+	enum rc rc;
+
+	if (c->shape == SHAPE_AWS_QUERY)
+		rc = aws_form_input(c, form, &op->input, in_r);
+	else
+		rc = json_input(c, in_r);
+	if (rc != RC_OK)
+		return (rc);
+	arena_defer(c->arena, input_free, *in_r);
+	if ((rc = aws_validate(c, &op->input, *in_r)) != RC_OK)
+		return (rc);
+	return (op->check != NULL ? op->check(c, *in_r) : RC_OK);
+}
+
+/* --- may they ------------------------------------------------------------ */
+
+static enum rc
+permit(struct call *c, const json_t *in)
+{
+	c->permission = permission_find(c->operation->name);
+	if (c->permission == NULL)
+		return (call_fail(c, AWS_ACCESS_DENIED, NULL,
+		    "%s is denied to everybody", c->operation->name));
+	if (c->permission->access == ACCESS_REPOSITORY) {
+		c->repository = aws_string(in, "repositoryName");
+		must(c->repository.n > 0); /* its shape requires it */
+	}
+	return (authorize_call(c));
+}
+
+/* --- all of it ----------------------------------------------------------- */
+
+static enum rc
+operate(struct call *c, const json_t *in)
+{
+	const struct aws_operation *op = c->operation;
+	json_t *out;
+	enum rc rc = RC_OK;
+
+	if (op->service->before != NULL)
+		rc = op->service->before(c, in);
+	if (rc != RC_OK)
+		return (rc);
+	out = json_object();
+	rc = op->handler(c, in, out);
+	if (rc == RC_OK)
+		rc = aws_answer(c, out);
+	json_decref(out);
+	return (rc);
+}
+
+enum rc
+aws_handle(struct call *c)
+{
+	struct aws_form form = { .n = 0 };
+	json_t *in;
+	enum rc rc;
+
+	must(c->may_block);
+	if (c->shape == SHAPE_AWS_QUERY &&
+	    ((rc = form_read(c, &form)) != RC_OK ||
+		(rc = form_operation(c, &form)) != RC_OK))
+		return (rc);
+	rc = identify_signature(c, c->operation->service->name);
+	if (rc != RC_OK || (rc = input_read(c, &form, &in)) != RC_OK ||
+	    (rc = permit(c, in)) != RC_OK)
+		return (rc);
+	return (operate(c, in));
+}

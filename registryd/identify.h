@@ -1,0 +1,59 @@
+#ifndef REGISTRYD_IDENTIFY_H
+#define REGISTRYD_IDENTIFY_H
+
+#include "registryd/call.h"
+
+/*
+ * Who asks?  Sets c->who and c->principal, and c->directory, the view of users
+ * and policies that the call keeps to its end.
+ *
+ *	`auth: none`		everybody may do everything
+ *	control socket		the local administrator
+ *	Authorization: Basic	AWS and a login token; or user and password
+ *	Authorization: Bearer	a token of /token, which limits to its scopes
+ *	client certificate	its subject's user
+ *	nothing			anonymous
+ *
+ * On POST / a signature says it (identify_signature), when the body is here.
+ */
+
+/**
+ * identify_call(c):
+ * RC_OK; RC_WOULDBLOCK: a password has to be hashed: again on a worker with
+ * c->may_block; RC_FAILED: the credentials are wrong, expired, or too many
+ * were: recorded, with challenge.
+ */
+RC_MUST_USE enum rc identify_call(struct call *);
+
+/** identify_sender(c): the same where the route leaves it to the handler
+ * (ACCESS_SELF): header or certificate. */
+RC_MUST_USE enum rc identify_sender(struct call *);
+
+/**
+ * identify_signature(c, service):
+ * By Signature Version 4 over the request and c->body, scoped to ${service}
+ * ("ecr", "sts").  Sets c->region to the signed one and
+ * c->expires_ms to the end of temporary credentials, else INT64_MAX.  Worker.  RC_FAILED with
+ * an AWS error.
+ */
+RC_MUST_USE enum rc identify_signature(struct call *, const char *service);
+
+/**
+ * identify_password(c, user, password, principal_r, mark_r):
+ * User and password out of a body (the token endpoint).  Worker.  RC_DENIED:
+ * wrong; RC_FAILED: too many were, recorded.  ${user} "AWS": ${password} is a
+ * login token.  *${expires_ms_r}: of that token, INT64_MAX of a password.
+ */
+RC_MUST_USE enum rc identify_password(struct call *, struct span user,
+    struct span password, const struct principal **principal_r,
+    uint8_t mark_r[16], int64_t *expires_ms_r);
+
+/** identify_challenge(c, error): WWW-Authenticate as configured; ${error} NULL
+ * or "invalid_token", "insufficient_scope". */
+void identify_challenge(struct call *, const char *error);
+
+/** identify_base_url(c): "https://HOST[:PORT]" under which the client knows
+ * us: external-url, or the request's own host with the scheme it came by. */
+const char *identify_base_url(struct call *);
+
+#endif

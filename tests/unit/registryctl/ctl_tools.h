@@ -1,0 +1,61 @@
+#ifndef TESTS_UNIT_REGISTRYCTL_CTL_TOOLS_H
+#define TESTS_UNIT_REGISTRYCTL_CTL_TOOLS_H
+
+#include <stddef.h>
+
+#include "registryctl/command.h"
+
+/*
+ * Commands run as in a process of their own, and a server of a few lines for
+ * them to talk to.
+ */
+
+/* --- commands ------------------------------------------------------------ */
+
+struct ran {
+	int code;	/* of its exit */
+	char out[8192]; /* standard output and error, cut off there */
+	char err[8192];
+};
+
+/**
+ * run(command, data, input, argv..., NULL):
+ * In a child, with ${input} on its standard input; ${argv} without the
+ * command's name.  A static result.
+ */
+const struct ran *run(const struct command *, const char *data,
+    const char *input, ...) __attribute__((sentinel));
+
+/* --- a server ------------------------------------------------------------ */
+
+/* Answers every request of every connection alike, and keeps the last one. */
+struct stub {
+	int fd, port;
+	int status;
+	const char *answer; /* the body */
+	char head[16384];   /* of the last request, NUL behind */
+	char body[16384];
+	unsigned n_requests;
+	void *thread;
+	char path[128]; /* of its socket, or "" */
+};
+
+/** stub_start(s, path): on a UNIX socket, or where it is NULL on a free port
+ * of 127.0.0.1. */
+void stub_start(struct stub *, const char *path);
+void stub_stop(struct stub *);
+
+/** stub_header(s, name, out, n): of the last request; "" if it is not there.
+ * Returns ${out}. */
+const char *
+stub_header(const struct stub *, const char *name, char *out, size_t n);
+
+/* --- files --------------------------------------------------------------- */
+
+/** file_put(path, text). */
+void file_put(const char *path, const char *text);
+
+/** environment_clear(): of all that registryctl looks for. */
+void environment_clear(void);
+
+#endif

@@ -1,0 +1,86 @@
+#ifndef TESTS_ECR_TOOLS_H
+#define TESTS_ECR_TOOLS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/span.h"
+#include "registryd/call.h"
+#include "registryd/service.h"
+#include "registryd/settings.h"
+
+/*
+ * POST / without its wire: requests go through aws_begin, aws_handle and
+ * aws_error as the dispatcher does it, on a real store, with real users and
+ * signatures where there is authentication.  A failure ends the test.
+ */
+#define ECR_ACCOUNT "123456789012"
+#define ECR_HOST "registry.example:5000"
+
+struct ecr {
+	char dir[512];
+	struct settings settings;
+	struct service service;
+};
+
+/** ecr_open(e, mode), ecr_close(e). */
+void ecr_open(struct ecr *, enum auth_mode);
+void ecr_close(struct ecr *);
+
+/* What a request is signed with; empty .id: it is not signed. */
+struct ecr_key {
+	char id[64], secret[128], token[2048];
+	const char *region; /* NULL: "us-east-1" */
+};
+
+/** ecr_admin(e, json): a change of users and policies, by auth_admin; its
+ * answer is the caller's. */
+json_t *ecr_admin(struct ecr *, const char *json);
+
+/** ecr_user(e, name, policy, key): a user with an access key; ${policy}: the
+ * text of an inline policy, or NULL. */
+void ecr_user(
+    struct ecr *, const char *name, const char *policy, struct ecr_key *key);
+
+struct ecr_ask {
+	const char *operation; /* "DescribeRepositories" */
+	const char *target;    /* X-Amz-Target; NULL: of ECR's operation */
+	struct span body;      /* .p NULL: "{}" */
+	const char *form;      /* a body of the query protocol instead */
+	const char *query;     /* "Action=x&y=z" behind "/?" */
+	const char *service;   /* signed for; NULL: by the protocol */
+	const struct ecr_key *key;
+	bool tls;
+};
+
+struct ecr_reply {
+	int status;
+	json_t *json; /* JSON protocol; NULL otherwise */
+	struct span body;
+	const char *type;    /* "RepositoryNotFoundException", or "" */
+	const char *message; /* of an error, or "" */
+	struct http_exchange x;
+};
+
+void ecr_ask(struct ecr *, const struct ecr_ask *, struct ecr_reply *);
+void ecr_reply_free(struct ecr_reply *);
+const char *ecr_header(const struct ecr_reply *, const char *name);
+
+/** ecr_do(e, key, operation, fmt, ...): ask in JSON. */
+void ecr_do(struct ecr *, const struct ecr_key *, struct ecr_reply *,
+    const char *operation, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/** ecr_expect(e, key, type, message, operation, fmt, ...): ask, and the answer
+ * must be the error ${type}, or success when it is ""; ${message}: the whole
+ * message, or its beginning when it ends in '*'; NULL: any. */
+void ecr_expect(struct ecr *, const struct ecr_key *, const char *type,
+    const char *message, const char *operation, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
+
+/** ecr_text(o, path): "repository.repositoryName"; numbers are indices. */
+const char *ecr_text(const json_t *, const char *path);
+const json_t *ecr_at(const json_t *, const char *path);
+
+#endif

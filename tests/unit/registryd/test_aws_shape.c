@@ -1,0 +1,353 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/json.h"
+#include "base/obj.h"
+#include "registryd/api/aws_form.h"
+#include "registryd/api/aws_int.h"
+
+/* The validator over shapes of every kind, and the parser of forms. */
+
+static bool
+is_lower(struct span s)
+{
+	size_t i;
+
+	for (i = 0; i < s.n; i++)
+		if (s.p[i] < 'a' || s.p[i] > 'z')
+			return (false);
+	return (s.n > 0);
+}
+
+static const char *const colours[] = { "RED", "GREEN", NULL };
+static const struct aws_shape boolean = { .type = AWS_BOOLEAN };
+static const struct aws_shape colour = {
+	.type = AWS_STRING,
+	.values = colours,
+};
+static const struct aws_shape word = {
+	.type = AWS_STRING,
+	.min = 2,
+	.max = 4,
+	.expression = "[a-z]+",
+	.matches = is_lower,
+};
+static const struct aws_shape text = {
+	.type = AWS_STRING,
+	.min = 1,
+	.max = 3,
+};
+static const struct aws_shape number = {
+	.type = AWS_INTEGER,
+	.min = 1,
+	.max = 1000,
+};
+static const struct aws_shape words = {
+	.type = AWS_LIST,
+	.element = &word,
+	.min = 1,
+	.max = 2,
+};
+static const struct aws_shape map = {
+	.type = AWS_MAP,
+	.key = &word,
+	.element = &number,
+};
+static const struct aws_member pair_members[] = {
+	{ "Key", &word, true },
+	{ "Value", &text, false },
+};
+static const struct aws_shape pair = {
+	.type = AWS_STRUCTURE,
+	.members = pair_members,
+	.n_members = ARRAY_LEN(pair_members),
+};
+static const struct aws_shape pairs = { .type = AWS_LIST, .element = &pair };
+static const struct aws_member members[] = {
+	{ "name", &word, true },
+	{ "text", &text, false },
+	{ "count", &number, false },
+	{ "force", &boolean, false },
+	{ "colour", &colour, false },
+	{ "words", &words, false },
+	{ "map", &map, false },
+	{ "pairs", &pairs, false },
+};
+static const struct aws_shape shape = {
+	.type = AWS_STRUCTURE,
+	.members = members,
+	.n_members = ARRAY_LEN(members),
+};
+
+struct asked {
+	struct http_exchange x;
+	struct call c;
+};
+
+static void
+asked_init(struct asked *a, enum api_shape wire)
+{
+	memset(a, 0, sizeof(*a));
+	arena_init(&a->x.arena, 1 << 20);
+	a->c = (struct call){
+		.x = &a->x,
+		.request = &a->x.request,
+		.answer = &a->x.response,
+		.arena = &a->x.arena,
+		.shape = wire,
+	};
+}
+
+static void
+expect(const char *input, enum api_error error, const char *message)
+{
+	char why[JSON_ERROR_BYTES];
+	struct asked a;
+	json_t *in;
+	enum rc rc;
+
+	asked_init(&a, SHAPE_AWS_JSON);
+	assert_int_equal(json_read(span_of(input), why, &in), RC_OK);
+	rc = aws_validate(&a.c, &shape, in);
+	if (rc != (error == API_OK ? RC_OK : RC_FAILED) || a.c.error != error)
+		fail_msg("%s: %s %s", input, rc_text(rc),
+		    a.c.message != NULL ? a.c.message : "");
+	if (message != NULL)
+		assert_string_equal(a.c.message, message);
+	json_decref(in);
+	arena_reset(&a.x.arena);
+}
+
+#define CONSTRAINT(place, reason) \
+	"Invalid parameter at '" place \
+	"' failed to satisfy constraint: '" reason "'"
+
+static void
+what_fits_is_taken(void **state)
+{
+	(void)state;
+	expect("{\"name\":\"ab\"}", API_OK, NULL);
+	expect("{\"name\":\"ab\",\"text\":null,\"unknown\":{\"a\":[1]}}",
+	    API_OK, NULL);
+	expect("{\"name\":\"abcd\",\"text\":\"\xc3\xa4\xc3\xb6\xc3\xbc\","
+	       "\"count\":1000,\"force\":false,\"colour\":\"GREEN\","
+	       "\"words\":[\"ab\",\"cd\"],\"map\":{\"ab\":1},"
+	       "\"pairs\":[{\"Key\":\"ab\",\"Value\":\"x\"},{\"Key\":\"cd\"}]}",
+	    API_OK, NULL);
+}
+
+static void
+a_missing_member_is_named(void **state)
+{
+	(void)state;
+	expect("{}", AWS_INVALID_PARAMETER,
+	    CONSTRAINT("name", "Member must not be null"));
+	expect("{\"name\":null}", AWS_INVALID_PARAMETER,
+	    CONSTRAINT("name", "Member must not be null"));
+	expect("{\"name\":\"ab\",\"pairs\":[{\"Key\":\"ab\"},{}]}",
+	    AWS_INVALID_PARAMETER,
+	    CONSTRAINT("pairs.2.member.Key", "Member must not be null"));
+	expect("{\"name\":\"ab\",\"words\":[null]}", AWS_INVALID_PARAMETER,
+	    CONSTRAINT("words.1.member", "Member must not be null"));
+	expect("{\"name\":\"ab\",\"map\":{\"ab\":null}}", AWS_INVALID_PARAMETER,
+	    CONSTRAINT("map.ab", "Member must not be null"));
+}
+
+static void
+lengths_and_values_have_bounds(void **state)
+{
+	(void)state;
+	expect("{\"name\":\"a\"}", AWS_INVALID_PARAMETER,
+	    CONSTRAINT(
+		"name", "Member must have length greater than or equal to 2"));
+	expect("{\"name\":\"abcde\"}", AWS_INVALID_PARAMETER,
+	    CONSTRAINT(
+		"name", "Member must have length less than or equal to 4"));
+	expect("{\"name\":\"ab\",\"count\":0}", AWS_INVALID_PARAMETER,
+	    CONSTRAINT(
+		"count", "Member must have value greater than or equal to 1"));
+	expect("{\"name\":\"ab\",\"count\":1001}", AWS_INVALID_PARAMETER,
+	    CONSTRAINT(
+		"count", "Member must have value less than or equal to 1000"));
+	expect("{\"name\":\"ab\",\"words\":[]}", AWS_INVALID_PARAMETER,
+	    CONSTRAINT(
+		"words", "Member must have length greater than or equal to 1"));
+	expect("{\"name\":\"ab\",\"words\":[\"ab\",\"ab\",\"ab\"]}",
+	    AWS_INVALID_PARAMETER,
+	    CONSTRAINT(
+		"words", "Member must have length less than or equal to 2"));
+}
+
+static void
+patterns_and_enumerations_are_shown(void **state)
+{
+	(void)state;
+	expect("{\"name\":\"aB\"}", AWS_INVALID_PARAMETER,
+	    CONSTRAINT("name", "must satisfy regular expression '[a-z]+'"));
+	expect("{\"name\":\"ab\",\"colour\":\"BLUE\"}", AWS_INVALID_PARAMETER,
+	    CONSTRAINT(
+		"colour", "Member must satisfy enum value set: [RED, GREEN]"));
+	expect(
+	    "{\"name\":\"ab\",\"colour\":\"\"}", AWS_INVALID_PARAMETER, NULL);
+	expect("{\"name\":\"ab\",\"map\":{\"AB\":1}}", AWS_INVALID_PARAMETER,
+	    CONSTRAINT("map.AB", "must satisfy regular expression '[a-z]+'"));
+}
+
+static void
+other_types_cannot_be_read(void **state)
+{
+	static const char *const inputs[] = {
+		"{\"name\":[\"ab\"]}",
+		"{\"name\":{}}",
+		"{\"name\":true}",
+		"{\"name\":\"ab\",\"count\":1.5}",
+		"{\"name\":\"ab\",\"count\":\"1\"}",
+		"{\"name\":\"ab\",\"force\":\"true\"}",
+		"{\"name\":\"ab\",\"force\":0}",
+		"{\"name\":\"ab\",\"words\":\"ab\"}",
+		"{\"name\":\"ab\",\"words\":{\"a\":1}}",
+		"{\"name\":\"ab\",\"words\":[1]}",
+		"{\"name\":\"ab\",\"map\":[]}",
+		"{\"name\":\"ab\",\"pairs\":[\"a\"]}",
+		"[]",
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(inputs); i++)
+		expect(inputs[i], AWS_SERIALIZATION, NULL);
+	expect("{\"name\":\"ab\",\"count\":\"1\"}", AWS_SERIALIZATION,
+	    "STRING_VALUE cannot be converted to Integer at 'count'");
+	expect("{\"name\":7}", AWS_SERIALIZATION,
+	    "NUMBER_VALUE cannot be converted to String at 'name'");
+}
+
+/* --- forms --------------------------------------------------------------- */
+
+static enum rc
+form_of(const char *body, struct asked *a, struct aws_form *form)
+{
+	asked_init(a, SHAPE_AWS_QUERY);
+	return (aws_form_parse(span_of(body), &a->x.arena, form));
+}
+
+static void
+a_form_is_decoded(void **state)
+{
+	struct aws_form form;
+	struct asked a;
+	struct span v;
+
+	(void)state;
+	assert_int_equal(
+	    form_of("a=1+2%2B3&b%20c=%C3%A4&&d&=e&a=2&f=x=y", &a, &form),
+	    RC_OK);
+	assert_int_equal(form.n, 6);
+	assert_true(aws_form_get(&form, "a", &v) && span_is(v, "1 2+3"));
+	assert_true(aws_form_get(&form, "b c", &v) && span_is(v, "\xc3\xa4"));
+	assert_true(aws_form_get(&form, "d", &v) && v.n == 0);
+	assert_true(aws_form_get(&form, "", &v) && span_is(v, "e"));
+	assert_true(aws_form_get(&form, "f", &v) && span_is(v, "x=y"));
+	assert_false(aws_form_get(&form, "A", &v));
+	arena_reset(&a.x.arena);
+}
+
+static void
+a_malformed_form_is_refused(void **state)
+{
+	static const char *const bodies[] = { "a=%", "a=%4", "a=%zz", "%=1",
+		"a=%00", "a=%1f", "a=%7F", "a=\x01" };
+	struct aws_form form;
+	struct asked a;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(bodies); i++) {
+		assert_int_equal(form_of(bodies[i], &a, &form), RC_INVALID);
+		arena_reset(&a.x.arena);
+	}
+}
+
+static void
+a_form_has_a_bounded_number_of_pairs(void **state)
+{
+	char body[2 * (FORM_PAIRS_MAX + 1) + 1];
+	struct aws_form form;
+	struct asked a;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i <= FORM_PAIRS_MAX; i++)
+		memcpy(body + 2 * i, "a&", 3);
+	assert_int_equal(form_of(body, &a, &form), RC_LIMIT);
+	arena_reset(&a.x.arena);
+	body[2 * FORM_PAIRS_MAX] = '\0';
+	assert_int_equal(form_of(body, &a, &form), RC_OK);
+	assert_int_equal(form.n, FORM_PAIRS_MAX);
+	arena_reset(&a.x.arena);
+}
+
+static void
+a_form_gets_its_types_from_the_shape(void **state)
+{
+	static const struct aws_member some[] = {
+		{ "name", &word, true },
+		{ "count", &number, false },
+		{ "force", &boolean, false },
+	};
+	static const struct aws_shape flat = {
+		.type = AWS_STRUCTURE,
+		.members = some,
+		.n_members = ARRAY_LEN(some),
+	};
+	struct aws_form form;
+	struct asked a;
+	json_t *in;
+
+	(void)state;
+	assert_int_equal(
+	    form_of("name=ab&count=-5&force=true&x=y", &a, &form), RC_OK);
+	assert_int_equal(aws_form_input(&a.c, &form, &flat, &in), RC_OK);
+	assert_int_equal(json_object_size(in), 3);
+	assert_true(span_is(aws_string(in, "name"), "ab"));
+	assert_true(aws_true(in, "force"));
+	assert_int_equal(json_integer_value(aws_member(in, "count")), -5);
+	assert_int_equal(aws_validate(&a.c, &flat, in), RC_FAILED);
+	assert_string_equal(a.c.message,
+	    "1 validation error detected: Value '-5' at 'count' failed to "
+	    "satisfy constraint: Member must have value greater than or equal "
+	    "to 1");
+	json_decref(in);
+	arena_reset(&a.x.arena);
+
+	assert_int_equal(form_of("name=ab&count=five", &a, &form), RC_OK);
+	assert_int_equal(aws_form_input(&a.c, &form, &flat, &in), RC_FAILED);
+	assert_int_equal(a.c.error, AWS_SERIALIZATION);
+	assert_null(in);
+	arena_reset(&a.x.arena);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_fits_is_taken),
+		cmocka_unit_test(a_missing_member_is_named),
+		cmocka_unit_test(lengths_and_values_have_bounds),
+		cmocka_unit_test(patterns_and_enumerations_are_shown),
+		cmocka_unit_test(other_types_cannot_be_read),
+		cmocka_unit_test(a_form_is_decoded),
+		cmocka_unit_test(a_malformed_form_is_refused),
+		cmocka_unit_test(a_form_has_a_bounded_number_of_pairs),
+		cmocka_unit_test(a_form_gets_its_types_from_the_shape),
+	};
+
+	return (cmocka_run_group_tests_name("aws_shape", tests, NULL, NULL));
+}
