@@ -298,6 +298,26 @@ answer_write(const char *p, size_t n, void *arg)
 	return (0);
 }
 
+/* What was changed, of whom; nothing of what it was changed to. */
+static void
+change_log(const struct admin *x, const char *op)
+{
+	static const enum admin_member shown[] = { M_ACCOUNT, M_NAME, M_USER,
+		M_GROUP, M_POLICY, M_ID };
+	struct buf b;
+	size_t i;
+
+	buf_init(&b, 4096);
+	for (i = 0; i < ARRAY_LEN(shown); i++) {
+		if (x->in[shown[i]] == NULL)
+			continue;
+		buf_printf(&b, " %s=" SPAN_FMT, members[shown[i]].name,
+		    SPAN_ARG(admin_str(x, shown[i])));
+	}
+	log_info("administration: %s" SPAN_FMT, op, SPAN_ARG(buf_as_span(&b)));
+	buf_free(&b);
+}
+
 enum rc
 auth_admin(struct auth *a, const json_t *request, struct buf *answer,
     char why[AUTH_WHY_BYTES])
@@ -316,8 +336,8 @@ auth_admin(struct auth *a, const json_t *request, struct buf *answer,
 			 x.answer, answer_write, answer, JSON_COMPACT) == 0);
 	if (rc == RC_OK && !buf_ok(answer))
 		rc = admin_fail(&x, RC_TOOBIG, "the answer is too long");
-	if (rc == RC_OK && x.n_changes > 0)
-		log_info("administration: %s", op->name);
+	if (rc == RC_OK && (x.n_changes > 0 || op->run == op_rotate_master))
+		change_log(&x, op->name);
 	admin_fini(&x);
 	return (rc);
 }

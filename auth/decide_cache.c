@@ -28,7 +28,6 @@
 #define KEY_MAX_BYTES 648
 
 struct remembered {
-	uint64_t hash;
 	uint64_t epoch[3];
 	uint64_t used; /* by the shard's count; 0: never */
 	size_t policy, statement;
@@ -170,7 +169,7 @@ pair_of(struct shard *s, const struct key *k)
 static bool
 is_key(const struct remembered *m, const struct key *k)
 {
-	return (m->used > 0 && m->hash == k->hash && m->key_bytes == k->n &&
+	return (m->used > 0 && m->key_bytes == k->n &&
 		memcmp(m->key, k->bytes, k->n) == 0);
 }
 
@@ -211,7 +210,6 @@ remember(struct shard *s, const struct key *k, const uint64_t epoch[3],
 		m = &pair[0];
 	else if (is_key(&pair[1], k))
 		m = &pair[1];
-	m->hash = k->hash;
 	memcpy(m->epoch, epoch, sizeof(m->epoch));
 	m->used = ++s->count;
 	m->policy = policy;

@@ -410,18 +410,15 @@ static enum rc
 password_read(struct span token, struct ecr_login *l, char *why)
 {
 	uint8_t *bytes = xmalloc(token.n + 1);
-	struct span plain = SPAN_NONE;
+	struct span plain = SPAN("");
 	enum rc rc = RC_OK;
 	size_t n = 0;
 
-	if (base64_decode(token, bytes, &n) == RC_OK)
-		plain = (struct span){ (const char *)bytes, n };
-	if (span_has_prefix(plain, LOGIN_USER)) {
-		plain.p += LOGIN_USER.n;
-		plain.n -= LOGIN_USER.n;
-	} else {
-		plain = SPAN_NONE;
-	}
+	if (base64_decode(token, bytes, &n) == RC_OK &&
+	    span_has_prefix(
+		(struct span){ (const char *)bytes, n }, LOGIN_USER))
+		plain = (struct span){ (const char *)bytes + LOGIN_USER.n,
+			n - LOGIN_USER.n };
 	if (is_plain(plain))
 		l->password = xstrndup(plain.p, plain.n);
 	else

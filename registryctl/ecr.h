@@ -11,7 +11,7 @@
  * A client of the registry's ECR endpoint: AWS JSON 1.1 over HTTP, signed with
  * Signature Version 4.
  */
-#define ECR_WHY_BYTES 1024
+#define ECR_WHY_BYTES AWS_IDENTITY_WHY_BYTES
 
 struct ecr_call {
 	const char *endpoint; /* "https://host[:port]" */

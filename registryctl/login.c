@@ -1,6 +1,5 @@
 #include "registryctl/login.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,9 +124,6 @@ login_identity(const struct ctl *ctl, const struct login_options *o,
 		.data = ctl->data,
 	};
 
-	static_assert(LOGIN_WHY_BYTES == AWS_IDENTITY_WHY_BYTES &&
-			  LOGIN_WHY_BYTES == ECR_WHY_BYTES,
-	    "one room for all of their words");
 	return (aws_identity_find(&options, id_r, why));
 }
 

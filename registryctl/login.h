@@ -13,7 +13,7 @@
  * What the commands share that get a token from a registry: by its ECR
  * endpoint, with AWS credentials, as the AWS CLI would.
  */
-#define LOGIN_WHY_BYTES 1024
+#define LOGIN_WHY_BYTES ECR_WHY_BYTES
 #define LOGIN_IDS_MAX 10 /* registryIds of one call */
 
 enum login_code {

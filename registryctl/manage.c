@@ -21,6 +21,12 @@
 #define DOCUMENT_MAX_BYTES ((size_t)256 << 10)
 #define ACCOUNT_DEFAULT "000000000000"
 
+/* One room for the words of all. */
+static_assert(MANAGE_WHY_BYTES >= AUTH_WHY_BYTES, "auth");
+static_assert(MANAGE_WHY_BYTES >= CLIENT_WHY_BYTES, "client");
+static_assert(MANAGE_WHY_BYTES >= STORE_WHY_BYTES, "store");
+static_assert(MANAGE_WHY_BYTES >= INPUT_WHY_BYTES, "input");
+
 /* --- what is read besides ------------------------------------------------ */
 
 static enum rc
@@ -114,11 +120,6 @@ store_do(struct store *store, const char *data, const struct manage_folder *f,
 	struct auth *auth = NULL;
 	enum rc rc = RC_OK;
 
-	static_assert(MANAGE_WHY_BYTES == AUTH_WHY_BYTES &&
-			  MANAGE_WHY_BYTES == CLIENT_WHY_BYTES &&
-			  MANAGE_WHY_BYTES >= STORE_WHY_BYTES &&
-			  MANAGE_WHY_BYTES >= INPUT_WHY_BYTES,
-	    "one room for all of their words");
 	if (!account_ok(o.account_id)) {
 		(void)snprintf(why, MANAGE_WHY_BYTES,
 		    "\"%.100s\" is no account: 12 digits are one",

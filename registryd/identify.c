@@ -495,6 +495,20 @@ signature_check(struct call *c, const struct sigv4_request *rq,
 	return (refuse_signature(c, error, why));
 }
 
+/* What goes into ARNs and answers. */
+static bool
+region_ok(struct span region)
+{
+	size_t i;
+
+	for (i = 0; i < region.n; i++)
+		if (region.p[i] != '-' &&
+		    !(region.p[i] >= 'a' && region.p[i] <= 'z') &&
+		    !(region.p[i] >= '0' && region.p[i] <= '9'))
+			return (false);
+	return (region.n >= 2 && region.n <= 25);
+}
+
 static enum rc
 by_signature(struct call *c, const char *service)
 {
@@ -510,33 +524,23 @@ by_signature(struct call *c, const char *service)
 	error = sigv4_read(&rq, &claim, why);
 	if (error != SIGV4_OK)
 		return (refuse_signature(c, error, why));
+	if (!region_ok(claim.region))
+		return (refuse_signature(c, SIGV4_INVALID,
+		    "Credential should be scoped to a valid region."));
 	rc = signer_find(c, &claim, &s);
 	if (rc == RC_OK)
 		rc = signature_check(c, &rq, &claim, service, &s);
 	mem_wipe(s.room, sizeof(s.room));
 	if (rc != RC_OK)
 		return (rc);
-	c->region = claim.region;
+	c->region = arena_span(c->arena, claim.region);
 	auth_key_used(c->service->auth, claim.access_key, claim.service,
 	    claim.region, clock_real_ms());
 	return (known_as(c, s.who));
 }
 
-/* What goes into ARNs and answers. */
-static bool
-region_ok(struct span region)
-{
-	size_t i;
-
-	for (i = 0; i < region.n; i++)
-		if (region.p[i] != '-' &&
-		    !(region.p[i] >= 'a' && region.p[i] <= 'z') &&
-		    !(region.p[i] >= '0' && region.p[i] <= '9'))
-			return (false);
-	return (region.n >= 2 && region.n <= 25);
-}
-
-/* Without authentication a signature only says which region is meant. */
+/* Without authentication a signature only says which region is meant.  The
+ * claim's spans may point into the claim. */
 static void
 region_of_claim(struct call *c)
 {
@@ -546,7 +550,7 @@ region_of_claim(struct call *c)
 
 	if (signed_request(c, &rq) == RC_OK && sigv4_present(&rq) &&
 	    sigv4_read(&rq, &claim, why) == SIGV4_OK && region_ok(claim.region))
-		c->region = claim.region;
+		c->region = arena_span(c->arena, claim.region);
 }
 
 enum rc

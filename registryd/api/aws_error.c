@@ -69,24 +69,24 @@ json_error(
 /* STS has names and codes of its own ("Common Errors" of its reference). */
 static const struct query_error {
 	enum api_error error;
-	const char *code;
 	int status;
+	const char *code;
 } query_errors[] = {
-	{ AWS_ACCESS_DENIED, "AccessDenied", 403 },
-	{ AWS_EXPIRED_TOKEN, "ExpiredToken", 403 },
-	{ AWS_INCOMPLETE_SIGNATURE, "IncompleteSignature", 403 },
-	{ AWS_INVALID_SIGNATURE, "SignatureDoesNotMatch", 403 },
-	{ AWS_MISSING_TOKEN, "MissingAuthenticationToken", 403 },
-	{ AWS_UNRECOGNIZED_CLIENT, "InvalidClientTokenId", 403 },
-	{ AWS_THROTTLING, "Throttling", 400 },
-	{ AWS_UNKNOWN_OPERATION, "InvalidAction", 400 },
-	{ AWS_SERIALIZATION, "MalformedInput", 400 },
-	{ AWS_INVALID_PARAMETER, "ValidationError", 400 },
-	{ AWS_VALIDATION, "ValidationError", 400 },
-	{ AWS_REQUEST_TOO_LARGE, "RequestEntityTooLarge", 413 },
-	{ AWS_REQUEST_TIMEOUT, "RequestTimeout", 408 },
-	{ AWS_SERVICE_UNAVAILABLE, "ServiceUnavailable", 503 },
-	{ AWS_SERVER, "InternalFailure", 500 },
+	{ AWS_ACCESS_DENIED, 403, "AccessDenied" },
+	{ AWS_EXPIRED_TOKEN, 403, "ExpiredToken" },
+	{ AWS_INCOMPLETE_SIGNATURE, 403, "IncompleteSignature" },
+	{ AWS_INVALID_SIGNATURE, 403, "SignatureDoesNotMatch" },
+	{ AWS_MISSING_TOKEN, 403, "MissingAuthenticationToken" },
+	{ AWS_UNRECOGNIZED_CLIENT, 403, "InvalidClientTokenId" },
+	{ AWS_THROTTLING, 400, "Throttling" },
+	{ AWS_UNKNOWN_OPERATION, 400, "InvalidAction" },
+	{ AWS_SERIALIZATION, 400, "MalformedInput" },
+	{ AWS_INVALID_PARAMETER, 400, "ValidationError" },
+	{ AWS_VALIDATION, 400, "ValidationError" },
+	{ AWS_REQUEST_TOO_LARGE, 413, "RequestEntityTooLarge" },
+	{ AWS_REQUEST_TIMEOUT, 408, "RequestTimeout" },
+	{ AWS_SERVICE_UNAVAILABLE, 503, "ServiceUnavailable" },
+	{ AWS_SERVER, 500, "InternalFailure" },
 };
 
 static const struct query_error *

@@ -138,11 +138,10 @@ exclusions_json(const struct repository_settings *s)
 static json_t *
 encryption_json(const struct repository_settings *s)
 {
-	const char *const *types =
-	    ecr_encryption_configuration.members[0].shape->values;
 	json_t *o;
 
-	o = json_pack("{s:s}", "encryptionType", types[s->encryption - 1]);
+	o = json_pack(
+	    "{s:s}", "encryptionType", ecr_encryption_text(s->encryption));
 	if (s->kms_key.n > 0)
 		aws_put_text(o, "kmsKey", s->kms_key);
 	return (o);
@@ -162,7 +161,7 @@ ecr_repository_json(
 	    json_sprintf("%s/" SPAN_FMT, place_of(c), SPAN_ARG(name)));
 	aws_put_time(o, "createdAt", d->row.created_ms);
 	aws_put(o, "imageTagMutability",
-	    json_string(ecr_tag_mutability.values[s->mutability - 1]));
+	    json_string(ecr_mutability_text(s->mutability)));
 	if (s->n_exclusions > 0)
 		aws_put(o, "imageTagMutabilityExclusionFilters",
 		    exclusions_json(s));

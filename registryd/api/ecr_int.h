@@ -29,8 +29,10 @@ extern const struct aws_shape ecr_scanning_configuration;
 extern const struct aws_shape ecr_encryption_configuration;
 extern const struct aws_shape ecr_policy_text;
 
-/** ecr_enum(shape, text): the index of ${text} in the shape's values. */
-size_t ecr_enum(const struct aws_shape *, struct span text);
+/** ecr_mutability(text): of one of the shape's values. */
+enum tag_mutability ecr_mutability(struct span text);
+const char *ecr_mutability_text(enum tag_mutability);
+const char *ecr_encryption_text(enum encryption_type);
 
 /* --- what they share (ecr.c) --------------------------------------------- */
 

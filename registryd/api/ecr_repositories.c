@@ -58,8 +58,7 @@ mutability_read(struct call *c, const json_t *in, struct repository_settings *s)
 
 	if (text.p == NULL)
 		text = SPAN("MUTABLE");
-	s->mutability =
-	    (enum tag_mutability)(ecr_enum(&ecr_tag_mutability, text) + 1);
+	s->mutability = ecr_mutability(text);
 	excludes = s->mutability == TAGS_IMMUTABLE_WITH_EXCLUSION ||
 		   s->mutability == TAGS_MUTABLE_WITH_EXCLUSION;
 	if (excludes && list == NULL)

@@ -95,18 +95,44 @@ const struct aws_shape ecr_tags = { .type = AWS_LIST, .element = &tag };
 
 /* --- ImageTagMutability -------------------------------------------------- */
 
-/* In the order of enum tag_mutability, which begins with 1. */
+/* In the order in which ECR lists them to whoever sends another. */
 static const char *const mutabilities[] = {
-	"MUTABLE",
 	"IMMUTABLE",
-	"IMMUTABLE_WITH_EXCLUSION",
+	"MUTABLE",
 	"MUTABLE_WITH_EXCLUSION",
+	"IMMUTABLE_WITH_EXCLUSION",
 	NULL,
 };
-static_assert(TAGS_MUTABLE == 1 && TAGS_IMMUTABLE == 2 &&
-		  TAGS_IMMUTABLE_WITH_EXCLUSION == 3 &&
-		  TAGS_MUTABLE_WITH_EXCLUSION == 4,
-    "mutabilities[] is in this order");
+static const enum tag_mutability mutability_values[] = {
+	TAGS_IMMUTABLE,
+	TAGS_MUTABLE,
+	TAGS_MUTABLE_WITH_EXCLUSION,
+	TAGS_IMMUTABLE_WITH_EXCLUSION,
+};
+static_assert(ARRAY_LEN(mutabilities) == ARRAY_LEN(mutability_values) + 1,
+    "each has its value");
+
+enum tag_mutability
+ecr_mutability(struct span value)
+{
+	size_t i;
+
+	for (i = 0; mutabilities[i] != NULL; i++)
+		if (span_is(value, mutabilities[i]))
+			return (mutability_values[i]);
+	wrong("a value that the shape has not");
+}
+
+const char *
+ecr_mutability_text(enum tag_mutability value)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(mutability_values); i++)
+		if (mutability_values[i] == value)
+			return (mutabilities[i]);
+	wrong("a tag mutability without a name");
+}
 
 const struct aws_shape ecr_tag_mutability = {
 	.type = AWS_STRING,
@@ -167,16 +193,26 @@ static const struct aws_member scanning_members[] = {
 const struct aws_shape ecr_scanning_configuration = { MEMBERS(
     scanning_members) };
 
-/* In the order of enum encryption_type, which begins with 1. */
 static const char *const encryption_types[] = {
 	"AES256",
 	"KMS",
 	"KMS_DSSE",
 	NULL,
 };
-static_assert(
-    ENCRYPTION_AES256 == 1 && ENCRYPTION_KMS == 2 && ENCRYPTION_KMS_DSSE == 3,
-    "encryption_types[] is in this order");
+
+const char *
+ecr_encryption_text(enum encryption_type value)
+{
+	switch (value) {
+	case ENCRYPTION_AES256:
+		return ("AES256");
+	case ENCRYPTION_KMS:
+		return ("KMS");
+	case ENCRYPTION_KMS_DSSE:
+		return ("KMS_DSSE");
+	}
+	wrong("an encryption type without a name");
+}
 
 static const struct aws_shape encryption_type = {
 	.type = AWS_STRING,
@@ -200,14 +236,3 @@ const struct aws_shape ecr_encryption_configuration = { MEMBERS(
 /* --- policies ------------------------------------------------------------ */
 
 const struct aws_shape ecr_policy_text = { .type = AWS_STRING, .max = 10240 };
-
-size_t
-ecr_enum(const struct aws_shape *s, struct span value)
-{
-	size_t i;
-
-	for (i = 0; s->values[i] != NULL; i++)
-		if (span_is(value, s->values[i]))
-			return (i);
-	wrong("a value that the shape has not");
-}

@@ -7,7 +7,8 @@ import statistics
 import subprocess
 import time
 
-from servers import DOCKER, FLOOR, NGINX, OURS, REGISTRYD, ROOT, which
+from servers import (DOCKER, FLOOR, NGINX, OPEN, OURS, REGISTRYD, ROOT,
+                     which)
 
 DOCUMENT = os.path.join(ROOT, "docs/benchmarks.md")
 CORES = os.cpu_count() or 1
@@ -82,7 +83,7 @@ class Table:
 
     def columns(self):
         seen = {name for row in self.rows for name in row.servers}
-        return [n for n in (DOCKER, NGINX, FLOOR, OURS) if n in seen]
+        return [n for n in (DOCKER, NGINX, FLOOR, OPEN, OURS) if n in seen]
 
     def cell_of(self, row, name):
         if not row.samples.get(name):

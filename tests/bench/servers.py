@@ -291,8 +291,8 @@ class Guarded(Registryd):
             [REGISTRYCTL, "--data", os.path.join(self.folder, "data"),
              "--endpoint" if env else "--output",
              self.url() if env else "json", *args],
-            env={**os.environ, **(env or {}), "SSL_CERT_FILE":
-                 self.bench.cert},
+            env={**os.environ, **(env or {}),
+                 "AWS_CA_BUNDLE": self.bench.cert},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
         if done.returncode != 0:
             raise Failed("registryctl %s: %s" % (

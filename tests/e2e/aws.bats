@@ -163,6 +163,20 @@ cli_login() { # GENERATION
 		>"$W/out"
 }
 
+# A server of its own: wrong credentials are counted.
+own_server() {
+	auth_server_start "$@"
+	repository_make a/b
+}
+
+errors_server() {
+	own_server
+	login admin
+	image_push a/b v1
+	user_make reader AmazonEC2ContainerRegistryReadOnly
+	as admin
+}
+
 cli_errors() { # GENERATION
 	local n=$1
 	AWS_SHARED_CREDENTIALS_FILE=$W/none AWS_ACCESS_KEY_ID=AKIANOSUCHKEY0000000 \
@@ -171,9 +185,9 @@ cli_errors() { # GENERATION
 	AWS_ACCESS_KEY_ID=$KEY_ID AWS_SECRET_ACCESS_KEY=$(printf '%040d' 0) \
 		cli_fails "$n" InvalidSignatureException ecr get-login-password
 	AWS_SHARED_CREDENTIALS_FILE=$(credentials_of reader) cli_fails "$n" \
-		AccessDeniedException ecr create-repository --repository-name a/b
+		AccessDeniedException ecr create-repository --repository-name a/c
 	assert_in "$(cat "$W/err")" "$(not_authorized reader ecr:CreateRepository \
-		a/b)"
+		a/c)"
 	cli_fails "$n" InvalidParameterException ecr create-repository \
 		--repository-name 'Bad Name'
 	assert_in "$(cat "$W/err")" repositoryName
@@ -181,25 +195,27 @@ cli_errors() { # GENERATION
 		--repository-name no/such
 	assert_in "$(cat "$W/err")" "The repository with name 'no/such' does not exist in the registry with id '$ACCOUNT'"
 	cli_fails "$n" RepositoryAlreadyExistsException ecr create-repository \
-		--repository-name full/app
+		--repository-name a/b
 	cli_fails "$n" RepositoryNotEmptyException ecr delete-repository \
-		--repository-name full/app
+		--repository-name a/b
 }
 
 @test "aws v2: errors by name, and exit status 254" {
 	need_aws 2
-	over http
+	errors_server
 	cli_errors 2
 	# This one is up to the server.
 	cli_fails 2 InvalidParameterException ecr create-repository \
 		--repository-name bad/enum --image-tag-mutability SOMETIMES
 	assert_in "$(cat "$W/err")" imageTagMutability
+	server_stop
 }
 
 @test "aws v1: errors by name" {
 	need_aws 1
-	over http
+	errors_server
 	cli_errors 1
+	server_stop
 }
 
 @test "aws: a clock that is ten minutes off is told so" {
@@ -262,20 +278,21 @@ cli_errors() { # GENERATION
 
 # --- boto3 --------------------------------------------------------------------
 
-# boto COMMAND [ARGUMENT...]: with each Python that has boto3; REPEATED is added
-# to the last argument, so that no two make the same repository.
+# boto COMMAND [ARGUMENT...]: with each Python that has boto3.
 boto() {
-	local python n=0
-	need_boto
+	local python
 	for python in $BOTO_PYTHONS; do
-		n=$((n + 1))
-		"$python" "$TOP/tests/e2e/boto.py" "$1" "$URL" "${@:2:$#-2}" \
-			"${@:$#}" >"$W/boto" 2>&1 ||
-			fail "$python: $(cat "$W/boto")"
-		while read -r word secret; do
-			[ "$word" != secret ] || secret_note "$secret"
-		done <"$W/boto"
+		boto_once "$python" "$@" || return
 	done
+}
+
+boto_once() { # PYTHON COMMAND [ARGUMENT...]
+	local word secret
+	"$1" "$TOP/tests/e2e/boto.py" "$2" "$URL" "${@:3}" >"$W/boto" 2>&1 ||
+		fail "$1: $(cat "$W/boto")" || return
+	while read -r word secret; do
+		[ "$word" != secret ] || secret_note "$secret"
+	done <"$W/boto"
 }
 
 @test "boto3, http and https: every operation" {
@@ -288,34 +305,27 @@ boto() {
 
 @test "boto3: exceptions by class" {
 	need_boto
-	over http
-	boto errors full/app "$(credentials_of reader)"
+	errors_server
+	boto errors a/b "$(credentials_of reader)"
+	server_stop
 }
 
 @test "boto3: pages, and wrong tokens for them" {
-	local python
 	need_boto
 	over https
-	read -r python _ <<<"$BOTO_PYTHONS"
-	BOTO_PYTHONS=$python boto paging "$REPO"
+	boto_once "${BOTO_PYTHONS%% *}" paging "$REPO"
 }
 
 @test "boto3: temporary credentials" {
-	local python
 	need_boto
 	over https
-	read -r python _ <<<"$BOTO_PYTHONS"
-	"$python" "$TOP/tests/e2e/boto.py" session "$URL" >"$W/boto" 2>&1 ||
-		fail "$(cat "$W/boto")"
-	while read -r word secret; do
-		[ "$word" != secret ] || secret_note "$secret"
-	done <"$W/boto"
+	boto_once "${BOTO_PYTHONS%% *}" session
 }
 
 @test "boto3: presigned URLs are good once made, and for nothing else" {
 	local python
 	need_boto
-	over http
+	own_server
 	for python in $BOTO_PYTHONS; do
 		"$python" "$TOP/tests/e2e/boto.py" presign "$URL" >"$W/urls"
 		{
@@ -337,6 +347,7 @@ boto() {
 		http POST "$token" -H "$target" -d '{"registryIds":["000000000000"]}'
 		expect_aws InvalidSignatureException
 	done
+	server_stop
 }
 
 # --- curl ---------------------------------------------------------------------
@@ -361,12 +372,6 @@ boto() {
 }
 
 # --- signatures, by hand ------------------------------------------------------
-
-# A server of its own: wrong signatures are counted.
-own_server() {
-	auth_server_start "$@"
-	repository_make a/b
-}
 
 @test "a signed request is good for itself only: path, query, host, body, target" {
 	own_server

@@ -101,7 +101,9 @@ def errors(url, full, reader):
     liar = client(url, aws_access_key_id=key_of()[0],
                   aws_secret_access_key="y" * 40)
     fails("InvalidSignatureException", liar.describe_repositories)
-    stale = client(url, aws_session_token="no-token-of-ours")
+    key, secret = key_of()
+    stale = client(url, aws_access_key_id=key, aws_secret_access_key=secret,
+                   aws_session_token="no-token-of-ours")
     fails("UnrecognizedClientException", stale.describe_repositories)
 
     kind, said = fails("RepositoryNotFoundException",

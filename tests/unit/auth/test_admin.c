@@ -11,6 +11,7 @@
 
 #include "auth_tools.h"
 
+#include "base/log.h"
 #include "storage/repositories.h"
 
 #define PULL \
@@ -765,5 +766,6 @@ main(void)
 		TEST(test_all_of_it_is_there_after_a_restart),
 	};
 
+	log_set_level(LOG_LVL_WARN);
 	return (cmocka_run_group_tests_name("admin", tests, NULL, NULL));
 }

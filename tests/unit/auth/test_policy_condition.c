@@ -662,6 +662,7 @@ stars_find_their_places(void **state)
 	    { "StringLike", "\"*a?b*\"", "xaabaxby", true },
 	    { "StringLike", "\"*a?b*\"", "xabab", false },
 	    { "StringLike", "\"*?b\"", "b", false },
+	    { "StringLike", "\"*?b\"", "abxx", false },
 	    { "StringLike", "\"*?b\"", "ab", true },
 	    { "StringLike", "\"?*?\"", "a", false },
 	    { "StringLike", "\"?*?\"", "ab", true },

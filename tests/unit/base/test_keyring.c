@@ -512,8 +512,8 @@ a_rotation_follows_a_symbolic_link(void **state)
 static void
 a_rotation_does_not_touch_what_it_does_not_understand(void **state)
 {
-	static const char *const rows[] = { KEY_A "\nwhat\n", "what\n" KEY_A,
-		"", "#\n" };
+	static const char *const rows[] = { (KEY_A "\nwhat\n"),
+		("what\n" KEY_A), "", "#\n" };
 	static const char four[] = KEY_A "\n" KEY_B "\n" KEY_C "\n" KEY_D "\n";
 	size_t i;
 

@@ -18,8 +18,11 @@ struct ran {
 	char err[8192];
 };
 
+/* The end of the words of run(). */
+#define END ((const char *)NULL)
+
 /**
- * run(command, data, input, argv..., NULL):
+ * run(command, data, input, argv..., END):
  * In a child, with ${input} on its standard input; ${argv} without the
  * command's name.  A static result.
  */

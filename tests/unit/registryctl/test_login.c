@@ -68,7 +68,7 @@ the_request_is_signed_as_the_service_verifies_it(void **state)
 	(void)setenv("AWS_SESSION_TOKEN", "session", 1);
 	(void)setenv("AWS_REGION", "eu-west-1", 1);
 	r = run(&command_get_authorization_token, dir, "", "--registry-ids",
-	    "111122223333", NULL);
+	    "111122223333", END);
 	assert_int_equal(r->code, CTL_OK);
 	assert_string_equal(r->out, ANSWER(ENTRY_1) "\n");
 	assert_string_equal(
@@ -98,7 +98,7 @@ what_the_service_refuses_is_said_as_the_aws_cli_says_it(void **state)
 	(void)state;
 	answers(400, "{\"__type\":\"com.amazon#AccessDeniedException\","
 		     "\"message\":\"no \\u001b way\"}");
-	r = run(&command_get_login_password, dir, "", NULL);
+	r = run(&command_get_login_password, dir, "", END);
 	assert_int_equal(r->code, CTL_FAILED);
 	assert_string_equal(r->out, "");
 	assert_string_equal(r->err,
@@ -135,7 +135,7 @@ what_is_no_registry_is_said_to_be_none(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(rows); i++) {
 		answers(rows[i].status, rows[i].answer);
-		r = run(&command_get_login, dir, "", NULL);
+		r = run(&command_get_login, dir, "", END);
 		if (r->code != CTL_FAILED || r->out[0] != '\0' ||
 		    r->err[0] == '\0')
 			fail_msg("%zu: %d %s", i, r->code, r->out);
@@ -149,10 +149,10 @@ a_command_without_a_registry_says_how_to_name_one(void **state)
 
 	(void)state;
 	(void)unsetenv("REGISTRYD_ENDPOINT");
-	r = run(&command_get_login, dir, "", NULL);
+	r = run(&command_get_login, dir, "", END);
 	assert_int_equal(r->code, CTL_FAILED);
 	assert_non_null(strstr(r->err, "--endpoint"));
-	r = run(&command_get_login, dir, "", "--endpoint", "reg.example", NULL);
+	r = run(&command_get_login, dir, "", "--endpoint", "reg.example", END);
 	assert_int_equal(r->code, CTL_FAILED);
 	assert_non_null(strstr(r->err, "https://HOST:PORT"));
 }
@@ -173,10 +173,10 @@ the_server_of_the_folder_says_where_it_is(void **state)
 	control.answer = stats;
 	stub_start(&control, path);
 	answers(200, ANSWER(ENTRY_1));
-	r = run(&command_get_login_password, dir, "", NULL);
+	r = run(&command_get_login_password, dir, "", END);
 	assert_string_equal(r->out, "tok-en_1\n");
 	control.answer = "{\"server\":{\"endpoint\":\"unix:/x\"}}";
-	r = run(&command_get_login_password, dir, "", NULL);
+	r = run(&command_get_login_password, dir, "", END);
 	assert_int_equal(r->code, CTL_FAILED);
 	assert_non_null(strstr(r->err, "--endpoint"));
 	stub_stop(&control);
@@ -192,18 +192,18 @@ get_login_prints_a_docker_login_for_each_registry(void **state)
 	(void)state;
 	answers(200, ANSWER(ENTRY_1 "," ENTRY_2));
 	r = run(&command_get_login, dir, "", "--registry-ids", "111122223333",
-	    "444455556666", NULL);
+	    "444455556666", END);
 	assert_string_equal(r->err, "");
 	assert_string_equal(r->out,
 	    "docker login -u AWS -p tok-en_1 https://reg.example:5000\n"
 	    "docker login -u AWS -p two https://two.example\n");
 	assert_string_equal(server.body,
 	    "{\"registryIds\":[\"111122223333\",\"444455556666\"]}");
-	r = run(&command_get_login, dir, "", "--include-email", NULL);
+	r = run(&command_get_login, dir, "", "--include-email", END);
 	assert_non_null(strstr(r->out, "-p two -e none https://two.example\n"));
 	assert_string_equal(server.body, "{}");
 	r = run(&command_get_login, dir, "", "--include-email",
-	    "--no-include-email", NULL);
+	    "--no-include-email", END);
 	assert_null(strstr(r->out, " -e "));
 }
 
@@ -212,13 +212,13 @@ ids_that_are_none_are_refused(void **state)
 {
 	(void)state;
 	assert_int_equal(
-	    run(&command_get_login, dir, "", "111122223333", NULL)->code,
+	    run(&command_get_login, dir, "", "111122223333", END)->code,
 	    CTL_USAGE);
 	assert_int_equal(
-	    run(&command_get_login, dir, "", "--registry-ids", "1", NULL)->code,
+	    run(&command_get_login, dir, "", "--registry-ids", "1", END)->code,
 	    CTL_USAGE);
 	assert_int_equal(run(&command_get_login_password, dir, "",
-			     "--registry-ids", "111122223333", NULL)
+			     "--registry-ids", "111122223333", END)
 			     ->code,
 	    CTL_USAGE);
 }
@@ -230,9 +230,9 @@ get_login_password_prints_it_alone(void **state)
 
 	(void)state;
 	answers(200, ANSWER(ENTRY_1));
-	r = run(&command_get_login_password, dir, "", NULL);
+	r = run(&command_get_login_password, dir, "", END);
 	assert_string_equal(r->out, "tok-en_1\n");
-	r = run(&command_get_login_password, dir, "", "--output=json", NULL);
+	r = run(&command_get_login_password, dir, "", "--output=json", END);
 	assert_string_equal(r->out,
 	    "{\"Logins\":[{\"Username\":\"AWS\",\"Password\":\"tok-en_1\","
 	    "\"Endpoint\":\"https://reg.example:5000\"}]}\n");
@@ -247,18 +247,18 @@ any_operation_can_be_called(void **state)
 	(void)state;
 	answers(200, "{\"repository\":{}}");
 	r = run(&command_ecr, dir, "", "CreateRepository",
-	    "{\"repositoryName\":\"a\"}", NULL);
+	    "{\"repositoryName\":\"a\"}", END);
 	assert_string_equal(r->out, "{\"repository\":{}}\n");
 	assert_string_equal(server.body, "{\"repositoryName\":\"a\"}");
 	assert_string_equal(
 	    stub_header(&server, "X-Amz-Target", target, sizeof(target)),
 	    "AmazonEC2ContainerRegistry_V20150921.CreateRepository");
-	r = run(&command_ecr, dir, "{\"a\":1}", "X", "-", NULL);
+	r = run(&command_ecr, dir, "{\"a\":1}", "X", "-", END);
 	assert_string_equal(server.body, "{\"a\":1}");
 	assert_int_equal(
-	    run(&command_ecr, dir, "", "X", "{", NULL)->code, CTL_FAILED);
+	    run(&command_ecr, dir, "", "X", "{", END)->code, CTL_FAILED);
 	assert_int_equal(
-	    run(&command_ecr, dir, "", "a b", NULL)->code, CTL_USAGE);
+	    run(&command_ecr, dir, "", "a b", END)->code, CTL_USAGE);
 }
 
 /* --- for docker ---------------------------------------------------------- */
@@ -266,7 +266,7 @@ any_operation_can_be_called(void **state)
 static const struct ran *
 docker(const char *word, const char *input)
 {
-	return (run(&command_docker_credential, dir, input, word, NULL));
+	return (run(&command_docker_credential, dir, input, word, END));
 }
 
 static void

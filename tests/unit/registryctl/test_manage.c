@@ -201,7 +201,7 @@ a_wrong_command_line_says_so_and_is_exit_2(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(rows); i++) {
 		r = run(rows[i].command, dir, "", rows[i].words[0],
-		    rows[i].words[1], rows[i].words[2], rows[i].words[3], NULL);
+		    rows[i].words[1], rows[i].words[2], rows[i].words[3], END);
 		if (r->code != CTL_USAGE ||
 		    strstr(r->err, rows[i].said) == NULL)
 			fail_msg("%zu: %d %s", i, r->code, r->err);
@@ -221,7 +221,7 @@ a_time_is_in_utc_whole_and_strict(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(bad); i++) {
 		r = run(&command_policy, dir, "", "simulate", "--principal=u",
-		    "--action=a", "--resource=r", bad[i], NULL);
+		    "--action=a", "--resource=r", bad[i], END);
 		if (r->code != CTL_USAGE)
 			fail_msg("%s was taken", bad[i]);
 	}
@@ -235,7 +235,7 @@ ran_with(const char *answer, const struct command *command, const char *input,
 {
 	server.status = 200;
 	server.answer = answer;
-	return (run(command, dir, input, a, b, c, d, NULL));
+	return (run(command, dir, input, a, b, c, d, END));
 }
 
 static void
@@ -382,7 +382,7 @@ a_simulation_says_the_decision_first(void **state)
 			"\"decided_by\":\"identity\",\"policy\":\"p\","
 			"\"statement\":2,\"sid\":\"S\"}";
 	r = run(&command_policy, dir, "", "simulate", "--principal=u",
-	    "--action=a", "--resource=r", NULL);
+	    "--action=a", "--resource=r", END);
 	assert_int_equal(r->code, CTL_OK);
 	assert_string_equal(r->out, "explicitDeny\n"
 				    "decided by  identity\n"
@@ -394,7 +394,7 @@ a_simulation_says_the_decision_first(void **state)
 			"\"decided_by\":\"none\",\"policy\":\"\","
 			"\"statement\":0,\"sid\":\"\"}";
 	r = run(&command_policy, dir, "", "simulate", "--principal=u",
-	    "--action=a", "--resource=r", NULL);
+	    "--action=a", "--resource=r", END);
 	assert_string_equal(r->out, "implicitDeny\n"
 				    "decided by  none\n"
 				    "message     m\n");
@@ -409,7 +409,7 @@ what_the_server_refuses_is_said_and_exit_1(void **state)
 	server.status = 404;
 	server.answer = "{\"errors\":[{\"code\":\"NOT_FOUND\","
 			"\"message\":\"there is no user \\\"u\\\"\"}]}";
-	r = run(&command_user, dir, "", "show", "u", NULL);
+	r = run(&command_user, dir, "", "show", "u", END);
 	assert_int_equal(r->code, CTL_FAILED);
 	assert_string_equal(r->err, "registryctl: there is no user \"u\"\n");
 	assert_string_equal(r->out, "");
@@ -426,7 +426,7 @@ nothing_that_is_shown_moves_the_cursor(void **state)
 	assert_non_null(strstr(r->out, "a\\x1b[2Jb"));
 	server.status = 400;
 	server.answer = "{\"errors\":[{\"message\":\"a\\u001b[2Jb\"}]}";
-	r = run(&command_user, dir, "", "show", "u", NULL);
+	r = run(&command_user, dir, "", "show", "u", END);
 	assert_null(strchr(r->err, '\x1b'));
 }
 
@@ -436,7 +436,7 @@ the_address_of_a_registry_is_no_folder(void **state)
 	const struct ran *r;
 
 	(void)state;
-	r = run(&command_user, dir, "", "list", "--endpoint=http://x", NULL);
+	r = run(&command_user, dir, "", "list", "--endpoint=http://x", END);
 	assert_int_equal(r->code, CTL_USAGE);
 	assert_non_null(strstr(r->err, "--endpoint"));
 }

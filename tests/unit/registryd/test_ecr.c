@@ -255,8 +255,8 @@ mutability_and_its_exclusions_must_go_together(void **state)
 	    bodies[0]);
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
 	    CONSTRAINT("imageTagMutability",
-		"Member must satisfy enum value set: [MUTABLE, IMMUTABLE, "
-		"IMMUTABLE_WITH_EXCLUSION, MUTABLE_WITH_EXCLUSION]"),
+		"Member must satisfy enum value set: [IMMUTABLE, MUTABLE, "
+		"MUTABLE_WITH_EXCLUSION, IMMUTABLE_WITH_EXCLUSION]"),
 	    "CreateRepository",
 	    "{\"repositoryName\":\"bad/mut\",\"imageTagMutability\":"
 	    "\"invalid\"}");
