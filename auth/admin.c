@@ -330,6 +330,7 @@ auth_admin(struct auth *a, const json_t *request, struct buf *answer,
 	why[0] = '\0';
 	if ((rc = request_read(&x, request, &op)) != RC_OK)
 		return (rc);
+	must(op != NULL);
 	rc = admin_run(a, op->run, &x, why);
 	if (rc == RC_OK)
 		must(json_dump_callback(

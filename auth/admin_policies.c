@@ -416,6 +416,7 @@ op_policy_attach(struct admin *x)
 	if ((rc = owner_find(x, true, &w)) != RC_OK ||
 	    (rc = managed_find(x, M_POLICY, &p)) != RC_OK)
 		return (rc);
+	must(w.holder != NULL);
 	if (attached_place(w.holder, p->arn) < w.holder->n_attached)
 		return (RC_OK);
 	return (attached_change(x, &w, p->arn, 0, true));
@@ -433,6 +434,7 @@ op_policy_detach(struct admin *x)
 
 	if ((rc = owner_find(x, true, &w)) != RC_OK)
 		return (rc);
+	must(w.holder != NULL);
 	arn = admin_str(x, M_POLICY);
 	if ((p = dir_policy_named(x->d, x->account, arn)) != NULL)
 		arn = p->arn;

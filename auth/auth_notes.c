@@ -105,7 +105,7 @@ auth_key_used(struct auth *a, struct span id, struct span service,
 static struct span
 note_encode(const struct note *note, struct arena *arena)
 {
-	struct span s = SPAN_NONE;
+	struct span s;
 	char *text;
 	json_t *o;
 
@@ -157,7 +157,7 @@ notes_write(struct auth *a, const struct directory *d,
 	enum rc rc = RC_OK;
 	size_t n = 0;
 
-	arena_init(&arena, FLUSH_ROWS * 2 * NOTE_JSON_BYTES);
+	arena_init(&arena, (size_t)FLUSH_ROWS * 2 * NOTE_JSON_BYTES);
 	for (; *from < NOTES_PLACES && n < FLUSH_ROWS; (*from)++) {
 		id = span_of(places[*from].id);
 		if (id.n == 0 || dir_key_find(d, id) == NULL)

@@ -74,11 +74,20 @@ letters_draw(struct span alphabet, char *out, size_t n)
 	mem_wipe(&byte, sizeof(byte));
 }
 
+static void
+prefix_put(const char *prefix, char *out)
+{
+	size_t i;
+
+	for (i = 0; i < PREFIX_BYTES; i++)
+		out[i] = prefix[i];
+}
+
 void
 iam_id_new(const char *prefix, char out[IAM_ID_BYTES])
 {
 
-	memcpy(out, prefix, PREFIX_BYTES);
+	prefix_put(prefix, out);
 	letters_draw(
 	    SPAN(BASE36), out + PREFIX_BYTES, IAM_ID_BYTES - 1 - PREFIX_BYTES);
 }
@@ -90,7 +99,7 @@ iam_id_of(const char *prefix, struct span what, char out[IAM_ID_BYTES])
 	size_t i;
 
 	digest_of(DIGEST_SHA256, what.p, what.n, &d);
-	memcpy(out, prefix, PREFIX_BYTES);
+	prefix_put(prefix, out);
 	for (i = 0; i < IAM_ID_BYTES - 1 - PREFIX_BYTES; i++)
 		out[PREFIX_BYTES + i] = BASE32[d.bytes[i] % 32];
 	out[IAM_ID_BYTES - 1] = '\0';
@@ -100,7 +109,7 @@ void
 access_key_id_new(char out[IAM_ID_BYTES])
 {
 
-	memcpy(out, "AKIA", PREFIX_BYTES);
+	prefix_put("AKIA", out);
 	letters_draw(
 	    SPAN(BASE32), out + PREFIX_BYTES, IAM_ID_BYTES - 1 - PREFIX_BYTES);
 }

@@ -346,6 +346,7 @@ token_post(struct call *c)
 		    c, OCI_REQUEST_INVALID, NULL, "the body is not a form"));
 	if ((rc = wish_of_form(c, &f, &w)) != RC_OK)
 		return (rc);
+	must(w.who != NULL);
 	c->who = w.who;
 	c->principal = w.who->arn;
 	for (i = 0; i < f.n; i++)
