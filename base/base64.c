@@ -57,16 +57,41 @@ base64url_encode(const uint8_t *p, size_t n, char *out)
 	*encode(url_safe, p, n, out) = '\0';
 }
 
+/*
+ * What a character stands for, plus one, so that 0 is what is not in the
+ * alphabet.  Both alphabets but for their last two characters.
+ */
+#define LETTERS(first, v) \
+	[first] = v, [first + 1] = v + 1, [first + 2] = v + 2, \
+	[first + 3] = v + 3, [first + 4] = v + 4, [first + 5] = v + 5, \
+	[first + 6] = v + 6, [first + 7] = v + 7, [first + 8] = v + 8, \
+	[first + 9] = v + 9, [first + 10] = v + 10, [first + 11] = v + 11, \
+	[first + 12] = v + 12
+static const uint8_t values[256] = {
+	LETTERS('A', 1),
+	LETTERS('N', 14),
+	LETTERS('a', 27),
+	LETTERS('n', 40),
+	['0'] = 53,
+	['1'] = 54,
+	['2'] = 55,
+	['3'] = 56,
+	['4'] = 57,
+	['5'] = 58,
+	['6'] = 59,
+	['7'] = 60,
+	['8'] = 61,
+	['9'] = 62,
+};
+
 /* 64 and above for what is not in the alphabet. */
 static uint32_t
 value_of(const char *alphabet, char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return ((uint32_t)(c - 'A'));
-	if (c >= 'a' && c <= 'z')
-		return ((uint32_t)(c - 'a') + 26);
-	if (c >= '0' && c <= '9')
-		return ((uint32_t)(c - '0') + 52);
+	uint8_t v = values[(unsigned char)c];
+
+	if (v > 0)
+		return (v - 1u);
 	if (c == alphabet[62])
 		return (62);
 	return (c == alphabet[63] ? 63 : 64);

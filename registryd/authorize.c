@@ -37,14 +37,23 @@ struct subject {
 const char *
 authorize_arn(struct call *c, struct span repository)
 {
-	const char *arn;
+	const struct span parts[] = { SPAN("arn:aws:ecr:"), c->region,
+		SPAN(":"), span_of(c->settings->account_id),
+		SPAN(":repository/"), repository };
+	size_t i, n = 0;
+	char *arn;
 
 	if (repository.n == 0)
 		return ("*");
-	arn = arena_printf(c->arena,
-	    "arn:aws:ecr:" SPAN_FMT ":%s:repository/" SPAN_FMT,
-	    SPAN_ARG(c->region), c->settings->account_id, SPAN_ARG(repository));
-	return (arn != NULL ? arn : "");
+	for (i = 0; i < ARRAY_LEN(parts); i++)
+		n += parts[i].n;
+	arn = arena_alloc(c->arena, n + 1);
+	if (arn == NULL)
+		return ("");
+	for (i = 0, n = 0; i < ARRAY_LEN(parts); n += parts[i++].n)
+		memcpy(arn + n, parts[i].p, parts[i].n);
+	arn[n] = '\0';
+	return (arn);
 }
 
 static void

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/name.h"
 #include "base/obj.h"
+#include "registryd/logins.h"
 #include "registryd/permissions.h"
 #include "registryd/route.h"
 #include "registryd/service.h"
@@ -195,8 +196,10 @@ by_login_token(struct call *c, struct span text)
 	enum rc rc;
 
 	rc = token_open(c, TOKEN_BIT(TOKEN_LOGIN), text, &t, &who);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		c->expires_ms = t.expires_ms;
 		return (known_as(c, who));
+	}
 	if (rc == RC_TIMEOUT)
 		return (refuse_expired(c));
 	if (rc == RC_DENIED)
@@ -214,6 +217,7 @@ by_bearer(struct call *c, struct span text)
 	rc = token_open(c, TOKEN_BIT(TOKEN_BEARER), text, &t, &who);
 	if (rc == RC_OK) {
 		c->granted = t.scopes.p != NULL ? t.scopes : SPAN("");
+		c->expires_ms = t.expires_ms;
 		return (known_as(c, t.user.n > 0 ? who : &anonymous));
 	}
 	if (rc == RC_DENIED)
@@ -298,6 +302,37 @@ identify_password(struct call *c, struct span user, struct span password,
 
 /* --- the ways in --------------------------------------------------------- */
 
+/* A login or bearer token that this thread has opened before. */
+static bool
+by_memory(struct call *c, struct span value)
+{
+	struct login l;
+
+	if (!login_recall(
+		directory_generation(c->directory), value, clock_real_ms(), &l))
+		return (false);
+	if (l.scopes.p != NULL) {
+		c->granted = arena_span(c->arena, l.scopes);
+		if (c->granted.p == NULL)
+			return (false);
+	}
+	c->expires_ms = l.expires_ms;
+	(void)known_as(c, l.who);
+	return (true);
+}
+
+static void
+memorize(struct call *c, struct span value)
+{
+	struct login l = {
+		.who = c->who,
+		.expires_ms = c->expires_ms,
+		.scopes = c->granted,
+	};
+
+	login_remember(directory_generation(c->directory), value, &l);
+}
+
 static enum rc
 by_header(struct call *c, struct span value)
 {
@@ -305,6 +340,9 @@ by_header(struct call *c, struct span value)
 	struct auth_header h;
 	enum rc rc;
 
+	if (by_memory(c, value))
+		return (RC_OK);
+	c->expires_ms = 0;
 	rc = auth_header_parse(value, &room, &h);
 	if (rc != RC_OK)
 		rc = refuse_wrong(c);
@@ -315,6 +353,9 @@ by_header(struct call *c, struct span value)
 	else
 		rc = refuse_wrong(c);
 	mem_wipe(&room, sizeof(room));
+	/* Only tokens say when they expire. */
+	if (rc == RC_OK && c->expires_ms > 0)
+		memorize(c, value);
 	return (rc);
 }
 
