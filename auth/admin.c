@@ -199,12 +199,26 @@ admin_fail(struct admin *x, enum rc rc, const char *fmt, ...)
 	return (rc);
 }
 
+/* The library does not wipe; the one secret that an answer can hold is. */
+static void
+secret_wipe(const json_t *answer)
+{
+	const json_t *v;
+
+	v = json_object_get(
+	    json_object_get(answer, "AccessKey"), "SecretAccessKey");
+	if (v != NULL)
+		mem_wipe((char *)(uintptr_t)json_string_value(v),
+		    json_string_length(v));
+}
+
 /* What one run has gathered. */
 static void
 run_drop(struct admin *x)
 {
 
 	directory_unref(&x->d);
+	secret_wipe(x->answer);
 	json_decref(x->answer);
 	x->answer = NULL;
 	x->n_changes = 0;
@@ -267,35 +281,31 @@ admin_run(
 	return (rc);
 }
 
-/* The library does not wipe; the one secret that an answer can hold is. */
-static void
-secret_wipe(const json_t *answer)
-{
-	const json_t *v;
-
-	v = json_object_get(
-	    json_object_get(answer, "AccessKey"), "SecretAccessKey");
-	if (v != NULL)
-		mem_wipe((char *)(uintptr_t)json_string_value(v),
-		    json_string_length(v));
-}
-
 void
 admin_fini(struct admin *x)
 {
 
-	secret_wipe(x->answer);
 	run_drop(x);
 	free(x->changes);
 	x->changes = NULL;
 }
 
-static int
-answer_write(const char *p, size_t n, void *arg)
+/* In one piece: a buffer that grows under a secret leaves copies of it. */
+static enum rc
+answer_write(struct admin *x, struct buf *answer)
 {
+	size_t n = json_dumpb(x->answer, NULL, 0, JSON_COMPACT);
+	char *text;
 
-	buf_add(arg, p, n);
-	return (0);
+	must(n > 0);
+	if (!buf_ok(answer) || n > answer->cap_bytes - answer->n)
+		return (admin_fail(x, RC_TOOBIG, "the answer is too long"));
+	text = xmalloc(n);
+	must(json_dumpb(x->answer, text, n, JSON_COMPACT) == n);
+	buf_add(answer, text, n);
+	mem_wipe(text, n);
+	free(text);
+	return (buf_ok(answer) ? RC_OK : RC_TOOBIG);
 }
 
 /* What was changed, of whom; nothing of what it was changed to. */
@@ -333,10 +343,7 @@ auth_admin(struct auth *a, const json_t *request, struct buf *answer,
 	must(op != NULL);
 	rc = admin_run(a, op->run, &x, why);
 	if (rc == RC_OK)
-		must(json_dump_callback(
-			 x.answer, answer_write, answer, JSON_COMPACT) == 0);
-	if (rc == RC_OK && !buf_ok(answer))
-		rc = admin_fail(&x, RC_TOOBIG, "the answer is too long");
+		rc = answer_write(&x, answer);
 	if (rc == RC_OK && (x.n_changes > 0 || op->run == op_rotate_master))
 		change_log(&x, op->name);
 	admin_fini(&x);

@@ -23,6 +23,8 @@ struct guilt {
 	uint32_t backoff_s; /* 0: none */
 	int64_t until_ms;   /* end of the back-off */
 	int64_t last_ms;    /* touched */
+	int64_t pending_ms; /* when the last of these began */
+	uint32_t pending;   /* let in, and not heard of since */
 	uint64_t about;	    /* addresses: the one principal it failed with, or
 			   ABOUT_SEVERAL */
 };
@@ -165,6 +167,62 @@ guilt_counts(const struct guilt *g, int64_t now_ms)
 		now_ms > since - 2 * ATTEMPTS_WINDOW_MS);
 }
 
+/* What it is waited for to end; not for ever, nor for a clock that stepped. */
+static uint32_t
+guilt_pending(const struct guilt *g, int64_t now_ms)
+{
+
+	if (g == NULL || now_ms >= g->pending_ms + ATTEMPTS_PENDING_MS ||
+	    now_ms <= g->pending_ms - ATTEMPTS_PENDING_MS)
+		return (0);
+	return (g->pending);
+}
+
+static uint32_t
+guilt_recent(const struct guilt *g, int64_t now_ms)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < g->n; i++)
+		if (now_ms - g->times[i] < ATTEMPTS_WINDOW_MS)
+			n++;
+	return (n);
+}
+
+/* Would there be a back-off if all that is pending turned out wrong? */
+static bool
+guilt_full(const struct guilt *g, int64_t now_ms)
+{
+	uint32_t pending = guilt_pending(g, now_ms);
+
+	if (pending == 0)
+		return (false);
+	if (!guilt_counts(g, now_ms))
+		return (pending >= ATTEMPTS_FREE);
+	return (g->backoff_s > 0 ||
+		guilt_recent(g, now_ms) + pending >= ATTEMPTS_FREE);
+}
+
+static void
+guilt_begin(struct guilt *g, int64_t now_ms)
+{
+
+	g->pending = guilt_pending(g, now_ms) + 1;
+	g->pending_ms = now_ms;
+}
+
+/* Was there one to be ended? */
+static bool
+guilt_end(struct guilt *g, int64_t now_ms)
+{
+
+	if (guilt_pending(g, now_ms) == 0)
+		return (false);
+	g->pending--;
+	return (true);
+}
+
+/* What is pending stays: it is other attempts'. */
 static void
 guilt_forgive(struct guilt *g)
 {
@@ -218,13 +276,22 @@ guilt_find(struct guilt_table *t, uint64_t key)
 	return (NULL);
 }
 
+static uint32_t
+guilt_weight(const struct guilt *g, int64_t now_ms)
+{
+	uint32_t weight = guilt_pending(g, now_ms);
+
+	return (
+	    guilt_counts(g, now_ms) ? weight + g->n + g->backoff_s : weight);
+}
+
 /* The one whose loss protects attackers least: who is free of guilt, then who
  * failed least, then who was here longest ago. */
 static bool
 guilt_lighter(const struct guilt *a, const struct guilt *b, int64_t now_ms)
 {
-	uint32_t guilt_a = guilt_counts(a, now_ms) ? a->n + a->backoff_s : 0;
-	uint32_t guilt_b = guilt_counts(b, now_ms) ? b->n + b->backoff_s : 0;
+	uint32_t guilt_a = guilt_weight(a, now_ms);
+	uint32_t guilt_b = guilt_weight(b, now_ms);
 
 	if ((a->key == 0) != (b->key == 0))
 		return (a->key == 0);
@@ -253,6 +320,16 @@ guilt_make(struct guilt_table *t, uint64_t key, int64_t now_ms)
 
 /* --- the rule ------------------------------------------------------------ */
 
+#define FULL_MS ((int64_t)1000) /* no back-off yet; until some have ended */
+
+static int64_t
+held_ms(const struct guilt *g, int64_t now_ms)
+{
+	int64_t ms = guilt_wait_ms(g, now_ms);
+
+	return (ms == 0 && guilt_full(g, now_ms) ? FULL_MS : ms);
+}
+
 static int64_t
 wait_ms(struct attempts *t, const struct names *n, int64_t now_ms)
 {
@@ -260,14 +337,39 @@ wait_ms(struct attempts *t, const struct names *n, int64_t now_ms)
 	int64_t ms;
 
 	if ((friend = guilt_find(&t->friends, n->pair)) != NULL)
-		return (guilt_wait_ms(friend, now_ms));
+		return (held_ms(friend, now_ms));
 	address = guilt_find(&t->addresses, n->address);
-	if ((ms = guilt_wait_ms(address, now_ms)) > 0)
+	if ((ms = held_ms(address, now_ms)) > 0)
 		return (ms);
-	if (!guilt_counts(address, now_ms))
+	if (!guilt_counts(address, now_ms) &&
+	    guilt_pending(address, now_ms) == 0)
 		return (0);
-	return (
-	    guilt_wait_ms(guilt_find(&t->principals, n->principal), now_ms));
+	return (held_ms(guilt_find(&t->principals, n->principal), now_ms));
+}
+
+static void
+begin(struct attempts *t, const struct names *n, int64_t now_ms)
+{
+	struct guilt *friend = guilt_find(&t->friends, n->pair);
+
+	if (friend != NULL) {
+		guilt_begin(friend, now_ms);
+		return;
+	}
+	guilt_begin(guilt_make(&t->principals, n->principal, now_ms), now_ms);
+	guilt_begin(guilt_make(&t->addresses, n->address, now_ms), now_ms);
+}
+
+/* Who has become a friend since it began ends elsewhere than it began; as
+ * many end as began all the same. */
+static void
+end(struct attempts *t, const struct names *n, int64_t now_ms)
+{
+
+	if (guilt_end(guilt_find(&t->friends, n->pair), now_ms))
+		return;
+	(void)guilt_end(guilt_find(&t->principals, n->principal), now_ms);
+	(void)guilt_end(guilt_find(&t->addresses, n->address), now_ms);
 }
 
 enum rc
@@ -279,6 +381,8 @@ attempts_ask(struct attempts *t, struct span principal, struct span address,
 
 	mutex_lock(&t->lock);
 	ms = wait_ms(t, &n, now_ms);
+	if (ms == 0)
+		begin(t, &n, now_ms);
 	mutex_unlock(&t->lock);
 	*retry_after_s_r = (unsigned)((ms + 999) / 1000);
 	return (ms > 0 ? RC_LIMIT : RC_OK);
@@ -315,9 +419,21 @@ attempts_note(struct attempts *t, struct span principal, struct span address,
 	struct names n = names_of(t, principal, address);
 
 	mutex_lock(&t->lock);
+	end(t, &n, now_ms);
 	if (good)
 		note_good(t, &n, now_ms);
 	else
 		note_bad(t, &n, now_ms);
+	mutex_unlock(&t->lock);
+}
+
+void
+attempts_cancel(struct attempts *t, struct span principal, struct span address,
+    int64_t now_ms)
+{
+	struct names n = names_of(t, principal, address);
+
+	mutex_lock(&t->lock);
+	end(t, &n, now_ms);
 	mutex_unlock(&t->lock);
 }

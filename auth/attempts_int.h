@@ -21,6 +21,12 @@
  * end and all is forgotten.  An attempt that is refused is not counted, so a
  * back-off does end, also under fire.
  *
+ * Between being let in and its outcome an attempt is pending, and taken for
+ * the wrong one that it may turn out to be: else as many would be let in at
+ * once as come at once.  A friend's is pending for the pair alone, so that the
+ * good logins of one do not hold up the neighbours.  A pending one that nobody
+ * ends is forgotten after a while.
+ *
  * An attempt has to wait for its address; and for its principal if the address
  * has failures of its own, so that nobody locks a user out by guessing from
  * elsewhere.  A friend waits for what the pair itself did wrong, and for
@@ -38,18 +44,24 @@
 #define ATTEMPTS_FREE 10 /* failures within ATTEMPTS_WINDOW_MS until then */
 #define ATTEMPTS_WINDOW_MS ((int64_t)60 * 1000)
 #define ATTEMPTS_BACKOFF_MAX_S 60
+#define ATTEMPTS_PENDING_MS ((int64_t)30 * 1000)
 
 struct attempts;
 
 struct attempts *attempts_new(void);
 void attempts_free(struct attempts **);
 
-/** attempts_ask(t, principal, address, now_ms, retry_after_s_r): RC_OK or
+/** attempts_ask(t, principal, address, now_ms, retry_after_s_r): RC_OK: it is
+ * pending from now on, until attempts_note() or attempts_cancel(); or
  * RC_LIMIT.  Any thread, as the next. */
 RC_MUST_USE enum rc attempts_ask(struct attempts *, struct span principal,
     struct span address, int64_t now_ms, unsigned *retry_after_s_r);
 
 void attempts_note(struct attempts *, struct span principal,
     struct span address, bool good, int64_t now_ms);
+
+/** attempts_cancel(t, principal, address, now_ms): it came to nothing. */
+void attempts_cancel(struct attempts *, struct span principal,
+    struct span address, int64_t now_ms);
 
 #endif

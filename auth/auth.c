@@ -29,7 +29,7 @@ auth_why(char why[AUTH_WHY_BYTES], enum rc rc, const char *fmt, ...)
 
 /* --- the htpasswd settings ----------------------------------------------- */
 
-/* What auth_reload() may put in the place of what there is. */
+/* What a reload may put in the place of what there is. */
 struct basic {
 	char *file;
 	char **policies;
@@ -215,45 +215,96 @@ policies_check(struct auth *a, const struct directory *d, char *why)
 	return (RC_OK);
 }
 
-/* With the settings of ${b}, which gets those of before; or all stays. */
+/* What the directory would be with the settings of ${b}.  Nothing changes. */
 static enum rc
-basic_apply(struct auth *a, struct basic *b, char *why)
+basic_try(struct auth *a, struct basic *b, char *why, struct directory **d_r)
 {
-	struct directory *d = NULL;
 	enum rc rc;
 
+	*d_r = NULL;
 	basic_swap(a, b);
-	rc = directory_anew(a, &d);
+	rc = directory_anew(a, d_r);
 	if (rc != RC_OK)
 		(void)auth_why(
 		    why, rc, "reading users and policies: %s", rc_text(rc));
 	else
-		rc = policies_check(a, d, why);
-	if (rc != RC_OK) {
-		basic_swap(a, b);
-		directory_unref(&d);
+		rc = policies_check(a, *d_r, why);
+	basic_swap(a, b);
+	if (rc != RC_OK)
+		directory_unref(d_r);
+	return (rc);
+}
+
+/* --- other htpasswd settings --------------------------------------------- */
+
+struct auth_reload {
+	struct basic basic;
+};
+
+enum rc
+auth_reload_prepare(struct auth *a, const struct auth_options *options,
+    char why[AUTH_WHY_BYTES], struct auth_reload **reload_r)
+{
+	struct auth_reload *r;
+	struct directory *d;
+	enum rc rc;
+
+	OBJ_CHECK(a, AUTH_MAGIC);
+	*reload_r = NULL;
+	why[0] = '\0';
+	r = xcalloc(1, sizeof(*r));
+	if ((rc = basic_load(options, why, &r->basic)) != RC_OK) {
+		free(r);
 		return (rc);
 	}
-	directory_swap(a, d);
-	a->stale = false;
-	return (RC_OK);
+	mutex_lock(&a->change_lock);
+	rc = basic_try(a, &r->basic, why, &d);
+	mutex_unlock(&a->change_lock);
+	/* Read again by the commit: users may have changed by then. */
+	directory_unref(&d);
+	if (rc == RC_OK)
+		*reload_r = r;
+	else
+		auth_reload_abort(&r);
+	return (rc);
+}
+
+void
+auth_reload_commit(struct auth *a, struct auth_reload **r_p)
+{
+
+	OBJ_CHECK(a, AUTH_MAGIC);
+	if (*r_p == NULL)
+		return;
+	mutex_lock(&a->change_lock);
+	basic_swap(a, &(*r_p)->basic);
+	/* Reported where it was found; the next refresh tries again. */
+	(void)(directory_replace(a) == RC_OK);
+	mutex_unlock(&a->change_lock);
+	auth_reload_abort(r_p);
+}
+
+/* Frees the settings that do not hold: the new ones, or those of before. */
+void
+auth_reload_abort(struct auth_reload **r_p)
+{
+
+	if (*r_p == NULL)
+		return;
+	basic_free(&(*r_p)->basic);
+	free(*r_p);
+	*r_p = NULL;
 }
 
 enum rc
 auth_reload(struct auth *a, const struct auth_options *options,
     char why[AUTH_WHY_BYTES])
 {
-	struct basic b;
+	struct auth_reload *r;
 	enum rc rc;
 
-	OBJ_CHECK(a, AUTH_MAGIC);
-	why[0] = '\0';
-	if ((rc = basic_load(options, why, &b)) != RC_OK)
-		return (rc);
-	mutex_lock(&a->change_lock);
-	rc = basic_apply(a, &b, why);
-	mutex_unlock(&a->change_lock);
-	basic_free(&b);
+	if ((rc = auth_reload_prepare(a, options, why, &r)) == RC_OK)
+		auth_reload_commit(a, &r);
 	return (rc);
 }
 
@@ -275,7 +326,7 @@ auth_new(const struct auth_options *options)
 				       options->master_key_text[0] != '\0';
 	mutex_init(&a->directory_lock);
 	mutex_init(&a->change_lock);
-	password_gate_init(&a->gate);
+	password_gate_init(&a->gate, options->workers);
 	password_memory_init(&a->memory);
 	a->attempts = attempts_new();
 	notes_init(&a->notes);
@@ -287,6 +338,7 @@ auth_open(const struct auth_options *options, char why[AUTH_WHY_BYTES],
     struct auth **auth_r)
 {
 	struct basic b = { 0 };
+	struct directory *d;
 	struct auth *a;
 	enum rc rc;
 
@@ -300,7 +352,11 @@ auth_open(const struct auth_options *options, char why[AUTH_WHY_BYTES],
 	if ((rc = auth_keys_open(a, options, why)) != RC_OK ||
 	    (rc = basic_load(options, why, &b)) != RC_OK)
 		goto err0;
-	rc = basic_apply(a, &b, why);
+	rc = basic_try(a, &b, why, &d);
+	if (rc == RC_OK) {
+		basic_swap(a, &b);
+		directory_swap(a, d);
+	}
 	basic_free(&b);
 	if (rc != RC_OK)
 		goto err0;
@@ -358,6 +414,15 @@ auth_attempted(struct auth *a, struct span principal, struct span address,
 
 	OBJ_CHECK(a, AUTH_MAGIC);
 	attempts_note(a->attempts, principal, address, good, now_ms);
+}
+
+void
+auth_attempt_cancel(
+    struct auth *a, struct span principal, struct span address, int64_t now_ms)
+{
+
+	OBJ_CHECK(a, AUTH_MAGIC);
+	attempts_cancel(a->attempts, principal, address, now_ms);
 }
 
 /* --- passwords ----------------------------------------------------------- */

@@ -33,22 +33,43 @@ struct auth_options {
 	const char *const *htpasswd_policies; /* names, for users that have no
 						 entry of their own */
 	size_t n_htpasswd_policies;
+	unsigned workers; /* threads that auth_password() may block; 0: not
+			     known, taken for few */
 };
 
 /**
  * auth_open(options, why, auth_r):
  * Open the keyring, unwrap or make the seal keys (wrap them anew when they are
- * under an older master key), read the directory.  RC_NOTFOUND: the metadata
- * hold keys, but the master key is not there; RC_DENIED, RC_INVALID, RC_IO...:
- * ${why} says what to do.
+ * under an older master key), read the directory.  Master keys that nothing is
+ * under any more are dropped from the file; that this fails is only logged.
+ * RC_NOTFOUND: the metadata hold keys, but the master key is not there;
+ * RC_DENIED, RC_INVALID, RC_IO...: ${why} says what to do.
  */
 RC_MUST_USE enum rc auth_open(const struct auth_options *,
     char why[AUTH_WHY_BYTES], struct auth **auth_r);
 /** auth_close(a): takes NULL. */
 void auth_close(struct auth **);
 
-/** auth_reload(a, options, why): other htpasswd settings, and the file read
- * again.  On failure all stays as it was. */
+/*
+ * Other htpasswd settings, and the file read again: first all that can fail,
+ * then, when whatever else belongs to the same change has succeeded, either of
+ * the others.
+ */
+struct auth_reload;
+
+/** auth_reload_prepare(a, options, why, reload_r): read and check; nothing
+ * changes.  To be ended by one of the next two.  RC_NOTFOUND, RC_INVALID...:
+ * ${why} says what to do; *${reload_r} is NULL. */
+RC_MUST_USE enum rc
+auth_reload_prepare(struct auth *, const struct auth_options *,
+    char why[AUTH_WHY_BYTES], struct auth_reload **reload_r);
+/** auth_reload_commit(a, reload): it holds when this returns.  (Should the
+ * metadata fail to be read just now, auth_refresh() tries on.)  Takes NULL. */
+void auth_reload_commit(struct auth *, struct auth_reload **);
+/** auth_reload_abort(reload): all stays as it was.  Takes NULL. */
+void auth_reload_abort(struct auth_reload **);
+
+/** auth_reload(a, options, why): prepare and commit in one. */
 RC_MUST_USE enum rc auth_reload(
     struct auth *, const struct auth_options *, char why[AUTH_WHY_BYTES]);
 
@@ -88,7 +109,7 @@ void auth_flush(struct auth *);
  * ${principal_r} lives with ${d}.  ${mark_r}: for tokens got with it.
  * RC_DENIED: wrong, or no such user, which takes as long and sounds the same;
  * RC_WOULDBLOCK: it has to be hashed and ${may_block} is false; RC_LIMIT: too
- * many are being hashed just now.
+ * many are being hashed just now (blocks for 2 s at most before it says so).
  */
 RC_MUST_USE enum rc auth_password(struct auth *, struct directory *,
     struct span name, struct span password, bool may_block,
@@ -104,15 +125,27 @@ RC_MUST_USE enum rc auth_password(struct auth *, struct directory *,
  * Success clears the principal's count, and the address's if that was about
  * this principal alone.  What is refused is not counted.  The tables are of a
  * fixed size.
+ *
+ * An attempt that is let in is taken for a wrong one until its outcome is
+ * known, so that no more get in at once than would one after the other.  So
+ * each RC_OK of auth_attempt() is followed by exactly one of the other two,
+ * with the same principal and address; one that is not is forgotten after half
+ * a minute.
  */
 
 /** auth_attempt(a, principal, address, now_ms, retry_after_s_r): RC_OK: look
- * at the credentials; RC_LIMIT: not before ${retry_after_s_r} seconds. */
+ * at the credentials; RC_LIMIT: not before ${retry_after_s_r} seconds.  Any
+ * thread, as the others. */
 RC_MUST_USE enum rc auth_attempt(struct auth *, struct span principal,
     struct span address, int64_t now_ms, unsigned *retry_after_s_r);
-/** auth_attempted(a, principal, address, good, now_ms). */
+/** auth_attempted(a, principal, address, good, now_ms): they were good, or
+ * wrong. */
 void auth_attempted(struct auth *, struct span principal, struct span address,
     bool good, int64_t now_ms);
+/** auth_attempt_cancel(a, principal, address, now_ms): they were not looked at
+ * in the end: counts for nothing. */
+void auth_attempt_cancel(
+    struct auth *, struct span principal, struct span address, int64_t now_ms);
 
 /*
  * Changes, all through one door: what registryctl asks for, by the control
@@ -123,8 +156,10 @@ void auth_attempted(struct auth *, struct span principal, struct span address,
  * auth_admin(a, request, answer, why):
  * ${request}: {"op": "user-create", ...}, see admin.c for the table of them.
  * ${answer}: a JSON object.  RC_INVALID, RC_NOTFOUND, RC_EXISTS,
- * RC_REFERENCED: ${why} names the offending value.  The directory is the new
- * one when it returns, and durable.  May block.
+ * RC_REFERENCED: ${why} names the offending value; RC_LIMIT: something else
+ * holds what it needs, try again.  The directory is the new one when it
+ * returns, and durable.  May block.  Secrets in ${request} and ${answer} are
+ * the caller's to wipe; ${answer} grows by one piece.
  */
 RC_MUST_USE enum rc auth_admin(struct auth *, const json_t *request,
     struct buf *answer, char why[AUTH_WHY_BYTES]);

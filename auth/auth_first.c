@@ -115,9 +115,10 @@ credentials_write(
 	    "region = %s\n",
 	    id, secret, f->region);
 	if (n < 0 || (size_t)n >= sizeof(text))
-		return (admin_fail(x, RC_INVALID,
-		    "\"%.64s...\" is too long for a region", f->region));
-	rc = file_write(x, f->file, (struct span){ text, (size_t)n });
+		rc = admin_fail(x, RC_INVALID,
+		    "\"%.64s...\" is too long for a region", f->region);
+	else
+		rc = file_write(x, f->file, (struct span){ text, (size_t)n });
 	mem_wipe(text, sizeof(text));
 	return (rc);
 }

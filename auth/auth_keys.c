@@ -18,7 +18,8 @@
  * To rotate the master key: a new one in front of the file; the seal keys
  * wrapped anew in one transaction; the old one out of the file.  After each
  * step the file holds the key that the seal keys are wrapped under, so a crash
- * anywhere leaves a registry that opens.
+ * anywhere leaves a registry that opens; and what opens it does the steps that
+ * are left.
  */
 static const char *const names[] = { "secrets", "tokens" };
 
@@ -115,13 +116,22 @@ keys_unwrap(const struct auth *a, const struct keyring *ring,
 	return (RC_OK);
 }
 
+/* RC_BUSY says here that entities have changed, and is tried again at once. */
+static enum rc
+locked_out(enum rc rc)
+{
+
+	return (rc == RC_BUSY ? RC_LIMIT : rc);
+}
+
 static enum rc
 ring_open(struct auth *a, const char *text, bool create,
     struct keyring **ring_r, char *why)
 {
 	enum rc rc;
 
-	rc = keyring_open(a->master_key_file, text, create, why, ring_r);
+	rc = locked_out(
+	    keyring_open(a->master_key_file, text, create, why, ring_r));
 	if (rc == RC_NOTFOUND)
 		return (auth_why(why, rc,
 		    "the master key is not there: %s.  This registry holds "
@@ -129,6 +139,44 @@ ring_open(struct auth *a, const char *text, bool create,
 		    "set REGISTRYD_MASTER_KEY).  No new one is made, since "
 		    "that could not open them",
 		    a->master_key_file));
+	return (rc);
+}
+
+/* All seal keys are under the first one, so the others only wait to be stolen.
+ * That the file may not be written is no reason not to start. */
+static void
+ring_trim(const struct auth *a, const struct keyring *ring)
+{
+	char why[KEYRING_WHY_BYTES] = "";
+
+	if (a->master_key_in_environment || keyring_size(ring) < 2)
+		return;
+	if (keyring_file_trim(a->master_key_file, why) == RC_OK)
+		log_info("%s: dropped the master keys behind the first one, "
+			 "which nothing is under any more",
+		    a->master_key_file);
+	else
+		log_warn("the master keys behind the first one are no longer "
+			 "needed, but could not be dropped (remove them): %s",
+		    why);
+}
+
+/* Written for the first time, or under another master key. */
+static enum rc
+keys_renew(struct auth *a, const struct keyring *ring,
+    const struct seal_key *keys, const struct stored *s, char *why)
+{
+	enum rc rc;
+
+	rc = keys_write(a, ring, keys, s->generation, s->n == 0);
+	if (rc == RC_EXISTS)
+		rc = RC_BUSY;
+	if (rc != RC_OK)
+		(void)auth_why(
+		    why, rc, "writing the seal keys: %s", rc_text(rc));
+	else if (s->n > 0)
+		log_info("the seal keys were under an older master key and "
+			 "have been wrapped anew");
 	return (rc);
 }
 
@@ -154,17 +202,10 @@ keys_open_once(struct auth *a, const char *text, char *why)
 		a->secrets = keys[0];
 		a->tokens = keys[1];
 	}
-	if (rc != RC_OK || !anew)
-		goto out;
-	rc = keys_write(a, ring, keys, s.generation, s.n == 0);
-	if (rc == RC_EXISTS)
-		rc = RC_BUSY;
-	if (rc != RC_OK)
-		(void)auth_why(
-		    why, rc, "writing the seal keys: %s", rc_text(rc));
-	else if (s.n > 0)
-		log_info("the seal keys were under an older master key and "
-			 "have been wrapped anew");
+	if (rc == RC_OK && anew)
+		rc = keys_renew(a, ring, keys, &s, why);
+	if (rc == RC_OK)
+		ring_trim(a, ring);
 out:
 	keyring_free(&ring);
 	arena_reset(&s.arena);
@@ -203,7 +244,7 @@ rotate_tidy(struct auth *a, const struct stored *s, char *why)
 	mem_wipe(keys, sizeof(keys));
 	keyring_free(&ring);
 	if (rc == RC_OK && !old)
-		rc = keyring_file_trim(a->master_key_file, why);
+		rc = locked_out(keyring_file_trim(a->master_key_file, why));
 	return (rc);
 }
 
@@ -236,9 +277,10 @@ rotate_once(struct auth *a, char *why)
 
 	if ((rc = stored_read(a, &s, why)) == RC_OK &&
 	    (rc = rotate_tidy(a, &s, why)) == RC_OK &&
-	    (rc = keyring_file_add(a->master_key_file, why)) == RC_OK &&
+	    (rc = locked_out(keyring_file_add(a->master_key_file, why))) ==
+		RC_OK &&
 	    (rc = rotate_wrap(a, s.generation, why)) == RC_OK)
-		rc = keyring_file_trim(a->master_key_file, why);
+		rc = locked_out(keyring_file_trim(a->master_key_file, why));
 	arena_reset(&s.arena);
 	return (rc);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/keyring.h"
 #include "base/mem.h"
 #include "base/obj.h"
@@ -110,15 +111,25 @@ password_dummy(void)
 /* --- the gate ------------------------------------------------------------ */
 
 void
-password_gate_init(struct password_gate *g)
+password_gate_size(struct password_gate *g, long cores, unsigned workers)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned n;
 
-	*g = (struct password_gate){
-		.running_max = cores > 0 ? (unsigned)cores : 1,
-		.waiting_max = PASSWORD_WAITING_MAX,
-		.wait_ms = PASSWORD_WAIT_MS,
-	};
+	if (workers == 0)
+		workers = PASSWORD_WORKERS_UNKNOWN;
+	n = workers / 4;
+	if (cores < (long)n)
+		n = cores > 0 ? (unsigned)cores : 1;
+	g->waiting_max = n;
+	g->running_max = n > 0 ? n : 1;
+}
+
+void
+password_gate_init(struct password_gate *g, unsigned workers)
+{
+
+	*g = (struct password_gate){ .wait_ms = PASSWORD_WAIT_MS };
+	password_gate_size(g, sysconf(_SC_NPROCESSORS_ONLN), workers);
 	mutex_init(&g->lock);
 	cond_init(&g->room);
 }
@@ -132,17 +143,21 @@ password_gate_fini(struct password_gate *g)
 	must(pthread_mutex_destroy(&g->lock) == 0);
 }
 
-/* Under the lock.  A wake-up that comes with the time-out still counts. */
+/* Under the lock.  Who is woken and finds that somebody else was faster waits
+ * for the rest of its time, not for all of it again. */
 static enum rc
 gate_wait(struct password_gate *g)
 {
-	bool waited = false;
+	int64_t until_ms = clock_mono_ns() / 1000000 + g->wait_ms;
+	int64_t left_ms = g->wait_ms;
 
 	if (g->waiting >= g->waiting_max)
 		return (RC_LIMIT);
 	g->waiting++;
-	while (g->running >= g->running_max && !waited)
-		waited = cond_wait_ms(&g->room, &g->lock, g->wait_ms) == 0;
+	while (g->running >= g->running_max && left_ms > 0) {
+		(void)cond_wait_ms(&g->room, &g->lock, (long)left_ms);
+		left_ms = until_ms - clock_mono_ns() / 1000000;
+	}
 	g->waiting--;
 	return (g->running < g->running_max ? RC_OK : RC_LIMIT);
 }

@@ -13,9 +13,9 @@
 /*
  * Passwords are stored as libcrypt hashes them: bcrypt here, and what else it
  * knows is taken as it comes.  To hash is to use a core for a tenth of a
- * second or so on purpose, which shapes all of this: as many at once as there
- * are cores, a short queue before them, and what was verified is remembered
- * for a while.
+ * second or so on purpose, which shapes all of this: only a few at once,
+ * as few again waiting for them, and what was verified is remembered for a
+ * while.
  */
 #define PASSWORD_MAX_BYTES 72	   /* of a new one: bcrypt sees no more */
 #define PASSWORD_TRY_MAX_BYTES 511 /* of one that is tried: libcrypt's */
@@ -37,9 +37,13 @@ bool password_matches(struct span password, const char *hash);
 /** password_dummy(): a hash that is nobody's, of the usual cost. */
 const char *password_dummy(void);
 
-/* Who may hash now. */
-#define PASSWORD_WAITING_MAX 16
-#define PASSWORD_WAIT_MS 5000
+/*
+ * Who may hash now.  Who waits holds one of the server's workers, as who hashes
+ * does; so both together are at most half of them, and guesses leave the others
+ * to those who know their password.
+ */
+#define PASSWORD_WORKERS_UNKNOWN 8
+#define PASSWORD_WAIT_MS 2000
 
 struct password_gate {
 	pthread_mutex_t lock;
@@ -49,9 +53,15 @@ struct password_gate {
 	long wait_ms;
 };
 
-void password_gate_init(struct password_gate *);
+/** password_gate_init(g, workers): a quarter of the workers (0: not known) may
+ * hash, no more than there are cores and at least one; as many more may wait,
+ * none with less than four workers. */
+void password_gate_init(struct password_gate *, unsigned workers);
+/** password_gate_size(g, cores, workers): the same for so many cores. */
+void password_gate_size(struct password_gate *, long cores, unsigned workers);
 void password_gate_fini(struct password_gate *);
-/** password_gate_enter(g): RC_LIMIT: too many wait, or it took too long. */
+/** password_gate_enter(g): RC_LIMIT: too many wait (told at once), or it took
+ * too long. */
 RC_MUST_USE enum rc password_gate_enter(struct password_gate *);
 void password_gate_leave(struct password_gate *);
 

@@ -13,8 +13,8 @@
  * The document around the statements, and what all its readers share: how a
  * refusal is told and how "x or a list of x" is walked.
  *
- * A text of POLICY_TEXT_MAX_BYTES compiles to a few hundred KiB at worst
- * (every second byte a '*'); the cap is above that.
+ * A text of POLICY_TEXT_MAX_BYTES compiles to a few MiB at worst (ARNs that are
+ * short for six patterns); the cap is above that.
  */
 #define POLICY_ARENA_BYTES ((size_t)4 << 20)
 #define SHOWN_BYTES ((size_t)80)

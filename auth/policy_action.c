@@ -200,7 +200,7 @@ patterns_match(const struct policy_statement *st, struct policy_asking *a)
 	size_t i;
 
 	for (i = 0; i < st->n_actions; i++)
-		if (policy_pattern_match(&st->action_patterns[i], a,
+		if (policy_pattern_match(&st->action_patterns[i], NULL,
 			a->request->action, true) == POLICY_YES)
 			return (true);
 	return (false);

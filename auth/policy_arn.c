@@ -159,8 +159,8 @@ policy_arn_match(const struct policy_arn_pattern *pattern,
 		    &pattern->part[i], a, arn->part[i], false);
 		if (found == POLICY_NO)
 			return (POLICY_NO);
-		if (found == POLICY_UNKNOWN)
-			all = POLICY_UNKNOWN;
+		if (found < all)
+			all = found;
 	}
 	return (all);
 }

@@ -72,6 +72,18 @@ key_same(enum policy_key_id id)
 	return (id == POLICY_KEY_PRINCIPAL_TAG || id == POLICY_KEY_UNKNOWN);
 }
 
+/* To look at one, in the steps of POLICY_WORK_MAX. */
+#define STEPS_PER_TAG 8
+
+static size_t
+tags_most(const struct policy_request *r)
+{
+	size_t n = r->principal->n_tags;
+
+	n = r->n_resource_tags > n ? r->n_resource_tags : n;
+	return (r->n_request_tags > n ? r->n_request_tags : n);
+}
+
 /* The tag of that very name, else one of that name but for its case. */
 static const struct name_value *
 tag_find(const struct name_value *tags, size_t n, struct span name)
@@ -89,8 +101,11 @@ tag_find(const struct name_value *tags, size_t n, struct span name)
 }
 
 static const struct name_value *
-tag_of(const struct policy_request *request, const struct policy_key *key)
+tag_of(struct policy_asking *a, const struct policy_key *key)
 {
+	const struct policy_request *request = a->request;
+
+	(void)policy_spend(a, STEPS_PER_TAG * tags_most(request));
 	if (key->id == POLICY_KEY_PRINCIPAL_TAG)
 		return (tag_find(request->principal->tags,
 		    request->principal->n_tags, key->tag));
@@ -186,13 +201,20 @@ policy_key_count(struct policy_asking *a, const struct policy_key *key)
 		return (a->request->n_request_tags);
 	/* A tag may be there and empty. */
 	if (key->tag.n > 0)
-		return (tag_of(a->request, key) != NULL);
+		return (tag_of(a, key) != NULL);
 	return (single(a, key->id).n > 0);
 }
 
-struct span
-policy_key_value(
-    struct policy_asking *a, const struct policy_key *key, size_t i)
+/* Is it the client who chooses how long it is? */
+static bool
+key_foreign(enum policy_key_id id)
+{
+	return (id == POLICY_KEY_USER_AGENT || id == POLICY_KEY_SOURCE_IP ||
+		id == POLICY_KEY_TAG_KEYS || id == POLICY_KEY_REQUEST_TAG);
+}
+
+static struct span
+value_of(struct policy_asking *a, const struct policy_key *key, size_t i)
 {
 	const struct name_value *tag;
 
@@ -200,6 +222,14 @@ policy_key_value(
 		return (a->request->request_tags[i].name);
 	if (key->tag.n == 0)
 		return (single(a, key->id));
-	tag = tag_of(a->request, key);
+	tag = tag_of(a, key);
 	return (tag != NULL ? tag->value : SPAN_NONE);
+}
+
+bool
+policy_key_value(struct policy_asking *a, const struct policy_key *key,
+    size_t i, struct span *value_r)
+{
+	*value_r = value_of(a, key, i);
+	return (value_r->n <= POLICY_SEEN_MAX_BYTES || !key_foreign(key->id));
 }

@@ -8,9 +8,31 @@
  * so that mostly no condition is looked at.
  */
 bool
+policy_is(const struct policy_asking *a, enum policy_found found)
+{
+	return (found == POLICY_YES || (found == POLICY_UNSEEN && a->deny));
+}
+
+bool
 policy_not(const struct policy_asking *a, enum policy_found found)
 {
-	return (found == POLICY_NO || (found == POLICY_UNKNOWN && a->deny));
+	return (found == POLICY_NO || (found != POLICY_YES && a->deny));
+}
+
+bool
+policy_spend(struct policy_asking *a, size_t steps)
+{
+	if (a == NULL)
+		return (true);
+	if (a->work <= POLICY_WORK_MAX)
+		a->work += steps;
+	return (a->work <= POLICY_WORK_MAX);
+}
+
+static enum policy_found
+either(enum policy_found a, enum policy_found b)
+{
+	return (a > b ? a : b);
 }
 
 /* --- conditions ---------------------------------------------------------- */
@@ -39,6 +61,9 @@ related(enum policy_relation relation, int d)
 	}
 	return (holds ? POLICY_YES : POLICY_NO);
 }
+
+/* About what it takes without the bytes, which patterns count themselves. */
+#define STEPS_PER_VALUE 8
 
 /* What the request says, read once as the type of the operator. */
 struct subject {
@@ -113,27 +138,31 @@ static enum policy_found
 value_found(
     struct policy_asking *a, const struct policy_condition *c, struct span text)
 {
-	enum policy_found one, found = POLICY_NO;
+	enum policy_found found = POLICY_NO;
 	struct subject s;
 	size_t i;
 
+	if (!policy_spend(a, STEPS_PER_VALUE + text.n))
+		return (POLICY_UNSEEN);
 	if (!subject_read(c->op->type, text, &s))
 		return (POLICY_UNKNOWN);
 	for (i = 0; i < c->n_values && found != POLICY_YES; i++) {
-		one = compare(a, c->op, &c->values[i], &s);
-		if (one != POLICY_NO)
-			found = one;
+		if (!policy_spend(a, STEPS_PER_VALUE))
+			return (POLICY_UNSEEN);
+		found = either(found, compare(a, c->op, &c->values[i], &s));
 	}
 	return (found);
 }
 
 static bool
-value_holds(
-    struct policy_asking *a, const struct policy_condition *c, struct span text)
+value_holds(struct policy_asking *a, const struct policy_condition *c, size_t i)
 {
-	enum policy_found found = value_found(a, c, text);
+	enum policy_found found = POLICY_UNSEEN;
+	struct span text;
 
-	return (c->op->negated ? policy_not(a, found) : found == POLICY_YES);
+	if (policy_key_value(a, &c->key, i, &text))
+		found = value_found(a, c, text);
+	return (c->op->negated ? policy_not(a, found) : policy_is(a, found));
 }
 
 static bool
@@ -164,9 +193,12 @@ null_holds(const struct policy_condition *c, bool missing)
 static bool
 condition_holds(struct policy_asking *a, const struct policy_condition *c)
 {
-	size_t i, n = policy_key_count(a, &c->key);
+	size_t i, n;
 	bool all, holds;
 
+	if (!policy_spend(a, STEPS_PER_VALUE))
+		return (a->deny);
+	n = policy_key_count(a, &c->key);
 	if (c->op->type == POLICY_TYPE_NULL)
 		return (null_holds(c, n == 0));
 	if (n == 0)
@@ -174,7 +206,7 @@ condition_holds(struct policy_asking *a, const struct policy_condition *c)
 	all = c->quantifier == POLICY_FOR_ALL ||
 	      (c->quantifier == POLICY_ONE && c->op->negated);
 	for (i = 0; i < n; i++) {
-		holds = value_holds(a, c, policy_key_value(a, &c->key, i));
+		holds = value_holds(a, c, i);
 		if (holds != all)
 			return (holds);
 	}
@@ -198,17 +230,15 @@ policy_conditions_hold(
 static bool
 resources_match(const struct policy_statement *st, struct policy_asking *a)
 {
-	enum policy_found one, found = POLICY_NO;
+	enum policy_found found = POLICY_NO;
 	size_t i;
 
 	if (!st->has_resources)
 		return (true);
-	for (i = 0; i < st->n_resources && found != POLICY_YES; i++) {
-		one = policy_arn_match(&st->resources[i], a, &a->resource);
-		if (one != POLICY_NO)
-			found = one;
-	}
-	return (st->not_resource ? policy_not(a, found) : found == POLICY_YES);
+	for (i = 0; i < st->n_resources && found != POLICY_YES; i++)
+		found = either(found,
+		    policy_arn_match(&st->resources[i], a, &a->resource));
+	return (st->not_resource ? policy_not(a, found) : policy_is(a, found));
 }
 
 static bool
@@ -234,6 +264,7 @@ policy_judge(const struct policy *p, const struct policy_request *request,
 	a.request = request;
 	a.action = policy_action_number(request->action);
 	a.conditional = false;
+	a.work = 0;
 	a.time[0] = '\0';
 	policy_arn_split(request->resource, &a.resource);
 	for (i = 0; i < p->n_statements && m.verdict != POLICY_DENIES; i++) {

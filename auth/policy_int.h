@@ -270,13 +270,24 @@ struct policy_asking {
 	/* The time in text, made when looked at. */
 	char time[CLOCK_ISO_BYTES];
 	char epoch[20];
+	size_t work; /* steps taken; see POLICY_WORK_MAX */
 };
 
-/* UNKNOWN: a variable without a value, a value that is not of the type. */
-enum policy_found { POLICY_NO, POLICY_YES, POLICY_UNKNOWN };
+/*
+ * UNKNOWN: a variable without a value, a value that is not of the type.
+ * UNSEEN: a value too long to be looked at, or no steps left to do it.
+ * In order: of alternatives the highest counts, of parts the lowest.
+ */
+enum policy_found { POLICY_NO, POLICY_UNKNOWN, POLICY_UNSEEN, POLICY_YES };
 
-/** policy_not(a, found): does a negation over ${found} hold? */
+/** policy_is(a, found), policy_not(a, found): does ${found}, or a negation
+ * over it, hold? */
+bool policy_is(const struct policy_asking *, enum policy_found);
 bool policy_not(const struct policy_asking *, enum policy_found);
+
+/** policy_spend(a, steps): count them; false: there are none left.  ${a} may
+ * be NULL: nobody counts. */
+bool policy_spend(struct policy_asking *, size_t steps);
 
 /** policy_judge(p, request, denies_only, match_r): as policy_evaluate(),
  * where an Allow would change nothing any more. */
@@ -288,9 +299,10 @@ const char *policy_sid(const struct policy *, size_t statement);
 
 /** policy_key_count(a, key): values that it has; 0: missing. */
 size_t policy_key_count(struct policy_asking *, const struct policy_key *);
-/** policy_key_value(a, key, i): ${i} is below the count. */
-struct span
-policy_key_value(struct policy_asking *, const struct policy_key *, size_t i);
+/** policy_key_value(a, key, i, value_r): ${i} is below the count; false: it is
+ * too long to be looked at. */
+bool policy_key_value(struct policy_asking *, const struct policy_key *,
+    size_t i, struct span *value_r);
 
 enum policy_found policy_pattern_match(const struct policy_pattern *,
     struct policy_asking *, struct span text, bool nocase);

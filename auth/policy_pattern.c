@@ -10,7 +10,8 @@
  * Matching goes from star to star: what stands between two of them is looked
  * for once, from the left, and never again, since a later place could only
  * leave less for what follows.  So the worst is the length of the text times
- * that of the pattern, and without '?' it is near to their sum.
+ * that of the pattern, and without '?' it is near to their sum.  The steps are
+ * counted, so that an evaluation that comes upon many of the worst ends.
  */
 
 /* --- compiling ----------------------------------------------------------- */
@@ -20,7 +21,7 @@ struct compiler {
 	struct span text; /* all of it, to be shown */
 	bool wild;
 	struct policy_atom *atoms;
-	size_t n_atoms, n_variables;
+	size_t n_atoms, n_variables, n_wildcards;
 };
 
 static bool
@@ -44,12 +45,15 @@ add_text(struct compiler *c, struct span text)
 	    (struct policy_atom){ .kind = POLICY_ATOM_TEXT, .text = text };
 }
 
-static void
+static enum rc
 add_wildcard(struct compiler *c, char wildcard)
 {
 	struct policy_atom *last =
 	    c->n_atoms > 0 ? &c->atoms[c->n_atoms - 1] : NULL;
 
+	if (++c->n_wildcards > POLICY_WILDCARDS_MAX)
+		return (policy_refuse(
+		    c->r, c->text, "has more than 32 wildcards ('*' and '?')"));
 	if (wildcard == '?' && last != NULL && last->kind == POLICY_ATOM_ANY)
 		last->n++;
 	else if (wildcard == '?')
@@ -58,6 +62,7 @@ add_wildcard(struct compiler *c, char wildcard)
 	else if (last == NULL || last->kind != POLICY_ATOM_STAR)
 		c->atoms[c->n_atoms++] =
 		    (struct policy_atom){ .kind = POLICY_ATOM_STAR };
+	return (RC_OK);
 }
 
 /* key-and-default = key [ *SP "," *SP "'" default "'" ] */
@@ -115,10 +120,9 @@ special_take(struct compiler *c, struct span *rest)
 	struct span inside;
 
 	if (!starts_variable(c, *rest)) {
-		add_wildcard(c, rest->p[0]);
-		rest->p++;
+		inside.p = rest->p++;
 		rest->n--;
-		return (RC_OK);
+		return (add_wildcard(c, *inside.p));
 	}
 	end = memchr(rest->p, '}', rest->n);
 	if (end == NULL)
@@ -193,16 +197,18 @@ policy_pattern_compile(const struct policy_reader *r, struct span text,
 /* --- matching ------------------------------------------------------------ */
 
 struct matcher {
+	struct policy_asking *asking;
 	const struct policy_atom *atoms;
 	bool nocase;
 	struct span values[POLICY_VARIABLES_MAX]; /* of the variables */
 };
 
-/* False: one of them has none. */
-static bool
+/* YES: each of them has one. */
+static enum policy_found
 variables_resolve(struct matcher *m, const struct policy_pattern *pattern,
     struct policy_asking *a)
 {
+	enum policy_found all = POLICY_YES;
 	const struct policy_atom *atom;
 	size_t i;
 
@@ -210,14 +216,16 @@ variables_resolve(struct matcher *m, const struct policy_pattern *pattern,
 		atom = &pattern->atoms[i];
 		if (atom->kind != POLICY_ATOM_VARIABLE)
 			continue;
-		if (policy_key_count(a, &atom->key) > 0)
-			m->values[atom->n] = policy_key_value(a, &atom->key, 0);
-		else if (atom->has_default)
+		if (policy_key_count(a, &atom->key) == 0) {
+			if (!atom->has_default)
+				return (POLICY_UNKNOWN);
 			m->values[atom->n] = atom->text;
-		else
-			return (false);
+		} else if (!policy_key_value(
+			       a, &atom->key, 0, &m->values[atom->n])) {
+			all = POLICY_UNSEEN;
+		}
 	}
-	return (true);
+	return (all);
 }
 
 static struct span
@@ -244,6 +252,12 @@ characters(struct span text, size_t n, size_t *bytes_r)
 	return (true);
 }
 
+/* To look at one, besides what its bytes take. */
+#define STEPS_PER_ATOM 4
+#define BYTES_PER_STEP 4
+/* memmem() is that slow when the text is nearly what it looks for. */
+#define STEPS_PER_SEARCHED 4
+
 static bool
 atom_at(const struct matcher *m, const struct policy_atom *atom,
     struct span text, size_t *bytes_r)
@@ -251,8 +265,11 @@ atom_at(const struct matcher *m, const struct policy_atom *atom,
 	struct span want;
 
 	if (atom->kind == POLICY_ATOM_ANY)
-		return (characters(text, atom->n, bytes_r));
+		return (policy_spend(m->asking, STEPS_PER_ATOM + atom->n) &&
+			characters(text, atom->n, bytes_r));
 	want = atom_text(m, atom);
+	if (!policy_spend(m->asking, STEPS_PER_ATOM + want.n / BYTES_PER_STEP))
+		return (false);
 	if (want.n > text.n)
 		return (false);
 	*bytes_r = want.n;
@@ -277,6 +294,24 @@ run_at(const struct matcher *m, size_t from, size_t to, struct span text,
 	return (true);
 }
 
+static int
+lower(char c)
+{
+	return (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+/* A look at one byte spares most places the rest. */
+static bool
+may_begin(const struct matcher *m, size_t from, struct span text)
+{
+	const struct policy_atom *atom = &m->atoms[from];
+
+	if (atom->kind != POLICY_ATOM_TEXT || text.n == 0)
+		return (true);
+	return (atom->text.p[0] == text.p[0] ||
+		(m->nocase && lower(atom->text.p[0]) == lower(text.p[0])));
+}
+
 /* The first place of such a run anywhere in ${text}; cut off up to behind it.
  */
 static bool
@@ -293,6 +328,9 @@ run_find(const struct matcher *m, size_t from, size_t to, struct span *text)
 			return (true);
 		if (want.n > text->n)
 			return (false);
+		if (!policy_spend(m->asking,
+			STEPS_PER_ATOM + STEPS_PER_SEARCHED * text->n))
+			return (false);
 		found = memmem(text->p, text->n, want.p, want.n);
 		if (found == NULL)
 			return (false);
@@ -301,12 +339,13 @@ run_find(const struct matcher *m, size_t from, size_t to, struct span *text)
 		return (true);
 	}
 	for (;; text->p++, text->n--) {
-		if (run_at(m, from, to, *text, &bytes)) {
+		if (may_begin(m, from, *text) &&
+		    run_at(m, from, to, *text, &bytes)) {
 			text->p += bytes;
 			text->n -= bytes;
 			return (true);
 		}
-		if (text->n == 0)
+		if (text->n == 0 || !policy_spend(m->asking, 1))
 			return (false);
 	}
 }
@@ -382,14 +421,22 @@ enum policy_found
 policy_pattern_match(const struct policy_pattern *pattern,
     struct policy_asking *a, struct span text, bool nocase)
 {
+	enum policy_found found;
 	struct matcher m;
+	bool matches;
 
+	m.asking = a;
 	m.atoms = pattern->atoms;
 	m.nocase = nocase;
 	if (text.p == NULL)
 		text.p = "";
-	if (!variables_resolve(&m, pattern, a))
-		return (POLICY_UNKNOWN);
-	return (
-	    atoms_match(&m, pattern->n_atoms, text) ? POLICY_YES : POLICY_NO);
+	if (!policy_spend(a, STEPS_PER_ATOM + pattern->n_atoms))
+		return (POLICY_UNSEEN);
+	found = variables_resolve(&m, pattern, a);
+	if (found != POLICY_YES)
+		return (found);
+	matches = atoms_match(&m, pattern->n_atoms, text);
+	if (!policy_spend(a, 0))
+		return (POLICY_UNSEEN);
+	return (matches ? POLICY_YES : POLICY_NO);
 }

@@ -254,6 +254,10 @@ policy_principals_match(const struct policy_statement *st,
 	matches = who_matches(st, request->principal, by_account_r);
 	if (!st->not_principal)
 		return (matches);
+	/* As IAM has it: "deny all but Bob" lists Bob and his account, and means
+	 * Bob, not everybody in the account. */
+	if (st->deny && *by_account_r)
+		matches = false;
 	*by_account_r = false;
 	/* Nobody means, by "all but Bob", that Bob need only hide his name. */
 	if (request->principal->kind == PRINCIPAL_ANONYMOUS && !st->deny)

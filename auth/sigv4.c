@@ -276,7 +276,10 @@ signature_check(const struct sigv4_request *rq, const struct sigv4_claim *c,
 	ok = signature_make(rq, &s, signature) == RC_OK &&
 	     secret_eq(span_of(signature), c->signature);
 	mem_wipe(signature, sizeof(signature));
-	return (ok ? SIGV4_OK : refuse(why, "%s", MISMATCH));
+	if (ok)
+		return (SIGV4_OK);
+	(void)refuse(why, "%s", MISMATCH);
+	return (SIGV4_MISMATCH);
 }
 
 enum sigv4_error

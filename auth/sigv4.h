@@ -43,8 +43,10 @@ enum sigv4_error {
 	SIGV4_OK,
 	SIGV4_MISSING,	  /* MissingAuthenticationToken: no signature at all */
 	SIGV4_INCOMPLETE, /* IncompleteSignature: malformed */
-	SIGV4_INVALID,	  /* InvalidSignature: wrong, too old, too early, wrong
-			     scope */
+	SIGV4_INVALID,	  /* InvalidSignature: too old, too early, wrong scope,
+			     something that must be signed is not */
+	SIGV4_MISMATCH,	  /* InvalidSignature: made with another secret, or over
+			     another request */
 };
 
 /*
@@ -91,7 +93,8 @@ struct sigv4_expect {
  * Scope, time and signature, in this order.  host and every x-amz-* header
  * that was sent must be signed; an X-Amz-Content-Sha256 must be the hash of
  * the body (UNSIGNED-PAYLOAD and the streaming forms are refused, also in
- * presigned requests).  Compares in constant time.  SIGV4_INVALID.
+ * presigned requests).  Compares in constant time.  SIGV4_INVALID,
+ * SIGV4_MISMATCH.
  */
 enum sigv4_error
 sigv4_verify(const struct sigv4_request *, const struct sigv4_claim *,

@@ -131,15 +131,14 @@ hex_value(char c)
 	return (c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1);
 }
 
-/* The octet at the front of *${s}, or -1; *${s} is not empty. */
+/* The octet at the front of *${s}, or -1; *${s} is not empty.  A '+' is a plus,
+ * as it is for whoever reads the query here. */
 static int
 octet_decode(struct span *s)
 {
 	int high, low, c = (unsigned char)s->p[0];
 	size_t n = 1;
 
-	if (c == '+')
-		c = ' ';
 	if (c == '%') {
 		if (s->n < 3)
 			return (-1);

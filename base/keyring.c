@@ -166,6 +166,14 @@ keyring_free(struct keyring **rp)
 	free(ring);
 }
 
+size_t
+keyring_size(const struct keyring *ring)
+{
+
+	OBJ_CHECK(ring, KEYRING_MAGIC);
+	return (ring->n_keys);
+}
+
 void
 keyring_wrap(const struct keyring *ring, struct span label,
     const struct seal_key *key, uint8_t out[WRAPPED_KEY_BYTES])

@@ -71,6 +71,7 @@ void random_bytes(void *p, size_t n);
 #define KEYRING_KEYS_MAX 4
 #define KEYRING_FILE_MAX_BYTES 16384
 #define KEYRING_WHY_BYTES 512
+#define KEYRING_LOCK_WAIT_MS 2000
 #define WRAPPED_KEY_BYTES (8 + SEAL_KEY_BYTES + SEAL_OVERHEAD_BYTES)
 
 struct keyring;
@@ -81,7 +82,8 @@ struct keyring;
  * ${file}, which is made (0600, durably) when it is missing and ${create}.
  * RC_NOTFOUND; RC_DENIED: others may read the file, or we may not; RC_INVALID:
  * not a key, none or more than KEYRING_KEYS_MAX; RC_TOOBIG: more than
- * KEYRING_FILE_MAX_BYTES; RC_IO...: ${why} names the file, never a key, and
+ * KEYRING_FILE_MAX_BYTES; RC_BUSY: as keyring_file_add, only when it is made;
+ * RC_IO...: ${why} names the file, never a key, and
  * says what to do.  May block on the disk, as all that takes a file here.
  */
 RC_MUST_USE enum rc keyring_open(const char *file, const char *text,
@@ -89,6 +91,9 @@ RC_MUST_USE enum rc keyring_open(const char *file, const char *text,
 
 /** keyring_free(ring): wipes the keys.  Takes NULL. */
 void keyring_free(struct keyring **);
+
+/** keyring_size(ring): how many keys there are. */
+size_t keyring_size(const struct keyring *);
 
 /** keyring_wrap(ring, label, key, out): under the current master key. */
 void keyring_wrap(const struct keyring *, struct span label,
@@ -109,7 +114,9 @@ RC_MUST_USE enum rc keyring_unwrap(const struct keyring *, struct span label,
  * drop all but the first.  The file is replaced durably, so that a crash
  * leaves the old one or the new one (and perhaps ${file}.new, which nobody
  * reads and the next change replaces); its comments, owner and mode stay.  As
- * keyring_open; RC_LIMIT: it holds KEYRING_KEYS_MAX keys already.
+ * keyring_open; RC_LIMIT: it holds KEYRING_KEYS_MAX keys already; RC_BUSY:
+ * another program holds the lock of the folder, and did so for
+ * KEYRING_LOCK_WAIT_MS.
  */
 RC_MUST_USE enum rc
 keyring_file_add(const char *file, char why[KEYRING_WHY_BYTES]);

@@ -9,8 +9,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/hex.h"
 #include "base/mem.h"
 #include "base/obj.h"
@@ -146,12 +148,35 @@ place_close(struct place *p)
 	free(p->path);
 }
 
+#define LOCK_PAUSE_MS 50
+
+/* flock(2) alone waits for ever, and whoever may open the folder may lock it.
+ */
+static enum rc
+place_lock(const struct place *p)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
+	int64_t until_ns =
+	    clock_mono_ns() + (int64_t)KEYRING_LOCK_WAIT_MS * 1000000;
+
+	while (flock(p->dir_fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return (
+			    refuse_errno(p->why, p->file, "lock its folder"));
+		if (clock_mono_ns() >= until_ns)
+			return (refuse(p->why, RC_BUSY, p->file,
+			    "another program keeps its folder locked (flock); "
+			    "try again when it has ended"));
+		(void)nanosleep(&pause, NULL);
+	}
+	return (RC_OK);
+}
+
 /* To be closed, whatever comes of it. */
 static enum rc
 place_open(struct place *p, const char *file, char *why)
 {
 	char real[PATH_MAX];
-	int locked;
 
 	*p = (struct place){ .file = file, .why = why, .dir_fd = -1 };
 	p->path = xstrdup(realpath(file, real) != NULL ? real : file);
@@ -159,12 +184,7 @@ place_open(struct place *p, const char *file, char *why)
 	p->dir_fd = folder_open(p->path);
 	if (p->dir_fd < 0)
 		return (refuse_errno(why, file, "open its folder"));
-	do {
-		locked = flock(p->dir_fd, LOCK_EX);
-	} while (locked != 0 && errno == EINTR);
-	if (locked != 0)
-		return (refuse_errno(why, file, "lock its folder"));
-	return (RC_OK);
+	return (place_lock(p));
 }
 
 static bool

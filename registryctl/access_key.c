@@ -40,14 +40,17 @@ static const struct print_column columns[] = {
 
 /* Scripts read it, so it is JSON and flat either way. */
 static enum ctl_exit
-created_show(const struct ctl *ctl, const json_t *answer)
+created_show(
+    const struct ctl *ctl, const struct manage_call *call, const json_t *answer)
 {
 	(void)ctl;
+	(void)call;
 	return (print_json(json_object_get(answer, "AccessKey")));
 }
 
 static enum ctl_exit
-used_show(const struct ctl *ctl, const json_t *answer)
+used_show(
+    const struct ctl *ctl, const struct manage_call *call, const json_t *answer)
 {
 	static const struct print_column fields[] = {
 		{ "access key", "AccessKeyId" },
@@ -61,6 +64,7 @@ used_show(const struct ctl *ctl, const json_t *answer)
 	const json_t *used = json_object_get(answer, "LastUsed");
 
 	(void)ctl;
+	(void)call;
 	print_fields(answer, fields, ARRAY_LEN(fields));
 	if (json_is_object(used))
 		print_fields(used, used_fields, ARRAY_LEN(used_fields));

@@ -94,6 +94,7 @@ keys_of_environment(struct aws_identity *id, char *why)
 		    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: only %s is "
 		    "set",
 		    secret == NULL ? "the first" : "the second"));
+	(void)snprintf(id->source, sizeof(id->source), "the environment");
 	return (keys_set(
 	    id, span_of(access_key), span_of(secret), span_of(token), why));
 }
@@ -161,6 +162,7 @@ keys_of_text(const struct source *s, const struct aws_config *c,
 	rc = value_get(s, c, profile, "aws_session_token", &token, why);
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return (rc);
+	(void)snprintf(id->source, sizeof(id->source), "%s", s->path);
 	return (keys_set(id, access_key, secret, token, why));
 }
 
@@ -205,6 +207,7 @@ region_of_file(const struct source *s, struct span profile,
 struct places {
 	char *credentials, *config, *admin; /* NULL: no home to look in */
 	bool credentials_named, config_named;
+	bool admin_used; /* the keys are from there */
 };
 
 /* A variable, else a file below the home. */
@@ -220,7 +223,7 @@ place_of(const char *name, const char *below_home, bool *named_r)
 }
 
 static enum rc
-keys_find(const struct places *p, struct span profile, bool profile_named,
+keys_find(struct places *p, struct span profile, bool profile_named,
     struct aws_identity *id, char *why)
 {
 	const struct source sources[] = {
@@ -233,10 +236,11 @@ keys_find(const struct places *p, struct span profile, bool profile_named,
 
 	for (i = 0; rc == RC_NOTFOUND && i < n; i++)
 		rc = keys_of_file(&sources[i], profile, id, why);
+	p->admin_used = rc == RC_OK && i == ARRAY_LEN(sources);
 	if (rc != RC_NOTFOUND)
 		return (rc);
 	if (profile_named)
-		return (fail(why, rc,
+		return (fail(why, RC_INVALID,
 		    "there are no keys of the profile %.*s in %.300s",
 		    (int)(profile.n < 64 ? profile.n : 64), profile.p,
 		    p->credentials != NULL ? p->credentials
@@ -249,12 +253,30 @@ keys_find(const struct places *p, struct span profile, bool profile_named,
 	    p->admin != NULL ? p->admin : "DIR/admin-credentials"));
 }
 
+/* As botocore has it, the credentials file comes before the config file.  With
+ * keys of the environment the former may be missing. */
+static enum rc
+region_of_files(const struct places *p, struct span profile,
+    struct aws_identity *id, char *why)
+{
+	const struct source sources[] = {
+		{ p->admin_used ? p->admin : NULL, false,
+		    AWS_CREDENTIALS_FILE },
+		{ p->credentials, false, AWS_CREDENTIALS_FILE },
+		{ p->config, p->config_named, AWS_CONFIG_FILE },
+	};
+	enum rc rc = RC_NOTFOUND;
+	size_t i;
+
+	for (i = 0; rc == RC_NOTFOUND && i < ARRAY_LEN(sources); i++)
+		rc = region_of_file(&sources[i], profile, id, why);
+	return (rc);
+}
+
 static enum rc
 region_find(const struct places *p, const char *given, struct span profile,
     struct aws_identity *id, char *why)
 {
-	const struct source config = { p->config, p->config_named,
-		AWS_CONFIG_FILE };
 	const char *region = given;
 	enum rc rc;
 
@@ -263,7 +285,7 @@ region_find(const struct places *p, const char *given, struct span profile,
 	if (region == NULL)
 		region = variable("AWS_DEFAULT_REGION");
 	if (region == NULL) {
-		rc = region_of_file(&config, profile, id, why);
+		rc = region_of_files(p, profile, id, why);
 		if (rc != RC_NOTFOUND)
 			return (rc);
 		region = REGION_DEFAULT;

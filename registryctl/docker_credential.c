@@ -182,9 +182,7 @@ get(struct asking *a)
 		return (refuse(NOT_FOUND));
 	}
 	rc = login_identity(a->ctl, &a->o, &a->id, a->why);
-	if (rc == RC_NOTFOUND)
-		rc = RC_INVALID; /* it is for a person to hear */
-	else if (rc == RC_OK)
+	if (rc == RC_OK)
 		rc = endpoint != NULL ? get_from(a, endpoint, host, &login)
 				      : get_from_host(a, host, &login);
 	if (rc == RC_OK) {

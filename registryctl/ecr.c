@@ -27,6 +27,9 @@
 #define AUTHORIZATION_BYTES 1024
 #define HEADERS_SIGNED 3
 #define LOGIN_USER SPAN("AWS:")
+/* Names of errors. */
+#define NEEDS_KEYS "MissingAuthenticationToken"
+#define BAD_KEYS "UnrecognizedClientException"
 
 static enum rc __attribute__((format(printf, 3, 4)))
 fail(char *why, enum rc rc, const char *fmt, ...)
@@ -208,15 +211,21 @@ request_sign(struct exchange *x, const struct aws_identity *id, char *why)
 		sizeof(authorization)) != RC_OK)
 		return (fail(
 		    why, RC_INVALID, "the credentials are too long to sign"));
-	header_add(x, "Host", x->host);
-	header_add(x, "Content-Type", CONTENT_TYPE);
-	header_add(x, "X-Amz-Target", x->target);
 	header_add(x, "X-Amz-Date", date);
 	if (id->session_token[0] != '\0')
 		header_add(x, "X-Amz-Security-Token", id->session_token);
 	header_add(x, "Authorization", authorization);
-	header_add(x, "Accept", "application/json");
 	return (RC_OK);
+}
+
+static enum rc
+headers_make(struct exchange *x, const struct aws_identity *id, char *why)
+{
+	header_add(x, "Host", x->host);
+	header_add(x, "Content-Type", CONTENT_TYPE);
+	header_add(x, "X-Amz-Target", x->target);
+	header_add(x, "Accept", "application/json");
+	return (id->access_key[0] != '\0' ? request_sign(x, id, why) : RC_OK);
 }
 
 static size_t
@@ -261,9 +270,24 @@ request_describe(struct exchange *x, const char *ca_file)
 
 /* --- the answer ---------------------------------------------------------- */
 
+/* What the service cannot know: with whose keys it was, and from where. */
+static void
+refusal_explain(const char *name, const struct aws_identity *id, char *why)
+{
+	size_t n = strlen(why), room = ECR_WHY_BYTES - n;
+
+	if (id->access_key[0] == '\0' && strstr(name, NEEDS_KEYS) == name)
+		(void)snprintf(why + n, room, ": %s", id->source);
+	else if (id->access_key[0] != '\0' && strcmp(name, BAD_KEYS) == 0)
+		(void)snprintf(why + n, room,
+		    " (the access key id was %s, of %s)", id->access_key,
+		    id->source);
+}
+
 /* {"__type":"namespace#Name","message":"..."} */
 static enum rc
-refusal_read(const json_t *doc, const char *operation, long status, char *why)
+refusal_read(
+    const json_t *doc, const struct ecr_call *call, long status, char *why)
 {
 	const char *type = json_string_value(json_object_get(doc, "__type"));
 	const char *message =
@@ -277,15 +301,17 @@ refusal_read(const json_t *doc, const char *operation, long status, char *why)
 	if (message == NULL)
 		message = json_string_value(json_object_get(doc, "Message"));
 	name = strrchr(type, '#');
-	return (fail(why, RC_FAILED,
+	name = name != NULL ? name + 1 : type;
+	(void)fail(why, RC_FAILED,
 	    "An error occurred (%.200s) when calling the %s operation: %.600s",
-	    name != NULL ? name + 1 : type, operation,
-	    message != NULL ? message : ""));
+	    name, call->operation, message != NULL ? message : "");
+	refusal_explain(name, call->identity, why);
+	return (RC_FAILED);
 }
 
 static enum rc
-answer_read(
-    struct exchange *x, const char *operation, json_t **answer_r, char *why)
+answer_read(struct exchange *x, const struct ecr_call *call, json_t **answer_r,
+    char *why)
 {
 	char wrong[JSON_ERROR_BYTES];
 	json_t *doc = NULL;
@@ -302,7 +328,7 @@ answer_read(
 		*answer_r = doc;
 		return (RC_OK);
 	}
-	rc = refusal_read(doc, operation, status, why);
+	rc = refusal_read(doc, call, status, why);
 	json_decref(doc);
 	return (rc);
 }
@@ -335,7 +361,7 @@ exchange_run(struct exchange *x, const struct ecr_call *call, json_t **answer_r,
 	CURLcode err;
 	enum rc rc;
 
-	if ((rc = request_sign(x, call->identity, why)) != RC_OK)
+	if ((rc = headers_make(x, call->identity, why)) != RC_OK)
 		return (rc);
 	request_describe(x, call->ca_file);
 	(void)curl_easy_setopt(x->curl, CURLOPT_ERRORBUFFER, detail);
@@ -343,7 +369,7 @@ exchange_run(struct exchange *x, const struct ecr_call *call, json_t **answer_r,
 	(void)curl_easy_setopt(x->curl, CURLOPT_ERRORBUFFER, NULL);
 	if (err != CURLE_OK)
 		return (silence_read(x, err, detail, why));
-	return (answer_read(x, call->operation, answer_r, why));
+	return (answer_read(x, call, answer_r, why));
 }
 
 enum rc

@@ -16,6 +16,8 @@
 struct ecr_call {
 	const char *endpoint; /* "https://host[:port]" */
 	const char *ca_file;  /* NULL: of the environment, the system's */
+	/* Without keys the request is not signed, and .source says where they
+	 * were looked for. */
 	const struct aws_identity *identity;
 	const char *operation; /* "GetAuthorizationToken" */
 	const json_t *input;

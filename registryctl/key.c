@@ -24,9 +24,11 @@ static const char help[] =
     "                     000000000000)\n";
 
 static enum ctl_exit
-rotated_show(const struct ctl *ctl, const json_t *answer)
+rotated_show(
+    const struct ctl *ctl, const struct manage_call *call, const json_t *answer)
 {
 	(void)ctl;
+	(void)call;
 	(void)printf("wrapped %llu keys under the new master key\n",
 	    (unsigned long long)print_u64(answer, "wrapped"));
 	return (print_done(CTL_OK));

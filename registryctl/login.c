@@ -124,7 +124,12 @@ login_identity(const struct ctl *ctl, const struct login_options *o,
 		.data = ctl->data,
 	};
 
-	return (aws_identity_find(&options, id_r, why));
+	enum rc rc = aws_identity_find(&options, id_r, why);
+
+	if (rc != RC_NOTFOUND)
+		return (rc);
+	(void)snprintf(id_r->source, sizeof(id_r->source), "%s", why);
+	return (RC_OK);
 }
 
 enum rc
@@ -226,7 +231,8 @@ id_add(struct ctl *ctl, struct login *l, const char *id)
 		ctl_usage(ctl, "--registry-ids: at most %d", LOGIN_IDS_MAX);
 	if (strlen(id) != 12 || strspn(id, "0123456789") != 12)
 		ctl_usage(ctl,
-		    "--registry-ids: \"%s\" is no account: 12 digits are one",
+		    "--registry-ids: \"%s\" must be an account id of 12 "
+		    "digits",
 		    id);
 	l->o.ids[l->o.n_ids++] = id;
 }

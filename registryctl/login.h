@@ -38,13 +38,14 @@ enum login_code {
 	"                     (AWS_CA_BUNDLE, SSL_CERT_FILE, " \
 	"CURL_CA_BUNDLE)\n" \
 	"  --profile NAME     of ~/.aws/credentials (AWS_PROFILE)\n" \
-	"  --region NAME      AWS_REGION, AWS_DEFAULT_REGION, " \
-	"~/.aws/config,\n" \
-	"                     us-east-1\n" \
+	"  --region NAME      AWS_REGION, AWS_DEFAULT_REGION, what the " \
+	"profile\n" \
+	"                     says, us-east-1\n" \
 	"Credentials are those of the AWS CLI: AWS_ACCESS_KEY_ID and\n" \
 	"AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), else\n" \
 	"AWS_SHARED_CREDENTIALS_FILE or ~/.aws/credentials, else\n" \
-	"DIR/admin-credentials.\n"
+	"DIR/admin-credentials. Without any the request is not signed, for\n" \
+	"a registry that needs none (auth: none).\n"
 
 struct login_options {
 	const char *ca_file, *profile, *region;
@@ -59,7 +60,9 @@ void login_option(struct login_options *, int code);
  * NULL. */
 const char *login_endpoint(const struct ctl *);
 
-/** login_identity(ctl, o, id_r, why): as aws_identity_find(). */
+/** login_identity(ctl, o, id_r, why): as aws_identity_find(), but where there
+ * are no credentials at all it is RC_OK and an identity without keys: a registry
+ * may need none. */
 RC_MUST_USE enum rc
 login_identity(const struct ctl *, const struct login_options *,
     struct aws_identity *id_r, char why[LOGIN_WHY_BYTES]);

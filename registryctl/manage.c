@@ -100,6 +100,21 @@ auth_do(struct auth *auth, const json_t *request, char why[MANAGE_WHY_BYTES],
 	return (rc);
 }
 
+/* As auth_open(), which knows nothing of our options. */
+static enum rc
+keys_open(const struct auth_options *o, char why[MANAGE_WHY_BYTES],
+    struct auth **auth_r)
+{
+	enum rc rc = auth_open(o, why, auth_r);
+	size_t n = strlen(why);
+
+	if (rc == RC_NOTFOUND)
+		(void)snprintf(why + n, MANAGE_WHY_BYTES - n,
+		    ".  If it is elsewhere, name it with --master-key-file "
+		    "FILE or REGISTRYD_MASTER_KEY_FILE");
+	return (rc);
+}
+
 static enum rc
 store_do(struct store *store, const char *data, const struct manage_folder *f,
     const json_t *request, char why[MANAGE_WHY_BYTES], json_t **answer_r)
@@ -122,12 +137,13 @@ store_do(struct store *store, const char *data, const struct manage_folder *f,
 
 	if (!account_ok(o.account_id)) {
 		(void)snprintf(why, MANAGE_WHY_BYTES,
-		    "\"%.100s\" is no account: 12 digits are one",
+		    "--account-id: \"%.100s\" must be an account id of 12 "
+		    "digits",
 		    o.account_id);
 		rc = RC_INVALID;
 	}
 	if (rc == RC_OK)
-		rc = auth_open(&o, why, &auth);
+		rc = keys_open(&o, why, &auth);
 	if (rc == RC_OK)
 		rc = auth_do(auth, request, why, answer_r);
 	auth_close(&auth);
@@ -182,13 +198,14 @@ manage_done(const char *text, const json_t *request, struct buf *out)
 }
 
 static void
-done_show(const struct manage_action *a, const json_t *request)
+done_show(const struct manage_call *call)
 {
+	const struct manage_action *a = call->action;
 	struct buf text;
 	char *line;
 
 	buf_init(&text, SIZE_MAX);
-	manage_done(a->done, request, &text);
+	manage_done(call->remove ? a->removed : a->done, call->request, &text);
 	line = buf_take(&text, NULL);
 	print_text(line);
 	(void)putchar('\n');
@@ -204,7 +221,7 @@ answer_show(
 	enum ctl_exit code;
 
 	if (a->show != NULL && (ctl->output == CTL_TEXT || a->shows_json))
-		return (a->show(ctl, answer));
+		return (a->show(ctl, call, answer));
 	if (ctl->output == CTL_JSON) {
 		empty = json_object();
 		code = print_json(answer != NULL ? answer : empty);
@@ -217,7 +234,7 @@ answer_show(
 	else if (member != NULL)
 		print_fields(member, a->columns, a->n_columns);
 	else
-		done_show(a, call->request);
+		done_show(call);
 	return (print_done(CTL_OK));
 }
 

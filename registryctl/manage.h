@@ -42,6 +42,8 @@ enum manage_option {
 #define MANAGE_BIT(option) (1u << (option))
 #define MANAGE_WORDS_MAX 2
 
+struct manage_call;
+
 struct manage_action {
 	const char *name; /* "create" */
 	const char *op;	  /* "user-create" */
@@ -54,6 +56,7 @@ struct manage_action {
 	bool asks_password;
 	/* What --remove sends instead: "password": null or "tags": {}. */
 	const char *removes;
+	const char *removed; /* instead of .done then */
 	/* What to say when it is done, {member}s of the request in it; or ... */
 	const char *done;
 	/* ... the member of the answer with a list, or an object, and what to
@@ -62,7 +65,8 @@ struct manage_action {
 	const struct print_column *columns;
 	size_t n_columns;
 	/* ... a function, which may be for --output json too. */
-	enum ctl_exit (*show)(const struct ctl *, const json_t *answer);
+	enum ctl_exit (*show)(const struct ctl *, const struct manage_call *,
+	    const json_t *answer);
 	bool shows_json;
 };
 

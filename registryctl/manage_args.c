@@ -1,5 +1,6 @@
 #include "registryctl/manage.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -171,8 +172,9 @@ account_set(const struct ctl *ctl, json_t *request, const char *account)
 	    json_string_value(json_object_get(request, "account"));
 
 	if (!is_account(account, strlen(account)))
-		ctl_usage(
-		    ctl, "\"%s\" is no account: 12 digits are one", account);
+		ctl_usage(ctl,
+		    "--account: \"%s\" must be an account id of 12 digits",
+		    account);
 	if (was != NULL && strcmp(was, account) != 0)
 		ctl_usage(ctl, "%s and %s: which account?", was, account);
 	member_set(ctl, request, "account", account);
@@ -247,6 +249,18 @@ time_read(const struct ctl *ctl, const char *text)
 }
 
 static void
+address_check(const struct ctl *ctl, const char *text)
+{
+	struct in6_addr room;
+
+	if (inet_pton(AF_INET, text, &room) != 1 &&
+	    inet_pton(AF_INET6, text, &room) != 1)
+		ctl_usage(ctl,
+		    "--source-ip: \"%s\" must be an IPv4 or IPv6 address",
+		    text);
+}
+
+static void
 values_set(const struct ctl *ctl, const struct given *g, json_t *request)
 {
 	static const struct {
@@ -265,6 +279,8 @@ values_set(const struct ctl *ctl, const struct given *g, json_t *request)
 
 	if (g->values[MANAGE_ACCOUNT] != NULL)
 		account_set(ctl, request, g->values[MANAGE_ACCOUNT]);
+	if (g->values[MANAGE_SOURCE_IP] != NULL)
+		address_check(ctl, g->values[MANAGE_SOURCE_IP]);
 	for (i = 0; i < ARRAY_LEN(rows); i++)
 		if (g->values[rows[i].option] != NULL)
 			entity_set(ctl, request, rows[i].key,

@@ -1,5 +1,9 @@
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/mem.h"
 #include "base/obj.h"
 #include "registryctl/manage.h"
 
@@ -45,6 +49,8 @@ static const char help[] =
     "  --account-id ID          the registry's account (REGISTRYD_ACCOUNT_ID,\n"
     "                           000000000000)\n";
 
+#define REPOSITORY_ARN ":repository/"
+
 #define OWNER \
 	(MANAGE_BIT(MANAGE_ACCOUNT) | MANAGE_BIT(MANAGE_USER) | \
 	    MANAGE_BIT(MANAGE_GROUP))
@@ -71,15 +77,18 @@ document_show(const json_t *o)
 }
 
 static enum ctl_exit
-policy_show(const struct ctl *ctl, const json_t *answer)
+policy_show(
+    const struct ctl *ctl, const struct manage_call *call, const json_t *answer)
 {
 	(void)ctl;
+	(void)call;
 	return (document_show(json_object_get(answer, "Policy")));
 }
 
 /* Attached ones and, of a user or group, its own. */
 static enum ctl_exit
-list_show(const struct ctl *ctl, const json_t *answer)
+list_show(
+    const struct ctl *ctl, const struct manage_call *call, const json_t *answer)
 {
 	static const struct print_column all[] = {
 		{ "NAME", "PolicyName" },
@@ -97,6 +106,7 @@ list_show(const struct ctl *ctl, const json_t *answer)
 	size_t i;
 
 	(void)ctl;
+	(void)call;
 	json_array_foreach(list, i, one)
 	{
 		inlines = inlines || json_object_get(one, "InlineOf") != NULL;
@@ -108,8 +118,27 @@ list_show(const struct ctl *ctl, const json_t *answer)
 	return (print_done(CTL_OK));
 }
 
+/* A policy of a resource has no name but the resource's; NULL: none did. */
+static char *
+decider_of(const json_t *request, const json_t *answer)
+{
+	const char *by = text_of(answer, "decided_by"), *name, *at;
+
+	if (text_of(answer, "policy")[0] != '\0')
+		return (xstrdup(text_of(answer, "policy")));
+	if (strcmp(by, "registry") == 0)
+		return (xstrdup("policy of the registry"));
+	if (strcmp(by, "repository") != 0)
+		return (NULL);
+	name = text_of(request, "resource");
+	at = strstr(name, REPOSITORY_ARN);
+	return (xasprintf("policy of repository %s",
+	    at != NULL ? at + strlen(REPOSITORY_ARN) : name));
+}
+
 static enum ctl_exit
-decision_show(const struct ctl *ctl, const json_t *answer)
+decision_show(
+    const struct ctl *ctl, const struct manage_call *call, const json_t *answer)
 {
 	static const struct print_column fields[] = {
 		{ "decided by", "decided_by" },
@@ -118,19 +147,24 @@ decision_show(const struct ctl *ctl, const json_t *answer)
 		{ "sid", "sid" },
 		{ "message", "message" },
 	};
-
 	static const struct print_column nobody[] = {
 		{ "decided by", "decided_by" },
 		{ "message", "message" },
 	};
+	char *policy = decider_of(call->request, answer);
+	json_t *shown = json_copy((json_t *)(uintptr_t)answer);
 
 	(void)ctl;
 	print_text(text_of(answer, "decision"));
 	(void)putchar('\n');
-	if (text_of(answer, "policy")[0] != '\0')
-		print_fields(answer, fields, ARRAY_LEN(fields));
-	else
-		print_fields(answer, nobody, ARRAY_LEN(nobody));
+	if (policy != NULL) {
+		(void)json_object_set_new(shown, "policy", json_string(policy));
+		print_fields(shown, fields, ARRAY_LEN(fields));
+	} else {
+		print_fields(shown, nobody, ARRAY_LEN(nobody));
+	}
+	json_decref(shown);
+	free(policy);
 	return (print_done(CTL_OK));
 }
 

@@ -238,10 +238,13 @@ print_done(enum ctl_exit code)
 	return (CTL_FAILED);
 }
 
+/* Fifteen digits are what a double surely holds: milliseconds since 1970 look
+ * as the registry wrote them. */
 enum ctl_exit
 print_json(const json_t *doc)
 {
-	if (json_dumpf(doc, stdout, JSON_COMPACT) == -1)
+	if (json_dumpf(doc, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15)) ==
+	    -1)
 		return (CTL_FAILED);
 	(void)fputc('\n', stdout);
 	return (print_done(CTL_OK));

@@ -69,11 +69,13 @@ static const struct print_column key_columns[] = {
 };
 
 static enum ctl_exit
-created_show(const struct ctl *ctl, const json_t *answer)
+created_show(
+    const struct ctl *ctl, const struct manage_call *call, const json_t *answer)
 {
 	const json_t *user = json_object_get(answer, "User");
 
 	(void)ctl;
+	(void)call;
 	(void)fputs("created ", stdout);
 	print_text(json_string_value(json_object_get(user, "Arn")));
 	(void)putchar('\n');
@@ -81,12 +83,14 @@ created_show(const struct ctl *ctl, const json_t *answer)
 }
 
 static enum ctl_exit
-user_show(const struct ctl *ctl, const json_t *answer)
+user_show(
+    const struct ctl *ctl, const struct manage_call *call, const json_t *answer)
 {
 	const json_t *user = json_object_get(answer, "User");
 	const json_t *keys = json_object_get(user, "AccessKeys");
 
 	(void)ctl;
+	(void)call;
 	print_fields(user, fields, ARRAY_LEN(fields));
 	if (json_array_size(keys) > 0) {
 		(void)putchar('\n');
@@ -128,6 +132,7 @@ static const struct manage_action actions[] = {
 	    .asks_password = true,
 	    .removes = "password",
 	    .done = "changed the password of {name}",
+	    .removed = "removed the password of {name}",
 	},
 	{
 	    .name = "tag",
@@ -137,6 +142,7 @@ static const struct manage_action actions[] = {
 		     MANAGE_BIT(MANAGE_REMOVE),
 	    .removes = "tags",
 	    .done = "changed the tags of {name}",
+	    .removed = "removed the tags of {name}",
 	},
 	{
 	    .name = "delete",

@@ -8,7 +8,6 @@
 #include "registryd/identify.h"
 #include "registryd/permissions.h"
 #include "registryd/policy_cache.h"
-#include "registryd/route.h"
 #include "registryd/service.h"
 #include "registryd/settings.h"
 #include "storage/repositories.h"
@@ -64,7 +63,34 @@ policy_release(void *policy)
 	policy_unref(&p);
 }
 
-/* One that cannot be read allows nobody anything. */
+/*
+ * What stands for a policy that cannot be read: nobody may do anything, but
+ * users of the registry's own account whom their own policies allow it may look
+ * at it and put another in its place.
+ */
+#define CLOSED_POLICY \
+	"{\"Version\":\"2012-10-17\",\"Statement\":[" \
+	"{\"Effect\":\"Deny\",\"Principal\":\"*\",\"NotAction\":" REPAIRS "}," \
+	"{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"*\"," \
+	"\"Condition\":{\"StringNotEquals\":{\"aws:PrincipalAccount\":" \
+	"\"%s\"}}}]}"
+#define REPAIRS \
+	"[\"ecr:GetRepositoryPolicy\",\"ecr:SetRepositoryPolicy\"," \
+	"\"ecr:DeleteRepositoryPolicy\"]"
+
+static enum rc
+policy_closed(struct call *c, struct policy **policy_r)
+{
+	char why[POLICY_WHY_BYTES];
+	const char *text;
+
+	*policy_r = NULL;
+	text = arena_printf(c->arena, CLOSED_POLICY, c->settings->account_id);
+	if (text == NULL)
+		return (RC_TOOBIG);
+	return (policy_parse(POLICY_REPOSITORY, span_of(text), why, policy_r));
+}
+
 static enum rc
 policy_load(struct call *c, struct span repository, uint64_t revision,
     struct policy **policy_r)
@@ -81,15 +107,19 @@ policy_load(struct call *c, struct span repository, uint64_t revision,
 	if (a.policy_revision != revision)
 		return (RC_BUSY);
 	rc = policy_parse(POLICY_REPOSITORY, a.policy, why, policy_r);
-	if (rc == RC_OK) {
+	if (rc != RC_OK) {
+		if (policy_cache_tell(
+			c->service->policies, repository, revision))
+			log_error("the policy of repository " SPAN_FMT
+				  " cannot be read, and nobody is let in "
+				  "until it is set or deleted: %s",
+			    SPAN_ARG(repository), why);
+		rc = policy_closed(c, policy_r);
+	}
+	if (rc == RC_OK)
 		policy_cache_put(
 		    c->service->policies, repository, revision, *policy_r);
-		return (RC_OK);
-	}
-	log_error("the policy of repository " SPAN_FMT
-		  " cannot be read, and nobody is let in: %s",
-	    SPAN_ARG(repository), why);
-	return (RC_CORRUPT);
+	return (rc);
 }
 
 static enum rc
@@ -267,8 +297,7 @@ in_scope(const struct call *c, struct span repository, struct span actions)
 {
 	struct span rest = c->granted, scope, alternatives, action;
 
-	if (c->granted.p == NULL || repository.n == 0 ||
-	    c->permission->access == ACCESS_LISTED)
+	if (c->granted.p == NULL || c->permission->access == ACCESS_LISTED)
 		return (true);
 	while (span_split(&rest, ' ', &scope)) {
 		alternatives = actions;
@@ -279,15 +308,27 @@ in_scope(const struct call *c, struct span repository, struct span actions)
 	return (false);
 }
 
+static bool
+catalog_in_scope(const struct call *c)
+{
+	struct span rest = c->granted, scope;
+
+	if (c->granted.p == NULL)
+		return (true);
+	while (span_split(&rest, ' ', &scope))
+		if (span_is(scope, "registry:catalog:*"))
+			return (true);
+	return (false);
+}
+
 /* --- the answers --------------------------------------------------------- */
 
 static enum rc
-refuse_scope(struct call *c, struct span repository)
+refuse_scope(struct call *c)
 {
 	identify_challenge(c, "insufficient_scope");
 	return (call_fail(c, OCI_UNAUTHORIZED, NULL,
-	    "the token is not for this on repository \"%.*s\"",
-	    CALL_SHOW(repository)));
+	    "the scopes of this token do not allow this; ask for another"));
 }
 
 static enum rc
@@ -327,8 +368,7 @@ ask(struct call *c, const struct subject *s, const char *actions, bool tell)
 			return (
 			    tell ? refuse(c, &input, &decision) : RC_DENIED);
 		if (!in_scope(c, s->repository, one))
-			return (
-			    tell ? refuse_scope(c, s->repository) : RC_DENIED);
+			return (tell ? refuse_scope(c) : RC_DENIED);
 	}
 	return (RC_OK);
 }
@@ -346,17 +386,27 @@ authorize_require(struct call *c, const char *actions, struct span repository)
 	return (ask(c, &s, actions, true));
 }
 
+/* Above what a policy and the tags of one repository take. */
+#define QUESTION_BYTES ((size_t)4 << 20)
+
 enum rc
 authorize_repository(
     struct call *c, const char *actions, struct span repository)
 {
+	struct arena *whole = c->arena, own;
 	struct subject s;
+	enum rc rc = RC_DENIED;
 
 	if (c->who->kind == PRINCIPAL_EVERYBODY)
 		return (RC_OK);
-	if (subject_find(c, repository, &s) != RC_OK)
-		return (RC_DENIED);
-	return (ask(c, &s, actions, false));
+	/* Of a long list, memory and policies are given back line by line. */
+	arena_init(&own, QUESTION_BYTES);
+	c->arena = &own;
+	if (subject_find(c, repository, &s) == RC_OK)
+		rc = ask(c, &s, actions, false);
+	c->arena = whole;
+	arena_reset(&own);
+	return (rc);
 }
 
 /* Not remembered: this policy is no revision of any repository yet. */
@@ -398,12 +448,13 @@ authorize_call(struct call *c)
 	case ACCESS_LOCAL:
 	case ACCESS_SELF:
 		return (RC_OK);
-	case ACCESS_KNOWN:
 	case ACCESS_LISTED:
-		return (c->who->kind != PRINCIPAL_ANONYMOUS ||
-				c->x->role == ROLE_METRICS
-			    ? RC_OK
-			    : refuse_nobody(c));
+		if (!catalog_in_scope(c))
+			return (refuse_scope(c));
+		/* FALLTHROUGH */
+	case ACCESS_KNOWN:
+		return (c->who->kind != PRINCIPAL_ANONYMOUS ? RC_OK
+							    : refuse_nobody(c));
 	case ACCESS_REPOSITORY:
 		return (authorize_require(c, actions, c->repository));
 	case ACCESS_REGISTRY:

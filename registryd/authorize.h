@@ -24,7 +24,8 @@ RC_MUST_USE enum rc
 authorize_require(struct call *, const char *actions, struct span repository);
 
 /** authorize_repository(c, actions, repository): the same as a question: RC_OK
- * or RC_DENIED, nothing recorded (a mount's source, a line of a list). */
+ * or RC_DENIED, nothing recorded and nothing kept in the arena (a mount's
+ * source, a line of a list). */
 RC_MUST_USE enum rc authorize_repository(
     struct call *, const char *actions, struct span repository);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
 #include "base/obj.h"
 #include "registryd/settings.h"
 
@@ -164,5 +165,36 @@ call_json_take(struct call *c, int status, const char *type, struct buf *text)
 		return (RC_TOOBIG);
 	arena_defer(c->arena, free, p);
 	call_json(c, status, type, (struct span){ p, n });
+	return (RC_OK);
+}
+
+/* An answer with a secret in it. */
+struct secret {
+	char *p;
+	size_t n;
+};
+
+static void
+secret_free(void *arg)
+{
+	struct secret *s = arg;
+
+	mem_wipe(s->p, s->n);
+	free(s->p);
+	free(s);
+}
+
+enum rc
+call_json_secret(struct call *c, int status, const char *type, struct buf *text)
+{
+	struct secret *s = xcalloc(1, sizeof(*s));
+
+	s->p = buf_take(text, &s->n);
+	if (s->p == NULL) {
+		free(s);
+		return (RC_TOOBIG);
+	}
+	arena_defer(c->arena, secret_free, s);
+	call_json(c, status, type, (struct span){ s->p, s->n });
 	return (RC_OK);
 }

@@ -56,7 +56,9 @@ struct call {
 	size_t n_request_tags;
 	struct span region; /* that ARNs show: as signed, else as
 					configured */
-	int64_t expires_ms; /* of the credentials that signed POST / */
+	int64_t expires_ms; /* of the token or the temporary credentials it
+			       came with; 0: of neither */
+	uint8_t password_mark[16]; /* of the password it came with, or zeros */
 	const struct permission *permission;   /* of the route or operation */
 	const struct aws_operation *operation; /* of POST / */
 	bool may_block;
@@ -122,5 +124,9 @@ void call_json(struct call *, int status, const char *type, struct span text);
  * cap. */
 RC_MUST_USE enum rc
 call_json_take(struct call *, int status, const char *type, struct buf *text);
+
+/** call_json_secret(c, status, type, text): the same, wiped when it was sent. */
+RC_MUST_USE enum rc
+call_json_secret(struct call *, int status, const char *type, struct buf *text);
 
 #endif

@@ -343,6 +343,15 @@ run(struct call *c)
 	http_exchange_offload(c->x, work_handler, after_work);
 }
 
+/* A body can take hours: what was taken from its sender meanwhile counts. */
+static enum rc
+still_admitted(struct call *c)
+{
+	if (c->route->body == BODY_NONE || !identify_stale(c))
+		return (RC_OK);
+	return (admission(c));
+}
+
 static void
 work_handler(struct http_exchange *x)
 {
@@ -351,7 +360,8 @@ work_handler(struct http_exchange *x)
 
 	c->may_block = true;
 	c->mode = READ_BLOCKING;
-	d->rc = c->route->handler(c);
+	if ((d->rc = still_admitted(c)) == RC_OK)
+		d->rc = c->route->handler(c);
 	upload_release(&c->upload);
 }
 
@@ -409,14 +419,35 @@ streamed(struct http_exchange *x, enum rc rc, struct span body)
 	http_exchange_offload(x, work_finish, after_work);
 }
 
+/* The session becomes what it was before, and the refusal is what is told. */
+static enum rc
+finish_refused(struct call *c, enum rc refusal)
+{
+	struct call told = *c;
+	enum rc rc;
+
+	c->body_rc = refusal;
+	rc = c->route->finish(c);
+	must(rc != RC_OK);
+	c->error = told.error;
+	c->message = told.message;
+	c->detail = told.detail;
+	return (refusal);
+}
+
 /* Also for a client that is gone: what it sent stays, for it to resume. */
 static void
 work_finish(struct http_exchange *x)
 {
 	struct dispatch *d = dispatch_of(x);
+	struct call *c = &d->call;
 
-	d->rc = d->call.route->finish(&d->call);
-	upload_release(&d->call.upload);
+	d->rc = still_admitted(c);
+	if (d->rc == RC_OK)
+		d->rc = c->route->finish(c);
+	else
+		d->rc = finish_refused(c, d->rc);
+	upload_release(&c->upload);
 }
 
 /* --- the answer ---------------------------------------------------------- */

@@ -133,6 +133,14 @@ refuse_wrong(struct call *c)
 }
 
 static enum rc
+refuse_header(struct call *c, const char *why)
+{
+	identify_challenge(c, NULL);
+	return (call_fail(c, OCI_UNAUTHORIZED, NULL,
+	    "authentication failed: the Authorization header is %s", why));
+}
+
+static enum rc
 refuse_expired(struct call *c)
 {
 	return (call_fail(c, OCI_DENIED, NULL,
@@ -169,59 +177,72 @@ guessed(struct call *c, struct span name)
 
 #define TOKEN_BIT(kind) (1u << (kind))
 
-/* RC_DENIED: not one of ours, or of somebody who is no more; RC_TIMEOUT: it has
- * expired. */
+/* RC_INVALID: not one of ours; RC_DENIED: of a user or a key that is no more, or
+ * revoked; RC_TIMEOUT: it has expired. */
 static enum rc
-token_open(struct call *c, unsigned kinds, struct span text, struct token *t_r,
+token_open(struct call *c, unsigned kinds, struct span text,
+    struct token_room *room, struct token *t_r,
     const struct principal **principal_r)
 {
-	struct token_room *room;
-
-	room = arena_alloc(c->arena, sizeof(*room));
-	if (room == NULL)
-		return (RC_TOOBIG);
 	if (token_read(auth_token_key(c->service->auth), kinds, text, room,
 		t_r) != RC_OK)
-		return (RC_DENIED);
+		return (RC_INVALID);
 	if (directory_token(c->directory, t_r, principal_r) != RC_OK)
 		return (RC_DENIED);
 	return (token_expired(t_r, clock_real_ms()) ? RC_TIMEOUT : RC_OK);
+}
+
+/* What has no longer any worth was not guessed. */
+static enum rc
+token_refuse(struct call *c, enum rc rc)
+{
+	if (rc == RC_TIMEOUT)
+		return (refuse_expired(c));
+	if (rc == RC_DENIED)
+		return (call_fail(c, OCI_DENIED, NULL,
+		    "Your authorization token has been revoked: its user, "
+		    "access key or password is no longer what it was. "
+		    "Reauthenticate and try again."));
+	if (rc == RC_INVALID)
+		rc = guessed(c, SPAN_NONE);
+	return (rc == RC_DENIED ? refuse_wrong(c) : rc);
 }
 
 static enum rc
 by_login_token(struct call *c, struct span text)
 {
 	const struct principal *who;
+	struct token_room room;
 	struct token t;
 	enum rc rc;
 
-	rc = token_open(c, TOKEN_BIT(TOKEN_LOGIN), text, &t, &who);
+	rc = token_open(c, TOKEN_BIT(TOKEN_LOGIN), text, &room, &t, &who);
 	if (rc == RC_OK) {
 		c->expires_ms = t.expires_ms;
 		return (known_as(c, who));
 	}
-	if (rc == RC_TIMEOUT)
-		return (refuse_expired(c));
-	if (rc == RC_DENIED)
-		rc = guessed(c, SPAN_NONE);
-	return (rc == RC_DENIED ? refuse_wrong(c) : rc);
+	return (token_refuse(c, rc));
 }
 
 static enum rc
 by_bearer(struct call *c, struct span text)
 {
 	const struct principal *who;
+	struct token_room room;
 	struct token t;
 	enum rc rc;
 
-	rc = token_open(c, TOKEN_BIT(TOKEN_BEARER), text, &t, &who);
+	rc = token_open(c, TOKEN_BIT(TOKEN_BEARER), text, &room, &t, &who);
 	if (rc == RC_OK) {
-		c->granted = t.scopes.p != NULL ? t.scopes : SPAN("");
+		c->granted =
+		    t.scopes.n > 0 ? arena_span(c->arena, t.scopes) : SPAN("");
+		if (c->granted.p == NULL)
+			return (RC_TOOBIG);
 		c->expires_ms = t.expires_ms;
 		return (known_as(c, t.user.n > 0 ? who : &anonymous));
 	}
-	if (rc == RC_DENIED)
-		rc = guessed(c, SPAN_NONE);
+	if (rc == RC_INVALID && (rc = guessed(c, SPAN_NONE)) != RC_DENIED)
+		return (rc);
 	if (rc != RC_DENIED && rc != RC_TIMEOUT)
 		return (rc);
 	identify_challenge(c, "invalid_token");
@@ -248,6 +269,8 @@ password_hash(struct call *c, struct span user, struct span password,
 	    auth, c->directory, user, password, true, principal_r, mark_r);
 	if (rc == RC_OK || rc == RC_DENIED)
 		auth_attempted(auth, user, client, rc == RC_OK, now_ms);
+	else
+		auth_attempt_cancel(auth, user, client, now_ms);
 	return (rc);
 }
 
@@ -274,8 +297,10 @@ by_password(struct call *c, struct span user, struct span password)
 	if (span_is(user, "AWS"))
 		return (by_login_token(c, password));
 	rc = password_check(c, user, password, &who, mark);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		memcpy(c->password_mark, mark, sizeof(mark));
 		return (known_as(c, who));
+	}
 	return (rc == RC_DENIED ? refuse_wrong(c) : rc);
 }
 
@@ -284,6 +309,7 @@ identify_password(struct call *c, struct span user, struct span password,
     const struct principal **principal_r, uint8_t mark_r[16],
     int64_t *expires_ms_r)
 {
+	struct token_room room;
 	struct token t;
 	enum rc rc;
 
@@ -291,11 +317,10 @@ identify_password(struct call *c, struct span user, struct span password,
 	memset(mark_r, 0, 16);
 	if (!span_is(user, "AWS"))
 		return (password_check(c, user, password, principal_r, mark_r));
-	rc = token_open(c, TOKEN_BIT(TOKEN_LOGIN), password, &t, principal_r);
-	if (rc == RC_TIMEOUT)
-		return (refuse_expired(c));
-	if (rc == RC_DENIED)
-		return (guessed(c, SPAN_NONE));
+	rc = token_open(
+	    c, TOKEN_BIT(TOKEN_LOGIN), password, &room, &t, principal_r);
+	if (rc != RC_OK)
+		return (token_refuse(c, rc));
 	*expires_ms_r = t.expires_ms;
 	return (rc);
 }
@@ -345,13 +370,17 @@ by_header(struct call *c, struct span value)
 	c->expires_ms = 0;
 	rc = auth_header_parse(value, &room, &h);
 	if (rc != RC_OK)
-		rc = refuse_wrong(c);
+		rc = refuse_header(c, "malformed, or too long");
+	else if (h.scheme == AUTH_SCHEME_BASIC && h.user.n == 0 &&
+		 h.password.n == 0)
+		/* So say some clients that they have nothing to show. */
+		rc = known_as(c, &anonymous);
 	else if (h.scheme == AUTH_SCHEME_BASIC)
 		rc = by_password(c, h.user, h.password);
 	else if (h.scheme == AUTH_SCHEME_BEARER)
 		rc = by_bearer(c, h.token);
 	else
-		rc = refuse_wrong(c);
+		rc = refuse_header(c, "neither Basic nor Bearer");
 	mem_wipe(&room, sizeof(room));
 	/* Only tokens say when they expire. */
 	if (rc == RC_OK && c->expires_ms > 0)
@@ -399,8 +428,14 @@ enum rc
 identify_sender(struct call *c)
 {
 	const struct http_request *rq = c->request;
-	struct span value = http_request_header(rq, "Authorization");
+	struct span value;
+	size_t i = 0;
 
+	value = http_request_next_header(rq, "Authorization", &i);
+	if (value.p != NULL &&
+	    http_request_next_header(rq, "Authorization", &i).p != NULL)
+		return (call_fail(c, OCI_REQUEST_INVALID, NULL,
+		    "more than one Authorization header"));
 	if (value.n > 0)
 		return (by_header(c, value));
 	if (rq->client_certificate.p != NULL)
@@ -445,6 +480,7 @@ refuse_signature(struct call *c, enum sigv4_error error, const char *why)
 		[SIGV4_MISSING] = AWS_MISSING_TOKEN,
 		[SIGV4_INCOMPLETE] = AWS_INCOMPLETE_SIGNATURE,
 		[SIGV4_INVALID] = AWS_INVALID_SIGNATURE,
+		[SIGV4_MISMATCH] = AWS_INVALID_SIGNATURE,
 	};
 
 	must(error != SIGV4_OK);
@@ -452,14 +488,18 @@ refuse_signature(struct call *c, enum sigv4_error error, const char *why)
 }
 
 static enum rc
+refuse_client(struct call *c)
+{
+	return (call_fail(c, AWS_UNRECOGNIZED_CLIENT, NULL, "%s",
+	    api_error_text(AWS_UNRECOGNIZED_CLIENT)));
+}
+
+static enum rc
 refuse_key(struct call *c, struct span id)
 {
 	enum rc rc = guessed(c, id);
 
-	if (rc != RC_DENIED)
-		return (rc);
-	return (call_fail(c, AWS_UNRECOGNIZED_CLIENT, NULL, "%s",
-	    api_error_text(AWS_UNRECOGNIZED_CLIENT)));
+	return (rc == RC_DENIED ? refuse_client(c) : rc);
 }
 
 /* What the claim's key signs with; *${secret_r} is in ${room}. */
@@ -467,6 +507,7 @@ struct signer {
 	const struct principal *who;
 	struct span secret;
 	char room[AUTH_SECRET_MAX_BYTES];
+	struct token_room token;
 };
 
 static enum rc
@@ -476,12 +517,14 @@ signer_temporary(
 	struct token t;
 	enum rc rc;
 
-	rc = token_open(
-	    c, TOKEN_BIT(TOKEN_SESSION), claim->session_token, &t, &s->who);
+	rc = token_open(c, TOKEN_BIT(TOKEN_SESSION), claim->session_token,
+	    &s->token, &t, &s->who);
 	if (rc == RC_TIMEOUT)
 		return (call_fail(c, AWS_EXPIRED_TOKEN, NULL, "%s",
 		    api_error_text(AWS_EXPIRED_TOKEN)));
-	if (rc == RC_DENIED ||
+	if (rc == RC_DENIED)
+		return (refuse_client(c));
+	if (rc == RC_INVALID ||
 	    (rc == RC_OK && !span_eq(t.session_key, claim->access_key)))
 		return (refuse_key(c, claim->access_key));
 	s->secret = t.secret;
@@ -496,11 +539,14 @@ signer_find(struct call *c, const struct sigv4_claim *claim, struct signer *s)
 	size_t n;
 	enum rc rc;
 
+	s->secret = SPAN_NONE;
 	if (claim->session_token.n > 0)
 		return (signer_temporary(c, claim, s));
 	key = directory_access_key(c->directory, claim->access_key);
-	if (key == NULL || !key->active)
+	if (key == NULL)
 		return (refuse_key(c, claim->access_key));
+	if (!key->active)
+		return (refuse_client(c));
 	rc = auth_secret(c->service->auth, key, s->room, &n);
 	if (rc != RC_OK)
 		return (rc);
@@ -528,7 +574,7 @@ signature_check(struct call *c, const struct sigv4_request *rq,
 	error = sigv4_verify(rq, claim, &expect, s->secret, why);
 	if (error == SIGV4_OK)
 		return (RC_OK);
-	if (error == SIGV4_INVALID) {
+	if (error == SIGV4_MISMATCH) {
 		rc = guessed(c, claim->access_key);
 		if (rc != RC_DENIED)
 			return (rc);
@@ -555,7 +601,7 @@ by_signature(struct call *c, const char *service)
 {
 	struct sigv4_request rq;
 	struct sigv4_claim claim;
-	struct signer s = { .secret = SPAN_NONE };
+	struct signer s;
 	char why[SIGV4_WHY_BYTES];
 	enum sigv4_error error;
 	enum rc rc;
@@ -571,7 +617,8 @@ by_signature(struct call *c, const char *service)
 	rc = signer_find(c, &claim, &s);
 	if (rc == RC_OK)
 		rc = signature_check(c, &rq, &claim, service, &s);
-	mem_wipe(s.room, sizeof(s.room));
+	mem_wipe(&s.room, sizeof(s.room));
+	mem_wipe(&s.token, sizeof(s.token));
 	if (rc != RC_OK)
 		return (rc);
 	c->region = arena_span(c->arena, claim.region);
@@ -594,16 +641,73 @@ region_of_claim(struct call *c)
 		c->region = arena_span(c->arena, claim.region);
 }
 
+/* A directory that was replaced lives on to the end of the call: logs and
+ * principals point into it. */
+static void
+directory_release(void *directory)
+{
+	struct directory *d = directory;
+
+	directory_unref(&d);
+}
+
+bool
+identify_stale(struct call *c)
+{
+	struct directory *now;
+
+	if (c->directory == NULL)
+		return (false);
+	now = auth_directory(c->service->auth);
+	if (directory_generation(now) == directory_generation(c->directory)) {
+		directory_unref(&now);
+		return (false);
+	}
+	arena_defer(c->arena, directory_release, c->directory);
+	c->directory = now;
+	return (true);
+}
+
+static bool
+by_certificate_only(const struct call *c)
+{
+	return (c->request->client_certificate.p != NULL &&
+		http_request_header(c->request, "Authorization").n == 0);
+}
+
+/* Good enough to send a body?  Its signature is looked at when that is here. */
+enum rc
+identify_claim(struct call *c)
+{
+	struct sigv4_request rq;
+	struct sigv4_claim claim;
+	char why[SIGV4_WHY_BYTES];
+	enum sigv4_error error;
+	struct signer s;
+	enum rc rc;
+
+	if (c->service->auth == NULL || by_certificate_only(c))
+		return (RC_OK);
+	if ((rc = signed_request(c, &rq)) != RC_OK)
+		return (rc);
+	error = sigv4_read(&rq, &claim, why);
+	if (error != SIGV4_OK)
+		return (refuse_signature(c, error, why));
+	rc = signer_find(c, &claim, &s);
+	mem_wipe(&s, sizeof(s));
+	return (rc);
+}
+
 enum rc
 identify_signature(struct call *c, const char *service)
 {
+	(void)identify_stale(c);
 	c->expires_ms = INT64_MAX;
 	if (c->service->auth == NULL) {
 		region_of_claim(c);
 		return (known_as(c, &everybody));
 	}
-	if (c->request->client_certificate.p != NULL &&
-	    http_request_header(c->request, "Authorization").n == 0)
+	if (by_certificate_only(c))
 		return (by_certificate(c, c->request->client_certificate));
 	return (by_signature(c, service));
 }

@@ -25,9 +25,23 @@
  */
 RC_MUST_USE enum rc identify_call(struct call *);
 
-/** identify_sender(c): the same where the route leaves it to the handler
+/** identify_sender(c): sets c->expires_ms (of a token, else 0) and
+ * c->password_mark (of a password, else zeros) too; the same where the route leaves it to the handler
  * (ACCESS_SELF): header or certificate. */
 RC_MUST_USE enum rc identify_sender(struct call *);
+
+/**
+ * identify_stale(c): has the directory changed since the call took it?  Then
+ * the call has the new one: whatever was asked is to be asked again.
+ */
+bool identify_stale(struct call *);
+
+/**
+ * identify_claim(c): before the body of a POST / is taken: does its head claim
+ * a signature by a key that there is?  Strangers' bodies cost no memory.
+ * RC_FAILED with an AWS error.  Loop.
+ */
+RC_MUST_USE enum rc identify_claim(struct call *);
 
 /**
  * identify_signature(c, service):

@@ -54,7 +54,7 @@ const struct permission permissions[] = {
 	{ "health-live", ACCESS_OPEN, "", NULL },
 	{ "health-ready", ACCESS_OPEN, "", NULL },
 	/* On the listener of its own: open. */
-	{ "metrics", ACCESS_KNOWN, "", NULL },
+	{ "metrics", ACCESS_REGISTRY, "ecr:DescribeRegistry", NULL },
 	{ "control-stats", ACCESS_LOCAL, "", NULL },
 	{ "control-fsck", ACCESS_LOCAL, "", NULL },
 	{ "control-job", ACCESS_LOCAL, "", NULL },

@@ -19,6 +19,7 @@ struct place {
 	pthread_mutex_t lock;
 	struct policy *policy;
 	uint64_t revision;
+	uint64_t told; /* a revision; those of two repositories differ */
 	size_t n_name;
 	char name[NAME_REPOSITORY_MAX_BYTES];
 };
@@ -84,6 +85,19 @@ policy_cache_get(struct policy_cache *pc, struct span name, uint64_t revision)
 		policy = policy_ref(p->policy);
 	mutex_unlock(&p->lock);
 	return (policy);
+}
+
+bool
+policy_cache_tell(struct policy_cache *pc, struct span name, uint64_t revision)
+{
+	struct place *p = place_of(pc, name);
+	bool first;
+
+	mutex_lock(&p->lock);
+	first = p->told != revision;
+	p->told = revision;
+	mutex_unlock(&p->lock);
+	return (first);
 }
 
 void

@@ -1,6 +1,7 @@
 #ifndef REGISTRYD_POLICY_CACHE_H
 #define REGISTRYD_POLICY_CACHE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "auth/policy.h"
@@ -18,6 +19,12 @@ void policy_cache_free(struct policy_cache **);
 
 /** policy_cache_get(pc, repository, revision): a reference, or NULL. */
 struct policy *policy_cache_get(
+    struct policy_cache *, struct span repository, uint64_t revision);
+
+/** policy_cache_tell(pc, repository, revision): is it the first time that
+ * something is to be told of this one?  Forgets only when another in its place
+ * is told of. */
+bool policy_cache_tell(
     struct policy_cache *, struct span repository, uint64_t revision);
 
 /** policy_cache_put(pc, repository, revision, policy): takes a reference of

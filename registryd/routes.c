@@ -194,8 +194,20 @@ const struct route routes[] = {
 	    .name = "token",
 	    .body = BODY_COLLECT,
 	    .run = RUN_WORKER,
+	    .prepare = token_post_begin,
 	    .handler = token_post,
 	    .max_body = token_body_max,
+	    .roles = PUBLIC,
+	},
+	/* STS, presigned. */
+	{
+	    .method = HTTP_GET,
+	    .pattern = "/",
+	    .name = "aws",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .prepare = aws_begin,
+	    .handler = aws_handle,
 	    .roles = PUBLIC,
 	},
 	{

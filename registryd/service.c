@@ -109,6 +109,8 @@ auth_options(struct service *svc, const struct settings *s, char **file)
 	return ((struct auth_options){
 	    .meta = store_meta(svc->store),
 	    .account_id = s->account_id,
+	    .region = s->region,
+	    .workers = s->workers,
 	    .master_key_file = *file,
 	    .master_key_text = getenv(MASTER_KEY_ENV),
 	    .htpasswd_file = s->htpasswd_file,
@@ -136,18 +138,20 @@ identities_open(struct service *svc, char why[SERVICE_WHY_BYTES])
 	return (rc);
 }
 
+/* *${reload_r} NULL: there is nothing to be reloaded. */
 static enum rc
-identities_reload(
-    struct service *svc, const struct settings *s, char why[SERVICE_WHY_BYTES])
+identities_prepare(struct service *svc, const struct settings *s,
+    char why[SERVICE_WHY_BYTES], struct auth_reload **reload_r)
 {
 	struct auth_options options;
 	char *key_file;
 	enum rc rc;
 
+	*reload_r = NULL;
 	if (svc->auth == NULL)
 		return (RC_OK);
 	options = auth_options(svc, s, &key_file);
-	rc = auth_reload(svc->auth, &options, why);
+	rc = auth_reload_prepare(svc->auth, &options, why, reload_r);
 	free(key_file);
 	return (rc);
 }
@@ -287,7 +291,10 @@ listeners_say(const struct service *svc, const struct http_server *server)
 	if (!log_enabled(LOG_LVL_INFO))
 		log_set_level(LOG_LVL_INFO);
 	for (i = 0; i < n; i++)
-		log_info("listening on %s", http_server_url(server, i));
+		log_info("listening on %s%s", http_server_url(server, i),
+		    s->listeners[i].client_ca_file != NULL
+			? " (client certificates)"
+			: "");
 	if (s->metrics.address != NULL)
 		log_info(
 		    "listening on %s (metrics)", http_server_url(server, n));
@@ -302,6 +309,9 @@ listeners_say(const struct service *svc, const struct http_server *server)
 #define EXPIRE_MAX_MS 60000
 #define FLUSH_MS 10000
 #define PURGE_BUDGET 500
+#define PURGE_MS 200 /* in one round, which has other things to do */
+
+#define NS_PER_MS ((int64_t)1000000)
 
 /* A quarter of the lifetime is soon enough, a minute for long ones. */
 static int64_t
@@ -339,24 +349,26 @@ memory_return(void)
 #endif
 }
 
-/* Rows of deleted repositories, a batch at a time: others commit between. */
-static void
-repositories_purge(struct service *svc)
+/* A batch at a time: others commit between. */
+bool
+service_purge(struct service *svc, int64_t budget_ms)
 {
-	bool more = true;
+	int64_t end_ns = clock_mono_ns() + budget_ms * NS_PER_MS;
+	bool more;
 
-	while (
-	    more && !store_failed(svc->store) && !atomic_load(&svc->stopping))
+	do {
+		if (store_failed(svc->store) || atomic_load(&svc->stopping))
+			return (false);
 		if (meta_repository_purge(
 			store_meta(svc->store), PURGE_BUDGET, &more) != RC_OK)
-			return;
+			return (false);
+	} while (more && clock_mono_ns() < end_ns);
+	return (more);
 }
 
 struct rounds {
 	int64_t expire_pause_ms, expire_at_ns, flush_at_ns;
 };
-
-#define NS_PER_MS ((int64_t)1000000)
 
 static void
 background_round(struct service *svc, struct rounds *r)
@@ -365,7 +377,7 @@ background_round(struct service *svc, struct rounds *r)
 
 	if (svc->auth != NULL)
 		auth_refresh(svc->auth);
-	repositories_purge(svc);
+	(void)service_purge(svc, PURGE_MS);
 	if (now_ns >= r->flush_at_ns && svc->auth != NULL) {
 		auth_flush(svc->auth);
 		r->flush_at_ns = now_ns + FLUSH_MS * NS_PER_MS;
@@ -449,19 +461,25 @@ service_reload(
 {
 	struct http_listener_config *listeners;
 	struct http_server_config config;
+	struct auth_reload *identities;
 	size_t n;
 	enum rc rc;
 
 	OBJ_CHECK(svc, SERVICE_MAGIC);
+	if ((rc = identities_prepare(svc, s, why, &identities)) != RC_OK)
+		return (rc);
 	listeners = listeners_make(svc, s, &n);
 	config = server_config(svc, s, listeners, n);
-	if ((rc = identities_reload(svc, s, why)) == RC_OK)
-		rc =
-		    http_server_reload(atomic_load(&svc->server), &config, why);
+	rc = http_server_reload(atomic_load(&svc->server), &config, why);
 	free(listeners);
-	if (rc == RC_OK)
-		settings_swap(svc, s);
-	return (rc);
+	if (rc != RC_OK) {
+		auth_reload_abort(&identities);
+		return (rc);
+	}
+	if (identities != NULL)
+		auth_reload_commit(svc->auth, &identities);
+	settings_swap(svc, s);
+	return (RC_OK);
 }
 
 void

@@ -42,6 +42,7 @@ struct service {
 	int64_t started_ms; /* calendar */
 	bool admin_made;    /* this start made the account's administrator */
 	_Atomic bool stopping;
+	_Atomic unsigned forms; /* of the token endpoint, on their way */
 
 	/* Private to service.c. */
 	pthread_mutex_t lock; /* over all below */
@@ -92,6 +93,13 @@ service_serve(struct service *, char why[SERVICE_WHY_BYTES]);
  */
 RC_MUST_USE enum rc service_reload(
     struct service *, struct settings *, char why[SERVICE_WHY_BYTES]);
+
+/**
+ * service_purge(svc, budget_ms):
+ * Remove rows of deleted repositories, at least one batch and then until that
+ * time is up; true: there are more.  The background thread.
+ */
+bool service_purge(struct service *, int64_t budget_ms);
 
 /**
  * service_stop(svc):

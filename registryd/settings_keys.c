@@ -105,8 +105,12 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .help = "What stands before the name of a repository in its "
 	    "`repositoryUri`. `{host}` is the host and port by which the "
 	    "client reached the server (or those of `external-url`), "
-	    "`{account}` is `account-id`, `{region}` is `region`: "
-	    "`{account}.dkr.ecr.{region}.example.com`." },
+	    "`{account}` is `account-id`, `{region}` is the region that the "
+	    "request was signed for, else `region`: "
+	    "`{account}.dkr.ecr.{region}.example.com`. With `{account}` or "
+	    "`{region}` in it, it is the `proxyEndpoint` of login tokens too, "
+	    "before `external-url` and always with https://, as ECR's "
+	    "credential helper wants it." },
 	{ .name = "master-key-file", .kind = SETTING_TEXT, .restart = true,
 	    FIELD(master_key_file), .preset = "",
 	    .preset_help = "`master.key` in the data folder",
@@ -159,9 +163,10 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .allowed = "http://HOST[:PORT] or https://HOST[:PORT]",
 	    .help = "The address under which clients know this registry, for "
 	    "the Location headers of its answers and the `proxyEndpoint` of "
-	    "login tokens. Rarely needed: without it Locations are relative, "
-	    "which is right behind any proxy, and the endpoint is the address "
-	    "by which the client came." },
+	    "login tokens, unless a `repository-uri-format` with `{account}` "
+	    "or `{region}` in it says that one. Rarely needed: without it "
+	    "Locations are relative, which is right behind any proxy, and the "
+	    "endpoint is the address by which the client came." },
 	{ .name = "trusted-proxies", .kind = SETTING_LIST,
 	    .preset = "", .preset_help = "none",
 	    .allowed = "addresses, or networks such as 10.0.0.0/8 and fd00::/8 "

@@ -47,18 +47,22 @@ operation_set(struct call *c, struct span name, bool target)
 	c->operation = aws_operation_find(name, target);
 	if (c->operation != NULL)
 		return (RC_OK);
+	if (!target)
+		return (call_fail(c, AWS_UNKNOWN_OPERATION, NULL,
+		    "Could not find operation %.*s for version 2011-06-15",
+		    CALL_SHOW(name)));
 	return (call_fail(c, AWS_UNKNOWN_OPERATION, NULL,
 	    "there is no operation \"%.*s\" here", CALL_SHOW(name)));
 }
 
-enum rc
-aws_begin(struct call *c)
+static enum rc
+operation_of_head(struct call *c)
 {
 	struct span name;
 
 	c->shape = SHAPE_AWS_JSON;
 	name = http_request_header(c->request, "X-Amz-Target");
-	if (name.p != NULL)
+	if (name.p != NULL && c->request->method == HTTP_POST)
 		return (operation_set(c, name, true));
 	if (http_request_param(c->request, "Action", &name)) {
 		c->shape = SHAPE_AWS_QUERY;
@@ -71,6 +75,15 @@ aws_begin(struct call *c)
 	return (call_fail(c, AWS_UNKNOWN_OPERATION, NULL,
 	    "the request names no operation: expected a header X-Amz-Target "
 	    "or a parameter Action"));
+}
+
+enum rc
+aws_begin(struct call *c)
+{
+	enum rc rc;
+
+	rc = operation_of_head(c);
+	return (rc == RC_OK ? identify_claim(c) : rc);
 }
 
 uint64_t

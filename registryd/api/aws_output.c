@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "base/obj.h"
 #include "registryd/api/aws_int.h"
 
@@ -138,13 +139,16 @@ xml_answer(struct call *c, const json_t *out, struct buf *text)
 static enum rc
 json_answer(struct call *c, const json_t *out)
 {
+	struct buf copy;
 	char *text;
 
 	text = json_dumps(out, JSON_COMPACT | JSON_REAL_PRECISION(TIME_DIGITS));
 	must(text != NULL);
-	arena_defer(c->arena, free, text);
-	call_json(c, 200, AWS_JSON_TYPE, span_of(text));
-	return (RC_OK);
+	buf_init(&copy, SIZE_MAX);
+	buf_str(&copy, text);
+	mem_wipe(text, copy.n); /* there may be a token in it */
+	free(text);
+	return (call_json_secret(c, 200, AWS_JSON_TYPE, &copy));
 }
 
 enum rc
@@ -157,5 +161,5 @@ aws_answer(struct call *c, const json_t *out)
 		return (json_answer(c, out));
 	buf_init(&text, XML_MAX_BYTES);
 	xml_answer(c, out, &text);
-	return (call_json_take(c, 200, AWS_XML_TYPE, &text));
+	return (call_json_secret(c, 200, AWS_XML_TYPE, &text));
 }

@@ -148,10 +148,10 @@ control_iam(struct call *c)
 	rc = auth_admin(c->service->auth, request, &out, why);
 	json_decref(request);
 	if (rc == RC_OK)
-		return (call_json_take(c, 200, JSON_TYPE, &out));
+		return (call_json_secret(c, 200, JSON_TYPE, &out));
 	buf_free(&out);
 	if (rc == RC_INVALID || rc == RC_TOOBIG || rc == RC_NOTFOUND ||
-	    rc == RC_EXISTS || rc == RC_REFERENCED)
+	    rc == RC_EXISTS || rc == RC_REFERENCED || rc == RC_LIMIT)
 		return (call_fail(c, iam_error(rc), NULL, "%s", why));
 	return (rc);
 }

@@ -1,5 +1,7 @@
 #include "registryd/api/ecr_int.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "registryd/authorize.h"
 #include "registryd/permissions.h"
@@ -155,6 +157,8 @@ ecr_create_repository(struct call *c, const json_t *in, json_t *out)
  * rather than a request without end. */
 #define LIST_LOOKED_MAX 10000
 #define LIST_CHUNK 1000
+#define LIST_CHUNK_BYTES ((size_t)1 << 20)
+#define DESCRIBE_BYTES ((size_t)1 << 20)
 
 /* The ARN that covers all of them: no repository is called so. */
 #define ALL_REPOSITORIES SPAN("*")
@@ -164,6 +168,7 @@ struct list {
 	size_t looked;
 	bool more;
 	json_t *found;
+	char after[NAME_REPOSITORY_MAX_BYTES]; /* holds page.after */
 };
 
 enum rc
@@ -186,13 +191,15 @@ static enum rc
 describe_one(struct call *c, struct span name, json_t *found)
 {
 	struct repository_description d;
+	struct arena own;
 	enum rc rc;
 
-	rc = meta_repository_describe(c->meta, name, c->arena, &d);
-	if (rc != RC_OK)
-		return (rc);
-	aws_append(found, ecr_repository_json(c, name, &d));
-	return (RC_OK);
+	arena_init(&own, DESCRIBE_BYTES);
+	rc = meta_repository_describe(c->meta, name, &own, &d);
+	if (rc == RC_OK)
+		aws_append(found, ecr_repository_json(c, name, &d));
+	arena_reset(&own);
+	return (rc);
 }
 
 static struct span
@@ -238,7 +245,8 @@ list_chunk(struct call *c, struct list *l, const struct page *names)
 			l->more = true;
 			return (RC_OK);
 		}
-		l->page.after = names->items[i];
+		memcpy(l->after, names->items[i].p, names->items[i].n);
+		l->page.after = (struct span){ l->after, names->items[i].n };
 		l->looked++;
 		rc = authorize_repository(
 		    c, c->permission->actions, names->items[i]);
@@ -257,13 +265,16 @@ static enum rc
 list_fill(struct call *c, struct list *l)
 {
 	struct page names;
+	struct arena own;
 	enum rc rc;
 
 	do {
+		arena_init(&own, LIST_CHUNK_BYTES);
 		rc = meta_repository_page(
-		    c->meta, l->page.after, LIST_CHUNK, c->arena, &names);
+		    c->meta, l->page.after, LIST_CHUNK, &own, &names);
 		if (rc == RC_OK)
 			rc = list_chunk(c, l, &names);
+		arena_reset(&own);
 		if (rc != RC_OK)
 			return (rc);
 	} while (l->more && json_array_size(l->found) < l->page.n &&

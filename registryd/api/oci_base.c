@@ -81,9 +81,24 @@ oci_page_query(struct call *c, struct oci_page *q_r)
 
 /* --- errors -------------------------------------------------------------- */
 
+/* A push that would have created it, had its principal been allowed to. */
+static enum rc
+creation_denied(struct call *c)
+{
+	if (!c->settings->create_on_push || c->request->method == HTTP_GET ||
+	    c->request->method == HTTP_HEAD ||
+	    c->request->method == HTTP_DELETE)
+		return (RC_OK);
+	return (authorize_require(c, "ecr:CreateRepository", c->repository));
+}
+
 enum rc
 oci_repository_unknown(struct call *c)
 {
+	enum rc rc;
+
+	if ((rc = creation_denied(c)) != RC_OK)
+		return (rc);
 	return (
 	    call_fail(c, OCI_NAME_UNKNOWN, call_detail("name", c->repository),
 		"The repository with name '%.*s' does not exist in the "

@@ -485,6 +485,9 @@ post_mount(struct call *c, struct span digest_text)
 
 	if ((rc = oci_digest(c, digest_text, &d)) != RC_OK)
 		return (rc);
+	rc = authorize_require(c, "ecr:CompleteLayerUpload", c->repository);
+	if (rc != RC_OK)
+		return (rc);
 	if (!http_request_param(c->request, "from", &from) || from.n == 0)
 		rc = mount_from_any(c, &d);
 	else if (!name_repository_ok(from))

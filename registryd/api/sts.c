@@ -121,6 +121,10 @@ sts_get_session_token_check(struct call *c, const json_t *in)
 	if (c->expires_ms != INT64_MAX)
 		return (call_fail(c, AWS_ACCESS_DENIED, NULL,
 		    "Cannot call GetSessionToken with session credentials"));
+	/* What is got with a certificate would outlive it. */
+	if (c->who->kind == PRINCIPAL_USER && c->who->access_key.n == 0)
+		return (call_fail(c, AWS_ACCESS_DENIED, NULL,
+		    "GetSessionToken needs the signature of an access key"));
 	if (aws_member(in, "SerialNumber") != NULL ||
 	    aws_member(in, "TokenCode") != NULL)
 		return (call_fail(c, AWS_ACCESS_DENIED, NULL,

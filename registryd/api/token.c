@@ -1,11 +1,10 @@
 #include "registryd/api/token.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 
 #include "auth/auth.h"
-#include "auth/header.h"
 #include "base/clock.h"
-#include "base/mem.h"
 #include "base/name.h"
 #include "base/obj.h"
 #include "registryd/api/aws_form.h"
@@ -20,9 +19,10 @@
  * that was taken away since, and may live longer than those of registries that
  * cannot ask.
  */
-#define FORM_MAX_BYTES ((uint64_t)16 * 1024)
+#define FORM_MAX_BYTES ((uint64_t)8 * 1024)
+#define FORMS_MAX 1024 /* on their way at once: nobody knows yet whose */
 #define BEARER_MS ((int64_t)3600 * 1000)
-#define SCOPES_MAX 32
+#define SCOPES_MAX 16
 
 /* Who wants a token, and for what. */
 struct wish {
@@ -95,6 +95,17 @@ grant(struct call *c, struct span scope, struct buf *out)
 		    out, "%s" SPAN_FMT, out->n > 0 ? " " : "", SPAN_ARG(scope));
 }
 
+static bool
+scope_known(const struct wish *w, struct span scope)
+{
+	size_t i;
+
+	for (i = 0; i < w->n_scopes; i++)
+		if (span_eq(w->scopes[i], scope))
+			return (true);
+	return (false);
+}
+
 /* One parameter holds several with spaces between, which forms write '+'. */
 static enum rc
 scopes_add(struct call *c, struct wish *w, struct span text)
@@ -109,6 +120,8 @@ scopes_add(struct call *c, struct wish *w, struct span text)
 		one.n = (size_t)(text.p + i - one.p);
 		i++;
 		if (one.n == 0)
+			continue;
+		if (scope_known(w, one))
 			continue;
 		if (w->n_scopes == SCOPES_MAX)
 			return (call_fail(c, OCI_REQUEST_INVALID, NULL,
@@ -200,12 +213,20 @@ give(struct call *c, const struct wish *w)
 	buf_free(&granted);
 	http_response_header(c->answer, "Cache-Control", SPAN("no-store"));
 	if (rc == RC_OK)
-		return (call_json_take(c, 200, "application/json", &out));
+		return (call_json_secret(c, 200, "application/json", &out));
 	buf_free(&out);
 	return (rc);
 }
 
 /* --- GET ----------------------------------------------------------------- */
+
+static enum rc
+refuse_grant(struct call *c)
+{
+	return (call_fail(c, OCI_UNAUTHORIZED, NULL,
+	    "authentication failed: the user name, password or token is wrong, "
+	    "or no longer valid"));
+}
 
 static enum rc
 no_tokens(struct call *c)
@@ -215,26 +236,33 @@ no_tokens(struct call *c)
 	    "(auth: none)"));
 }
 
-/* The credentials are those of Basic, as at any other path. */
+/*
+ * The credentials are those of Basic, as at any other path, or a certificate;
+ * a bearer token makes no other.  Only a password or a login token makes a
+ * refresh token: those end with what they were got with.
+ */
 static enum rc
 wish_of_sender(struct call *c, struct wish *w)
 {
-	struct auth_header_room room;
-	struct auth_header h;
+	struct span value = http_request_header(c->request, "Authorization");
 	enum rc rc;
 
 	if ((rc = identify_sender(c)) != RC_OK)
 		return (rc);
+	if (c->granted.p != NULL) {
+		identify_challenge(c, NULL);
+		return (call_fail(c, OCI_UNAUTHORIZED, NULL,
+		    "a bearer token does not get another token: use the "
+		    "credentials it was got with"));
+	}
 	if (c->who->kind != PRINCIPAL_USER)
 		return (RC_OK);
 	w->who = c->who;
-	rc = auth_header_parse(
-	    http_request_header(c->request, "Authorization"), &room, &h);
-	if (rc == RC_OK && h.scheme == AUTH_SCHEME_BASIC)
-		rc = identify_password(
-		    c, h.user, h.password, &w->who, w->mark, &w->until_ms);
-	mem_wipe(&room, sizeof(room));
-	return (rc);
+	memcpy(w->mark, c->password_mark, sizeof(w->mark));
+	if (value.n > 0 && c->expires_ms > 0)
+		w->until_ms = c->expires_ms;
+	w->offline = w->offline && value.n > 0;
+	return (RC_OK);
 }
 
 enum rc
@@ -247,6 +275,8 @@ token_get(struct call *c)
 
 	if (c->service->auth == NULL)
 		return (no_tokens(c));
+	w.offline = http_request_param(c->request, "offline_token", &value) &&
+		    span_is(value, "true");
 	if ((rc = wish_of_sender(c, &w)) != RC_OK)
 		return (rc);
 	for (i = 0; i < c->request->n_params; i++) {
@@ -256,8 +286,6 @@ token_get(struct call *c)
 		if (rc != RC_OK)
 			return (rc);
 	}
-	w.offline = http_request_param(c->request, "offline_token", &value) &&
-		    span_is(value, "true");
 	return (give(c, &w));
 }
 
@@ -270,20 +298,34 @@ token_body_max(const struct call *c)
 	return (FORM_MAX_BYTES);
 }
 
+static void
+form_over(void *forms)
+{
+	atomic_fetch_sub((_Atomic unsigned *)forms, 1);
+}
+
+enum rc
+token_post_begin(struct call *c)
+{
+	_Atomic unsigned *forms = &c->service->forms;
+
+	if (atomic_fetch_add(forms, 1) >= FORMS_MAX) {
+		atomic_fetch_sub(forms, 1);
+		call_header(c, "Retry-After", "1");
+		return (call_fail(c, OCI_UNAVAILABLE, NULL,
+		    "more than %d token requests at once; try again",
+		    FORMS_MAX));
+	}
+	arena_defer(c->arena, form_over, forms);
+	return (RC_OK);
+}
+
 static struct span
 form_value(const struct aws_form *f, const char *name)
 {
 	struct span value;
 
 	return (aws_form_get(f, name, &value) ? value : SPAN_NONE);
-}
-
-static enum rc
-refuse_grant(struct call *c)
-{
-	return (call_fail(c, OCI_UNAUTHORIZED, NULL,
-	    "authentication failed: the user name, password or token is wrong, "
-	    "or no longer valid"));
 }
 
 static enum rc
@@ -309,9 +351,12 @@ wish_of_refresh(struct call *c, const struct aws_form *f, struct wish *w)
 		return (RC_TOOBIG);
 	if (token_read(auth_token_key(c->service->auth), 1u << TOKEN_REFRESH,
 		form_value(f, "refresh_token"), room, &t) != RC_OK ||
-	    directory_token(c->directory, &t, &w->who) != RC_OK ||
-	    token_expired(&t, clock_real_ms()))
+	    directory_token(c->directory, &t, &w->who) != RC_OK)
 		return (refuse_grant(c));
+	if (token_expired(&t, clock_real_ms()))
+		return (call_fail(c, OCI_DENIED, NULL,
+		    "Your authorization token has expired. Reauthenticate and "
+		    "try again."));
 	memcpy(w->mark, t.password_mark, sizeof(w->mark));
 	w->until_ms = t.expires_ms;
 	return (RC_OK);
@@ -341,6 +386,7 @@ token_post(struct call *c)
 
 	if (c->service->auth == NULL)
 		return (no_tokens(c));
+	(void)identify_stale(c);
 	if (aws_form_parse(c->body, c->arena, &f) != RC_OK)
 		return (call_fail(
 		    c, OCI_REQUEST_INVALID, NULL, "the body is not a form"));

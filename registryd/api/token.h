@@ -21,6 +21,9 @@ RC_MUST_USE enum rc token_get(struct call *);
  * refresh_token. */
 RC_MUST_USE enum rc token_post(struct call *);
 
+/** token_post_begin(c): is there room for one more form? */
+RC_MUST_USE enum rc token_post_begin(struct call *);
+
 /** token_body_max(c): of the form. */
 uint64_t token_body_max(const struct call *);
 

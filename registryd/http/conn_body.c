@@ -14,6 +14,7 @@
  * announces is not what it sends. */
 #define COLLECT_FIRST_BYTES ((size_t)4 * 1024)
 #define COLLECT_KNOWN_BYTES ((size_t)64 * 1024)
+#define COLLECT_WIPED_BYTES ((size_t)64 * 1024)
 
 void
 body_begin(struct msg *m)
@@ -182,6 +183,9 @@ collect_free(void *arg)
 	struct collect *k = arg;
 
 	atomic_fetch_sub(&k->server->gathered_bytes, k->room);
+	/* Short ones may be forms with a password in them. */
+	if (k->p != NULL && k->room <= COLLECT_WIPED_BYTES)
+		mem_wipe(k->p, k->room);
 	free(k->p);
 }
 

@@ -15,8 +15,8 @@ setup_file() {
 	user_make reader AmazonEC2ContainerRegistryReadOnly
 	repository_make full/app
 	login admin
-	BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR image_push full/app v1
-	export SHARED_DATA=$DATA HTTP_URL HTTPS_URL
+	image_push full/app v1
+	export HTTP_URL HTTPS_URL
 }
 
 teardown_file() {
@@ -120,6 +120,7 @@ cli_login() { # GENERATION
 
 @test "aws v2, http and https: the password that the registry takes" {
 	need_aws 2
+	admin_env
 	over http
 	cli_login 2
 	over https
@@ -128,6 +129,7 @@ cli_login() { # GENERATION
 
 @test "aws v1, http and https: the password that the registry takes" {
 	need_aws 1
+	admin_env
 	over http
 	cli_login 1
 	over https
@@ -224,15 +226,12 @@ cli_errors() { # GENERATION
 	need_aws "$n"
 	over http
 	fake_time -10m
-	cli_late() {
-		# shellcheck disable=SC2086
-		$FAKE_TIME "$AWS2" --endpoint-url "$URL" "$@"
-	}
-	aws2() {
-		cli_late "$@"
-	}
-	[ "$n" = 2 ] || AWS2=$AWS1
-	cli_fails 2 InvalidSignatureException ecr get-login-password
+	local program=AWS$n
+	printf '#!/bin/sh\nexec %s %s "$@"\n' "$FAKE_TIME" "${!program}" \
+		>"$W/late"
+	AWS1=$W/late AWS2=$W/late
+	chmod +x "$W/late"
+	cli_fails "$n" InvalidSignatureException ecr get-login-password
 	assert_in "$(cat "$W/err")" 'Signature expired'
 }
 
@@ -355,6 +354,7 @@ boto_once() { # PYTHON COMMAND [ARGUMENT...]
 @test "curl --aws-sigv4 signs what the registry takes" {
 	local have
 	have=$(curl --version | sed -n '1s/curl \([0-9]*\)\.\([0-9]*\).*/\1 \2/p')
+	# shellcheck disable=SC2086
 	[ "$(printf '%d%03d' $have)" -ge 7087 ] ||
 		skip 'this curl signs no headers of ours'
 	over http

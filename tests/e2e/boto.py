@@ -4,15 +4,15 @@
 usage: boto.py flow|errors|paging|session|presign URL [ARGUMENT...]
 
   flow REPOSITORY       every operation once
-  errors FULL READER    exceptions by class; FULL is a repository with an image,
+  errors FULL READER    exceptions by class; FULL is a repository with images,
                         READER the credentials file of who may only read
   paging PREFIX         five repositories, seen two at a time
   session               temporary credentials, got and used
   presign               prints a URL for GetCallerIdentity, and one for
                         GetAuthorizationToken with the header it needs
 
-Credentials, region and CA are those of the environment.  Prints secrets that it
-got on lines that begin with "secret ".
+Credentials, region and CA are those of the environment.  Prints secrets that
+it got on lines that begin with "secret ".
 """
 
 import base64

@@ -5,8 +5,8 @@
 #   SERVER_PREFIX         words to put before registryd (setarch -R)
 #   E2E_HOST                 test this HOST:PORT instead of own servers
 #
-# What is started here under a name of its own (dockerd, containerd) can be
-# used by any file; who needs a server with users calls auth_server_start.
+# Daemons of other origin (docker_start, containerd_start) can be had by any
+# file; who needs a server with users calls auth_server_start.
 
 # The bats of Ubuntu 22.04 (1.2) makes no folders by itself.
 if [ -z "${BATS_FILE_TMPDIR:-}" ]; then
@@ -194,7 +194,8 @@ not_running() {
 http() {
 	local method=$1 path=$2 how=()
 	shift 2
-	HEADERS=$BATS_TEST_TMPDIR/headers BODY=$BATS_TEST_TMPDIR/body
+	HEADERS=${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}/headers
+	BODY=${HEADERS%headers}body
 	: >"$HEADERS"
 	: >"$BODY"
 	case $method in
@@ -299,7 +300,7 @@ descriptor() { # MEDIA-TYPE FILE
 # image_push REPOSITORY TAG [TEXT]: a tiny image; TEXT makes it one of its own.
 # Sets MANIFEST (a file) and DIGEST.
 image_push() {
-	local dir=$BATS_TEST_TMPDIR/image
+	local dir=${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}/image
 	mkdir -p "$dir"
 	printf '{"architecture":"amd64","os":"linux","rootfs":{"type":"layers",' \
 		>"$dir/config"
@@ -558,6 +559,10 @@ secrets_absent() { # FILE...
 
 ACCOUNT=000000000000
 REGION=us-east-1
+# What a pull and a push take.
+PULL='ecr:BatchGetImage ecr:GetDownloadUrlForLayer'
+PUSH='ecr:InitiateLayerUpload ecr:UploadLayerPart ecr:CompleteLayerUpload'
+PUSH+=' ecr:PutImage'
 
 # auth_server_start [FLAG...]: a server with users.  admin is who asks.
 auth_server_start() {
@@ -576,6 +581,30 @@ auth_server_learn() {
 	as admin
 }
 
+# One server for all tests of a file that ask for nothing wrong: shared_start in
+# setup_file, shared in the test, shared_stop in teardown_file.
+shared_start() {
+	[ -z "${E2E_HOST:-}" ] || skip 'needs servers of its own'
+	auth_server_start "$@"
+	repository_make base/app
+	export SHARED_DATA=$DATA SHARED_URL=$URL SHARED_HOST=$HOST
+	export SHARED_LOG=$SERVER_LOG SHARED_PID=$SERVER_PID
+}
+
+shared() {
+	DATA=$SHARED_DATA URL=$SHARED_URL HOST=$SHARED_HOST
+	SERVER_LOG=$SHARED_LOG SERVER_PID=$SHARED_PID
+	as admin
+	logout
+}
+
+shared_stop() {
+	[ -n "${SHARED_PID:-}" ] || return 0
+	SERVER_PID=$SHARED_PID SERVER_LOG=$SHARED_LOG
+	server_stop
+	servers_clean
+}
+
 # Where the key of a user of the server is kept, in the AWS tools' form.
 credentials_of() { # USER
 	printf '%s.users/%s' "${DATA%/}" "${1//\//-}"
@@ -583,6 +612,12 @@ credentials_of() { # USER
 
 ctl() {
 	"$REGISTRYCTL" --data "$DATA" "$@"
+}
+
+# ctl_run ARGUMENT...: sets code and out (both streams).
+ctl_run() {
+	code=0
+	out=$(ctl "$@" 2>&1 </dev/null) || code=$?
 }
 
 # aws_env: nothing of the machine's own settings, nor of its trust, reaches the
@@ -639,6 +674,12 @@ user_key() {
 	    "\naws_secret_access_key = " + .SecretAccessKey' <<<"$key" \
 		>"$(credentials_of "$1")"
 	secret_note "$(jq -r .SecretAccessKey <<<"$key")"
+}
+
+# For users whose policies are about something else.
+may_login() { # USER
+	ctl policy put token --user "$1" \
+		--file <(allow ecr:GetAuthorizationToken) >/dev/null
 }
 
 user_allow() { # USER POLICY
@@ -708,7 +749,8 @@ sts() { # OPERATION [PARAMETERS [OPTION...]]
 }
 
 signed() {
-	HEADERS=$BATS_TEST_TMPDIR/headers BODY=$BATS_TEST_TMPDIR/body
+	HEADERS=${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}/headers
+	BODY=${HEADERS%headers}body
 	: >"$HEADERS"
 	: >"$BODY"
 	STATUS=$("$PYTHON" -E -S "$TOP/tests/e2e/sign.py" --headers "$HEADERS" \
@@ -730,6 +772,11 @@ expect_aws() {
 repository_make() { # NAME, as whoever asks
 	ecr CreateRepository "{\"repositoryName\":\"$1\"}"
 	expect 200
+}
+
+policy_set() { # REPOSITORY POLICY, as whoever asks
+	ecr SetRepositoryPolicy "$(jq -cn --arg r "$1" --arg p "$2" \
+		'{repositoryName: $r, policyText: $p}')"
 }
 
 # login_password: a token for the user AWS, of the key of "as": sets TOKEN.

@@ -36,7 +36,16 @@ static const struct principal whos[] = {
 	{ .kind = PRINCIPAL_EVERYBODY },
 };
 
+#define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define A512 A64 A64 A64 A64 A64 A64 A64 A64
+
 static const struct policy_request requests[] = {
+	{ .action = SPAN_INIT("ecr:PutImage"),
+	    .resource = SPAN_INIT(
+		"arn:aws:ecr:us-east-1:000000000000:repository/" A64 A64),
+	    .user_agent = SPAN_INIT(A512),
+	    .request_tags = tags,
+	    .n_request_tags = ARRAY_LEN(tags) },
 	{ .action = SPAN_INIT("ecr:BatchGetImage"),
 	    .resource = SPAN_INIT(
 		"arn:aws:ecr:us-east-1:000000000000:repository/team/app"),
@@ -51,6 +60,7 @@ static const struct policy_request requests[] = {
 	{ .action = SPAN_INIT("sts:GetCallerIdentity"),
 	    .resource = SPAN_INIT("*"),
 	    .source_ip = SPAN_INIT("2001:db8::1"),
+	    .user_agent = SPAN_INIT(A512 "a"), /* too long to be looked at */
 	    .now_ms = -1 },
 	{ .now_ms = INT64_MAX },
 };

@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 
 #include "auth_tools.h"
 
+#include "auth/admin_int.h"
 #include "base/log.h"
 #include "storage/repositories.h"
 
@@ -737,6 +739,79 @@ test_all_of_it_is_there_after_a_restart(void **state)
 	directory_unref(&d);
 }
 
+/* --- secrets in memory --------------------------------------------------- */
+
+#define SECRET_MARK "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+
+static char secret_mark[64];
+static int secrets_freed;
+
+/* Is the secret in what the library gives back? */
+static void
+json_free(void *p)
+{
+	size_t n = p != NULL ? malloc_usable_size(p) : 0;
+
+	if (secret_mark[0] != '\0' && n > 0 &&
+	    memmem(p, n, secret_mark, strlen(secret_mark)) != NULL)
+		secrets_freed++;
+	free(p);
+}
+
+static void *
+json_malloc(size_t n)
+{
+
+	return (calloc(1, n));
+}
+
+/* The first run meets another change, as if a second key were made. */
+static enum rc
+secret_twice(struct admin *x)
+{
+	int *runs = x->state;
+	json_t *key = json_object();
+
+	json_object_set_new(key, "SecretAccessKey", json_string(SECRET_MARK));
+	admin_answer(x, "AccessKey", key);
+	return (++*runs == 1 ? RC_BUSY : RC_OK);
+}
+
+static void
+test_a_secret_of_an_answer_is_wiped_in_each_run(void **state)
+{
+	struct place *p = *state;
+	int runs = 0;
+	struct admin x = { .state = &runs };
+
+	json_set_alloc_funcs(json_malloc, json_free);
+	snprintf(secret_mark, sizeof(secret_mark), SECRET_MARK);
+	secrets_freed = 0;
+	assert_int_equal(admin_run(p->auth, secret_twice, &x, p->why), RC_OK);
+	admin_fini(&x);
+	secret_mark[0] = '\0';
+	json_set_alloc_funcs(malloc, free);
+	assert_int_equal(runs, 2);
+	assert_int_equal(secrets_freed, 0);
+}
+
+static void
+test_an_answer_that_does_not_fit_leaves_no_part_of_it(void **state)
+{
+	struct place *p = *state;
+	struct buf b;
+	json_t *request;
+
+	did(p, "{'op':'user-create','name':'bob'}");
+	request =
+	    json_pack("{s:s,s:s}", "op", "access-key-create", "user", "bob");
+	buf_init(&b, 120);
+	assert_int_equal(auth_admin(p->auth, request, &b, p->why), RC_TOOBIG);
+	assert_int_equal(b.n, 0);
+	buf_free(&b);
+	json_decref(request);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -764,6 +839,8 @@ main(void)
 		TEST(test_simulation_refuses_what_it_does_not_know),
 		TEST(test_changes_at_the_same_time_all_happen),
 		TEST(test_all_of_it_is_there_after_a_restart),
+		TEST(test_a_secret_of_an_answer_is_wiped_in_each_run),
+		TEST(test_an_answer_that_does_not_fit_leaves_no_part_of_it),
 	};
 
 	log_set_level(LOG_LVL_WARN);

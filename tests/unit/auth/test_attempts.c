@@ -13,12 +13,30 @@
 #define MINUTE (60 * SECOND)
 #define NOON ((int64_t)1700000000000)
 
+/* Let in or not; what it comes to is another thing. */
 static enum rc
-try_as(struct attempts *t, const char *who, const char *from, int64_t now)
+begins(struct attempts *t, const char *who, const char *from, int64_t now)
 {
 	unsigned wait;
 
 	return (attempts_ask(t, span_of(who), span_of(from), now, &wait));
+}
+
+static void
+cancels(struct attempts *t, const char *who, const char *from, int64_t now)
+{
+	attempts_cancel(t, span_of(who), span_of(from), now);
+}
+
+/* Would it be let in? */
+static enum rc
+try_as(struct attempts *t, const char *who, const char *from, int64_t now)
+{
+	enum rc rc = begins(t, who, from, now);
+
+	if (rc == RC_OK)
+		cancels(t, who, from, now);
+	return (rc);
 }
 
 static unsigned
@@ -26,7 +44,8 @@ wait_of(struct attempts *t, const char *who, const char *from, int64_t now)
 {
 	unsigned wait;
 
-	(void)!attempts_ask(t, span_of(who), span_of(from), now, &wait);
+	if (attempts_ask(t, span_of(who), span_of(from), now, &wait) == RC_OK)
+		cancels(t, who, from, now);
 	return (wait);
 }
 
@@ -289,6 +308,209 @@ test_a_clock_that_steps_back_locks_nobody_out(void **state)
 	attempts_free(&t);
 }
 
+/* --- many at once -------------------------------------------------------- */
+
+static int
+begin_many(
+    struct attempts *t, const char *who, const char *from, int n, int64_t now)
+{
+	int in = 0;
+
+	while (n-- > 0)
+		in += begins(t, who, from, now) == RC_OK;
+	return (in);
+}
+
+static void
+test_no_more_get_in_at_once_than_one_after_the_other(void **state)
+{
+	struct attempts *t = attempts_new();
+
+	(void)state;
+	assert_int_equal(begin_many(t, "bob", "10.0.0.1", 60, NOON), 10);
+	assert_int_equal(try_as(t, "eve", "10.0.0.1", NOON), RC_LIMIT);
+	fails(t, "bob", "10.0.0.1", 10, NOON);
+	assert_int_equal(wait_of(t, "bob", "10.0.0.1", NOON), 1);
+	/* And from then on one in each back-off. */
+	assert_int_equal(
+	    begin_many(t, "bob", "10.0.0.1", 60, NOON + SECOND), 1);
+	fails(t, "bob", "10.0.0.1", 1, NOON + SECOND);
+	assert_int_equal(wait_of(t, "bob", "10.0.0.1", NOON + SECOND), 2);
+	attempts_free(&t);
+}
+
+static void
+test_failures_and_what_is_pending_are_one_count(void **state)
+{
+	struct attempts *t = attempts_new();
+
+	(void)state;
+	fails(t, "bob", "10.0.0.1", 7, NOON);
+	assert_int_equal(begin_many(t, "bob", "10.0.0.1", 60, NOON), 3);
+	/* Failures of a minute ago are no more. */
+	attempts_free(&t);
+	t = attempts_new();
+	fails(t, "bob", "10.0.0.1", 7, NOON);
+	fails(t, "bob", "10.0.0.1", 1, NOON + 30 * SECOND);
+	assert_int_equal(
+	    begin_many(t, "bob", "10.0.0.1", 60, NOON + MINUTE), 9);
+	attempts_free(&t);
+}
+
+static void
+test_a_failure_that_was_pending_counts_once(void **state)
+{
+	struct attempts *t = attempts_new();
+	int i;
+
+	(void)state;
+	for (i = 0; i < 9; i++) {
+		assert_int_equal(begins(t, "bob", "10.0.0.1", NOON), RC_OK);
+		fails(t, "bob", "10.0.0.1", 1, NOON);
+	}
+	assert_int_equal(begins(t, "bob", "10.0.0.1", NOON), RC_OK);
+	fails(t, "bob", "10.0.0.1", 1, NOON);
+	assert_int_equal(wait_of(t, "bob", "10.0.0.1", NOON), 1);
+	attempts_free(&t);
+}
+
+static void
+test_what_came_to_nothing_is_given_back(void **state)
+{
+	struct attempts *t = attempts_new();
+	int i;
+
+	(void)state;
+	for (i = 0; i < 50; i++) {
+		assert_int_equal(begins(t, "bob", "10.0.0.1", NOON), RC_OK);
+		cancels(t, "bob", "10.0.0.1", NOON);
+	}
+	assert_int_equal(begin_many(t, "bob", "10.0.0.1", 60, NOON), 10);
+	for (i = 0; i < 10; i++)
+		cancels(t, "bob", "10.0.0.1", NOON);
+	/* More than there were take nothing away. */
+	cancels(t, "bob", "10.0.0.1", NOON);
+	assert_int_equal(begin_many(t, "bob", "10.0.0.1", 60, NOON), 10);
+	attempts_free(&t);
+}
+
+static void
+test_success_takes_back_its_own_attempt_and_no_other(void **state)
+{
+	struct attempts *t = attempts_new();
+	int i;
+
+	(void)state;
+	for (i = 0; i < 50; i++) {
+		assert_int_equal(begins(t, "bob", "10.0.0.1", NOON), RC_OK);
+		comes(t, "bob", "10.0.0.1", NOON);
+	}
+	assert_int_equal(begin_many(t, "eve", "10.0.0.1", 9, NOON), 9);
+	assert_int_equal(begins(t, "ada", "10.0.0.1", NOON), RC_OK);
+	comes(t, "ada", "10.0.0.1", NOON);
+	/* Nine guesses are still out, whoever came in meanwhile. */
+	assert_int_equal(begin_many(t, "eve", "10.0.0.1", 9, NOON), 1);
+	attempts_free(&t);
+}
+
+static void
+test_friends_are_not_held_up_by_what_is_pending(void **state)
+{
+	struct attempts *t = attempts_new();
+
+	(void)state;
+	comes(t, "admin", "10.0.0.1", NOON);
+	assert_int_equal(begin_many(t, "eve", "10.0.0.1", 60, NOON), 10);
+	assert_int_equal(begin_many(t, "admin", "10.9.9.9", 60, NOON), 10);
+	assert_int_equal(begin_many(t, "admin", "10.0.0.1", 60, NOON), 10);
+	assert_int_equal(try_as(t, "admin", "10.0.0.1", NOON), RC_LIMIT);
+	comes(t, "admin", "10.0.0.1", NOON);
+	assert_int_equal(try_as(t, "admin", "10.0.0.1", NOON), RC_OK);
+	attempts_free(&t);
+}
+
+static void
+test_a_friends_logins_do_not_hold_up_the_neighbours(void **state)
+{
+	struct attempts *t = attempts_new();
+
+	(void)state;
+	comes(t, "job", "10.0.0.1", NOON);
+	assert_int_equal(begin_many(t, "job", "10.0.0.1", 60, NOON), 10);
+	assert_int_equal(try_as(t, "another", "10.0.0.1", NOON), RC_OK);
+	assert_int_equal(try_as(t, "job", "10.0.0.2", NOON), RC_OK);
+	attempts_free(&t);
+}
+
+/* Guesses from many addresses at once do not keep the administrator out who
+ * comes from elsewhere, also if they never end. */
+static void
+test_what_is_pending_locks_nobody_out(void **state)
+{
+	struct attempts *t = attempts_new();
+	char from[32];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 100; i++) {
+		snprintf(from, sizeof(from), "10.0.1.%d", i);
+		assert_int_equal(begins(t, "admin", from, NOON), RC_OK);
+	}
+	assert_int_equal(try_as(t, "admin", "10.0.1.3", NOON), RC_LIMIT);
+	assert_int_equal(begins(t, "admin", "10.9.9.9", NOON), RC_OK);
+	comes(t, "admin", "10.9.9.9", NOON);
+	assert_int_equal(try_as(t, "admin", "10.9.9.9", NOON), RC_OK);
+	/* What nobody ends is forgotten. */
+	assert_int_equal(
+	    begins(t, "admin", "10.0.1.3", NOON + ATTEMPTS_PENDING_MS), RC_OK);
+	assert_int_equal(
+	    begin_many(t, "bob", "10.0.0.1", 60, NOON + MINUTE), 10);
+	assert_int_equal(
+	    try_as(t, "bob", "10.0.0.1", NOON - 60 * MINUTE), RC_OK);
+	attempts_free(&t);
+}
+
+struct guessers {
+	struct attempts *t;
+	pthread_barrier_t all_in;
+	_Atomic int in;
+};
+
+static void *
+guesser(void *arg)
+{
+	struct guessers *g = arg;
+	bool in = begins(g->t, "bob", "10.0.0.1", NOON) == RC_OK;
+
+	/* As if all were hashing at the same time. */
+	(void)pthread_barrier_wait(&g->all_in);
+	if (in) {
+		g->in++;
+		fails(g->t, "bob", "10.0.0.1", 1, NOON);
+	}
+	return (NULL);
+}
+
+static void
+test_sixty_threads_that_guess_have_ten_guesses(void **state)
+{
+	struct guessers g = { .t = attempts_new() };
+	pthread_t threads[60];
+	size_t i;
+
+	(void)state;
+	assert_int_equal(pthread_barrier_init(&g.all_in, NULL, 60), 0);
+	for (i = 0; i < 60; i++)
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, guesser, &g), 0);
+	for (i = 0; i < 60; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(g.in, 10);
+	assert_int_equal(wait_of(g.t, "bob", "10.0.0.1", NOON), 1);
+	pthread_barrier_destroy(&g.all_in);
+	attempts_free(&g.t);
+}
+
 static void *
 hammer(void *arg)
 {
@@ -346,6 +568,21 @@ main(void)
 		cmocka_unit_test(test_odd_addresses_are_names_like_others),
 		cmocka_unit_test(test_a_full_table_still_protects),
 		cmocka_unit_test(test_a_clock_that_steps_back_locks_nobody_out),
+		cmocka_unit_test(
+		    test_no_more_get_in_at_once_than_one_after_the_other),
+		cmocka_unit_test(
+		    test_failures_and_what_is_pending_are_one_count),
+		cmocka_unit_test(test_a_failure_that_was_pending_counts_once),
+		cmocka_unit_test(test_what_came_to_nothing_is_given_back),
+		cmocka_unit_test(
+		    test_success_takes_back_its_own_attempt_and_no_other),
+		cmocka_unit_test(
+		    test_friends_are_not_held_up_by_what_is_pending),
+		cmocka_unit_test(
+		    test_a_friends_logins_do_not_hold_up_the_neighbours),
+		cmocka_unit_test(test_what_is_pending_locks_nobody_out),
+		cmocka_unit_test(
+		    test_sixty_threads_that_guess_have_ten_guesses),
 		cmocka_unit_test(test_threads_share_it),
 	};
 

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -144,6 +146,20 @@ test_the_master_key_is_rotated_in_its_file(void **state)
 	free(after);
 }
 
+static size_t
+keys_in_file(struct place *p)
+{
+	char why[KEYRING_WHY_BYTES];
+	struct keyring *ring;
+	size_t n;
+
+	assert_int_equal(
+	    keyring_open(p->key_file, NULL, false, why, &ring), RC_OK);
+	n = keyring_size(ring);
+	keyring_free(&ring);
+	return (n);
+}
+
 /* As a crash leaves it: behind the first step, and behind the second. */
 static void
 test_a_rotation_that_was_cut_off_is_finished_by_the_next(void **state)
@@ -158,9 +174,10 @@ test_a_rotation_that_was_cut_off_is_finished_by_the_next(void **state)
 	for (i = 0; i < 6; i++) {
 		/* A new key in front, nothing wrapped under it yet. */
 		assert_int_equal(keyring_file_add(p->key_file, why), RC_OK);
-		/* The start wraps under it; the old one is still there. */
+		/* The start wraps under it and drops the old one. */
 		assert_int_equal(again(p), RC_OK);
 		key_opens(p, id, secret);
+		assert_int_equal(keys_in_file(p), 1);
 		did(p, "{'op':'key-rotate-master'}");
 		key_opens(p, id, secret);
 	}
@@ -175,6 +192,63 @@ test_a_rotation_that_was_cut_off_is_finished_by_the_next(void **state)
 	assert_int_equal(keyring_file_trim(p->key_file, why), RC_OK);
 	free(text);
 	assert_int_equal(again(p), RC_OK);
+}
+
+static void
+test_a_start_leaves_no_master_key_that_is_not_needed(void **state)
+{
+	struct place *p = *state;
+	char why[KEYRING_WHY_BYTES], id[32], secret[64];
+	char *text, *first;
+
+	key_make(p, id, secret);
+	/* Behind the second step: all is under the first one. */
+	text = read_file(p->key_file);
+	first = xasprintf("%s" KEY_B "\n", text);
+	write_file(p->key_file, first);
+	assert_int_equal(again(p), RC_OK);
+	key_opens(p, id, secret);
+	assert_int_equal(keys_in_file(p), 1);
+	free(first);
+	first = read_file(p->key_file);
+	assert_string_equal(first, text);
+	/* Behind the first step; the old one opens nothing any more. */
+	assert_int_equal(keyring_file_add(p->key_file, why), RC_OK);
+	assert_int_equal(again(p), RC_OK);
+	assert_int_equal(again(p), RC_OK);
+	key_opens(p, id, secret);
+	auth_close(&p->auth);
+	write_file(p->key_file, text);
+	assert_int_equal(place_auth(p), RC_NOTFOUND);
+	free(first);
+	free(text);
+}
+
+/* Somebody keeps the folder locked: for the administrator to see to later. */
+static void
+test_a_file_that_cannot_be_trimmed_does_not_stop_the_start(void **state)
+{
+	struct place *p = *state;
+	char why[KEYRING_WHY_BYTES], id[32], secret[64];
+	int fd;
+
+	key_make(p, id, secret);
+	assert_int_equal(keyring_file_add(p->key_file, why), RC_OK);
+	fd = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	(void)alarm(120);
+	assert_int_equal(again(p), RC_OK);
+	assert_string_equal(p->why, "");
+	key_opens(p, id, secret);
+	assert_int_equal(keys_in_file(p), 2);
+	/* A rotation is refused, once, and not tried for minutes. */
+	refused(p, RC_LIMIT, "locked", "{'op':'key-rotate-master'}");
+	(void)alarm(0);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(again(p), RC_OK);
+	key_opens(p, id, secret);
+	assert_int_equal(keys_in_file(p), 1);
 }
 
 static void
@@ -200,6 +274,10 @@ test_a_key_in_the_environment_is_replaced_by_a_start_with_both(void **state)
 	assert_int_equal(again(p), RC_OK);
 	p->options.master_key_text = KEY_B "," KEY_A;
 	assert_int_equal(again(p), RC_OK);
+	/* The file is none of its business. */
+	line = read_file(p->key_file);
+	assert_string_equal(line, text);
+	free(line);
 	p->options.master_key_text = KEY_B;
 	assert_int_equal(again(p), RC_OK);
 	key_opens(p, id, secret);
@@ -528,6 +606,54 @@ test_a_reload_takes_all_or_nothing(void **state)
 }
 
 static void
+test_a_prepared_reload_holds_when_it_is_committed(void **state)
+{
+	struct place *p = *state;
+	struct auth_reload *r;
+
+	htpasswd_on(p, "bob:" HASH "\n");
+	p->options.n_htpasswd_policies = 0;
+	assert_int_equal(
+	    auth_reload_prepare(p->auth, &p->options, p->why, &r), RC_OK);
+	assert_non_null(r);
+	auth_refresh(p->auth);
+	assert_true(may(p, "bob", "ecr:BatchGetImage"));
+	/* Users that are made meanwhile are there afterwards. */
+	did(p, "{'op':'user-create','name':'eve'}");
+	assert_true(may(p, "bob", "ecr:BatchGetImage"));
+	auth_reload_commit(p->auth, &r);
+	assert_null(r);
+	assert_false(may(p, "bob", "ecr:BatchGetImage"));
+	assert_false(may(p, "eve", "ecr:BatchGetImage"));
+	auth_reload_commit(p->auth, &r);
+}
+
+static void
+test_an_aborted_reload_was_never_there(void **state)
+{
+	struct place *p = *state;
+	struct auth_reload *r;
+
+	htpasswd_on(p, "bob:" HASH "\n");
+	p->options.htpasswd_file = "";
+	assert_int_equal(
+	    auth_reload_prepare(p->auth, &p->options, p->why, &r), RC_OK);
+	auth_reload_abort(&r);
+	assert_null(r);
+	auth_reload_abort(&r);
+	auth_refresh(p->auth);
+	assert_int_equal(login(p, "bob", "secret", true), RC_OK);
+	/* The file is still looked after. */
+	write_file(p->htpasswd, "bob:" HASH "\nzoe:" HASH "\n");
+	auth_refresh(p->auth);
+	assert_int_equal(login(p, "zoe", "secret", true), RC_OK);
+	p->options.htpasswd_file = "/nowhere/htpasswd";
+	assert_int_equal(
+	    auth_reload_prepare(p->auth, &p->options, p->why, &r), RC_NOTFOUND);
+	assert_null(r);
+}
+
+static void
 test_a_policy_that_the_settings_name_stays(void **state)
 {
 	static const char *const mine[] = { "mine" };
@@ -563,6 +689,35 @@ test_attempts_are_counted_by_the_room(void **state)
 	    auth_attempt(p->auth, SPAN("bob"), SPAN("10.0.0.1"), 1000, &wait),
 	    RC_LIMIT);
 	assert_int_equal(wait, 1);
+}
+
+static void
+test_pending_attempts_are_counted_and_given_back(void **state)
+{
+	struct place *p = *state;
+	unsigned wait;
+	int i, in = 0;
+
+	for (i = 0; i < 60; i++)
+		in += auth_attempt(p->auth, SPAN("bob"), SPAN("10.0.0.1"), 1000,
+			  &wait) == RC_OK;
+	assert_int_equal(in, 10);
+	assert_int_equal(wait, 1);
+	auth_attempt_cancel(p->auth, SPAN("bob"), SPAN("10.0.0.1"), 1000);
+	assert_int_equal(
+	    auth_attempt(p->auth, SPAN("bob"), SPAN("10.0.0.1"), 1000, &wait),
+	    RC_OK);
+}
+
+static void
+test_few_workers_hash_few_passwords(void **state)
+{
+	struct place *p = *state;
+
+	p->options.workers = 4;
+	assert_int_equal(again(p), RC_OK);
+	assert_int_equal(p->auth->gate.running_max, 1);
+	assert_int_equal(p->auth->gate.waiting_max, 1);
 }
 
 /* --- notes --------------------------------------------------------------- */
@@ -610,8 +765,10 @@ reads(void *arg)
 		    SPAN("ecr"), SPAN("r"), 1);
 		auth_attempted(
 		    h->p->auth, SPAN("bob"), SPAN("::1"), true, 1000);
-		(void)!auth_attempt(
-		    h->p->auth, SPAN("bob"), SPAN("::1"), 1000, &wait);
+		if (auth_attempt(h->p->auth, SPAN("bob"), SPAN("::1"), 1000,
+			&wait) == RC_OK)
+			auth_attempt_cancel(
+			    h->p->auth, SPAN("bob"), SPAN("::1"), 1000);
 		directory_unref(&d);
 		(void)login(h->p, "bob", "secret", false);
 	}
@@ -665,6 +822,9 @@ main(void)
 		TEST(test_a_lost_master_key_is_told_and_no_new_one_made),
 		TEST(test_the_master_key_is_rotated_in_its_file),
 		TEST(test_a_rotation_that_was_cut_off_is_finished_by_the_next),
+		TEST(test_a_start_leaves_no_master_key_that_is_not_needed),
+		TEST(
+		    test_a_file_that_cannot_be_trimmed_does_not_stop_the_start),
 		TEST(
 		    test_a_key_in_the_environment_is_replaced_by_a_start_with_both),
 		TEST(test_damaged_seal_keys_do_not_open),
@@ -681,8 +841,12 @@ main(void)
 		    test_a_changed_htpasswd_file_is_read_again_and_a_bad_one_is_not),
 		TEST(test_a_bad_htpasswd_file_stops_the_start),
 		TEST(test_a_reload_takes_all_or_nothing),
+		TEST(test_a_prepared_reload_holds_when_it_is_committed),
+		TEST(test_an_aborted_reload_was_never_there),
 		TEST(test_a_policy_that_the_settings_name_stays),
 		TEST(test_attempts_are_counted_by_the_room),
+		TEST(test_pending_attempts_are_counted_and_given_back),
+		TEST(test_few_workers_hash_few_passwords),
 		TEST(test_notes_are_bounded),
 		TEST(test_readers_and_changes_at_the_same_time),
 	};

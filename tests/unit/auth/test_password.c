@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -118,13 +119,13 @@ test_the_dummy_is_hashed_like_any_other(void **state)
 /* --- the gate ------------------------------------------------------------ */
 
 static void
-test_the_gate_lets_in_as_many_as_there_are_cores(void **state)
+test_the_gate_lets_in_as_many_as_it_may(void **state)
 {
 	struct password_gate g;
 	unsigned i;
 
 	(void)state;
-	password_gate_init(&g);
+	password_gate_init(&g, 0);
 	g.running_max = 2;
 	g.waiting_max = 0;
 	for (i = 0; i < 2; i++)
@@ -138,12 +139,118 @@ test_the_gate_lets_in_as_many_as_there_are_cores(void **state)
 }
 
 static void
+test_most_workers_are_left_to_others(void **state)
+{
+	static const struct {
+		long cores;
+		unsigned workers, running, waiting;
+	} rows[] = {
+		{ 8, 2, 1, 0 },
+		{ 8, 4, 1, 1 },
+		{ 8, 8, 2, 2 },
+		{ 8, 31, 7, 7 },
+		{ 8, 32, 8, 8 },
+		{ 8, 512, 8, 8 },
+		{ 2, 512, 2, 2 },
+		{ 1, 512, 1, 1 },
+		{ 8, 0, 2, 2 },
+		{ 1, 0, 1, 1 },
+		{ -1, 32, 1, 1 },
+	};
+	struct password_gate g;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		password_gate_size(&g, rows[i].cores, rows[i].workers);
+		assert_int_equal(g.running_max, rows[i].running);
+		assert_int_equal(g.waiting_max, rows[i].waiting);
+	}
+	password_gate_init(&g, 4);
+	assert_int_equal(g.running_max, 1);
+	assert_int_equal(g.waiting_max, 1);
+	assert_true(g.wait_ms <= 2000);
+	password_gate_fini(&g);
+}
+
+static void *
+waiter(void *arg)
+{
+	struct password_gate *g = arg;
+
+	if (password_gate_enter(g) != RC_OK)
+		return (g);
+	password_gate_leave(g);
+	return (NULL);
+}
+
+static unsigned
+waiting_now(struct password_gate *g)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&g->lock);
+	n = g->waiting;
+	pthread_mutex_unlock(&g->lock);
+	return (n);
+}
+
+static void
+test_who_finds_no_place_to_wait_is_told_at_once(void **state)
+{
+	struct password_gate g;
+	pthread_t thread;
+	void *failed;
+
+	(void)state;
+	password_gate_init(&g, 4);
+	g.wait_ms = 600 * 1000;
+	assert_int_equal(password_gate_enter(&g), RC_OK);
+	assert_int_equal(pthread_create(&thread, NULL, waiter, &g), 0);
+	while (waiting_now(&g) == 0)
+		usleep(1000);
+	/* It would wait for ten minutes else. */
+	assert_int_equal(password_gate_enter(&g), RC_LIMIT);
+	password_gate_leave(&g);
+	pthread_join(thread, &failed);
+	assert_null(failed);
+	password_gate_fini(&g);
+}
+
+/* Woken again and again for a place that somebody else has taken. */
+static void
+test_waiting_ends_also_under_wakeups(void **state)
+{
+	struct password_gate g;
+	pthread_t thread;
+	void *failed;
+
+	(void)state;
+	password_gate_init(&g, 4);
+	g.wait_ms = 200;
+	(void)alarm(60);
+	assert_int_equal(password_gate_enter(&g), RC_OK);
+	assert_int_equal(pthread_create(&thread, NULL, waiter, &g), 0);
+	while (waiting_now(&g) == 0)
+		usleep(1000);
+	while (waiting_now(&g) > 0) {
+		pthread_cond_signal(&g.room);
+		usleep(10 * 1000);
+	}
+	pthread_join(thread, &failed);
+	(void)alarm(0);
+	assert_non_null(failed);
+	password_gate_leave(&g);
+	password_gate_fini(&g);
+}
+
+static void
 test_waiting_ends(void **state)
 {
 	struct password_gate g;
 
 	(void)state;
-	password_gate_init(&g);
+	password_gate_init(&g, 0);
 	g.running_max = 1;
 	g.wait_ms = 10;
 	assert_int_equal(password_gate_enter(&g), RC_OK);
@@ -184,7 +291,8 @@ test_a_crowd_gets_through_a_few_at_a_time(void **state)
 	size_t i;
 
 	(void)state;
-	password_gate_init(&c.gate);
+	password_gate_init(&c.gate, 0);
+	c.gate.waiting_max = 8;
 	c.gate.running_max = 2;
 	c.gate.wait_ms = 60 * 1000;
 	for (i = 0; i < 8; i++)
@@ -277,8 +385,11 @@ main(void)
 		cmocka_unit_test(test_what_bcrypt_would_cut_is_refused),
 		cmocka_unit_test(test_implausible_passwords_are_nobodys),
 		cmocka_unit_test(test_the_dummy_is_hashed_like_any_other),
+		cmocka_unit_test(test_the_gate_lets_in_as_many_as_it_may),
+		cmocka_unit_test(test_most_workers_are_left_to_others),
 		cmocka_unit_test(
-		    test_the_gate_lets_in_as_many_as_there_are_cores),
+		    test_who_finds_no_place_to_wait_is_told_at_once),
+		cmocka_unit_test(test_waiting_ends_also_under_wakeups),
 		cmocka_unit_test(test_waiting_ends),
 		cmocka_unit_test(test_a_crowd_gets_through_a_few_at_a_time),
 		cmocka_unit_test(

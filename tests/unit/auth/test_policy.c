@@ -126,8 +126,12 @@ the_fullest_texts_compile(void **state)
 		  "\"Resource\":[\"*\"",
 		    ",\"*\"", "]}]}" },
 		{ "{" V12 "\"Statement\":[{\"Effect\":\"Allow\","
-		  "\"Action\":\"*\",\"Resource\":\"arn:aws:ecr:*:*:",
-		    "?*", "\"}]}" },
+		  "\"Action\":\"*\",\"Resource\":[\"*\"",
+		    ",\"arn:*\"", "]}]}" },
+		{ "{" V12 "\"Statement\":[{\"Effect\":\"Allow\","
+		  "\"Action\":\"*\",\"Resource\":[\"*\"",
+		    ",\"arn:aws:ecr:*:*:?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*\"",
+		    "]}]}" },
 		{ "{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\","
 		  "\"Resource\":\"*\",\"Condition\":{\"ArnLike\":"
 		  "{\"aws:PrincipalArn\":[\"*\"",
@@ -153,6 +157,38 @@ the_fullest_texts_compile(void **state)
 		    RC_OK);
 		policy_unref(&p);
 	}
+}
+
+#define WILD16 "?a?a?a?a?a?a?a?a*b*b*b*b*b*b*b*b"
+#define LIKE(value) \
+	DOC("{" ALLOW_PULL ",\"Condition\":{\"StringLike\":{" \
+	    "\"aws:UserAgent\":[\"x\",\"" value "\"]}}}")
+#define ON(part) \
+	DOC("{\"Sid\":\"Wild\",\"Effect\":\"Allow\",\"Action\":\"*\"," \
+	    "\"Resource\":\"arn:aws:ecr:*:*:" part "\"}")
+
+static void
+a_value_has_so_many_wildcards(void **state)
+{
+	(void)state;
+	allowed_as(&build, ID, LIKE(WILD16 WILD16), false);
+	refused(ID, LIKE(WILD16 WILD16 "?"),
+	    "statement 1: Condition.StringLike.aws:UserAgent: ",
+	    "more than 32 wildcards");
+	refused(ID, LIKE(WILD16 WILD16 "*"), "aws:UserAgent", "32");
+	allowed_as(&build, ID, ON(WILD16 WILD16), false);
+	refused(ID, ON(WILD16 WILD16 "*"),
+	    "statement 1 (\"Wild\"): Resource: ", "more than 32 wildcards");
+	refused(ID,
+	    DOC("{\"Effect\":\"Allow\",\"Resource\":\"*\",\"Action\":"
+		"\"ecr:" WILD16 WILD16 "*\"}"),
+	    "statement 1: Action: ", "more than 32 wildcards");
+	/* Those that are none are not counted. */
+	allowed_as(&build, ID,
+	    DOC("{" ALLOW_PULL ",\"Condition\":{\"StringNotEquals\":{"
+		"\"aws:UserAgent\":\"" WILD16 WILD16 WILD16 "\"}}}"),
+	    true);
+	allowed_as(&build, ID, LIKE("*${*}${?}" WILD16 "${*}${?}"), false);
 }
 
 static void
@@ -604,7 +640,7 @@ principals_are_whom_they_name(void **state)
 	struct policy_request r;
 	char text[512];
 	size_t i, k;
-	bool named, anonymous;
+	bool named, exempt, anonymous;
 
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(cases); i++) {
@@ -620,8 +656,13 @@ principals_are_whom_they_name(void **state)
 			    named ? POLICY_ALLOWS : POLICY_SILENT);
 			(void)snprintf(text, sizeof(text),
 			    WHO("NotPrincipal", "%s"), "Deny", cases[i].value);
+			/* Its account alone exempts nobody from a Deny. */
+			exempt =
+			    strchr(cases[i].value, '*') != NULL ||
+			    (k == 0 && strstr(cases[i].value,
+					   "::" OWN ":user/build\"") != NULL);
 			assert_int_equal(verdict(REPO, text, &r),
-			    named ? POLICY_SILENT : POLICY_DENIES);
+			    exempt ? POLICY_SILENT : POLICY_DENIES);
 			/* The anonymous are not let in by what they are not. */
 			(void)snprintf(text, sizeof(text),
 			    WHO("NotPrincipal", "%s"), "Allow", cases[i].value);
@@ -849,6 +890,7 @@ main(void)
 		cmocka_unit_test(a_sid_stands_once),
 		cmocka_unit_test(sizes_are_looked_at_first),
 		cmocka_unit_test(the_fullest_texts_compile),
+		cmocka_unit_test(a_value_has_so_many_wildcards),
 		cmocka_unit_test(references_are_counted),
 		cmocka_unit_test(each_kind_has_its_elements),
 		cmocka_unit_test(actions_match_without_case_and_with_wildcards),

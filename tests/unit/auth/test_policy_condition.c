@@ -624,30 +624,127 @@ what_nobody_understands_is_refused(void **state)
 /* --- wildcards meant to cost --------------------------------------------- */
 
 /* Each of these is hopeless for a matcher that tries every star anew. */
+/* --- what a client can make long ---------------------------------------- */
+
 static void
-hopeless_patterns_come_to_an_end(void **state)
+a_long_user_agent_is_there_but_unseen(void **state)
 {
-	static const char *const items[] = { "*a", "a*", "*?a", "?*", "*a*b",
-		"*aaaaaaaa" };
-	static char agent[8192], text[POLICY_TEXT_MAX_BYTES + 1];
+	static const struct {
+		const char *condition;
+		bool allow, deny;
+	} cases[] = {
+		{ "{\"StringLike\":{\"aws:UserAgent\":\"aaa*\"}}", false,
+		    true },
+		{ "{\"StringLike\":{\"aws:UserAgent\":\"*\"}}", false, true },
+		{ "{\"StringLike\":{\"aws:UserAgent\":\"b\"}}", false, true },
+		{ "{\"StringEquals\":{\"aws:UserAgent\":\"b\"}}", false, true },
+		{ "{\"StringNotLike\":{\"aws:UserAgent\":\"b*\"}}", false,
+		    true },
+		{ "{\"StringNotLike\":{\"aws:UserAgent\":\"a*\"}}", false,
+		    true },
+		{ "{\"StringLikeIfExists\":{\"aws:UserAgent\":\"*\"}}", false,
+		    true },
+		{ "{\"NumericEquals\":{\"aws:UserAgent\":1}}", false, true },
+		{ "{\"StringLike\":{\"aws:PrincipalTag/team\":"
+		  "\"*${aws:UserAgent}\"}}",
+		    false, true },
+		{ "{\"StringNotLike\":{\"aws:PrincipalTag/team\":"
+		  "\"*${aws:UserAgent, 'x'}\"}}",
+		    false, true },
+		{ "{\"Null\":{\"aws:UserAgent\":false}}", true, true },
+		{ "{\"Null\":{\"aws:UserAgent\":true}}", false, false },
+		{ "{\"StringLike\":{\"aws:username\":\"build\"}}", true, true },
+	};
+	static char agent[POLICY_SEEN_MAX_BYTES + 1];
 	struct policy_request r = request_of(&build);
-	size_t i, n;
+	size_t i;
 
 	(void)state;
 	memset(agent, 'a', sizeof(agent));
 	r.user_agent = (struct span){ agent, sizeof(agent) };
-	for (i = 0; i < ARRAY_LEN(items); i++) {
-		n = (size_t)snprintf(text, sizeof(text),
-		    "{\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"*\","
-		    "\"Resource\":\"*\",\"Condition\":{\"StringLike\":{"
-		    "\"aws:UserAgent\":\"");
-		while (n + strlen(items[i]) + 16 < sizeof(text)) {
-			memcpy(text + n, items[i], strlen(items[i]));
-			n += strlen(items[i]);
-		}
-		(void)snprintf(text + n, sizeof(text) - n, "X\"}}}}");
-		assert_int_equal(verdict(ID, text, &r), POLICY_SILENT);
+	for (i = 0; i < ARRAY_LEN(cases); i++)
+		if (holds_for("Allow", cases[i].condition, &r) !=
+			cases[i].allow ||
+		    holds_for("Deny", cases[i].condition, &r) != cases[i].deny)
+			fail_msg("%s", cases[i].condition);
+	/* As long as may be is looked at. */
+	r.user_agent.n--;
+	assert_true(holds_for("Allow", cases[0].condition, &r));
+	assert_false(holds_for("Deny", cases[2].condition, &r));
+	assert_true(holds_for("Allow", cases[4].condition, &r));
+}
+
+static void
+a_long_tag_of_a_request_is_unseen_beside_others(void **state)
+{
+	static char text[POLICY_SEEN_MAX_BYTES + 1];
+	struct policy_request r = request_of(&build);
+	const struct name_value tags[] = {
+		{ { text, sizeof(text) }, SPAN("1") },
+		{ SPAN("team"), { text, sizeof(text) } },
+	};
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	r.request_tags = tags;
+	r.n_request_tags = 2;
+#define TAG_KEYS(op, value) "{\"" op "\":{\"aws:TagKeys\":\"" value "\"}}"
+	assert_true(holds_for(
+	    "Allow", TAG_KEYS("ForAnyValue:StringEquals", "team"), &r));
+	assert_false(
+	    holds_for("Allow", TAG_KEYS("ForAllValues:StringLike", "*"), &r));
+	assert_true(
+	    holds_for("Deny", TAG_KEYS("ForAnyValue:StringEquals", "x"), &r));
+	assert_false(holds_for(
+	    "Allow", "{\"StringLike\":{\"aws:RequestTag/team\":\"*\"}}", &r));
+	assert_true(holds_for(
+	    "Deny", "{\"StringEquals\":{\"aws:RequestTag/team\":\"x\"}}", &r));
+}
+
+/* The longest that is looked at, and as much to compare it with as fits. */
+static enum policy_verdict
+hopeless(const char *effect, const char *value, const char *last)
+{
+	static char agent[POLICY_SEEN_MAX_BYTES];
+	char text[POLICY_TEXT_MAX_BYTES + 1];
+	struct policy_request r = request_of(&build);
+	size_t n;
+
+	memset(agent, 'a', sizeof(agent));
+	r.user_agent = (struct span){ agent, sizeof(agent) };
+	n = (size_t)snprintf(text, sizeof(text),
+	    "{\"Statement\":{\"Effect\":\"%s\",\"Action\":\"*\","
+	    "\"Resource\":\"*\",\"Condition\":{\"StringLike\":{"
+	    "\"aws:UserAgent\":[",
+	    effect);
+	while (n + strlen(value) + 32 < sizeof(text))
+		n += (size_t)snprintf(
+		    text + n, sizeof(text) - n, "\"%s\",", value);
+	(void)snprintf(text + n, sizeof(text) - n, "\"%s\"]}}}}", last);
+	return (verdict(ID, text, &r));
+}
+
+static void
+hopeless_patterns_come_to_an_end(void **state)
+{
+	static const char *const values[] = {
+		"*a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?b*",
+		"*baaaaaaaaaaa*", "*?b*"
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(values); i++) {
+		assert_int_equal(
+		    hopeless("Allow", values[i], "x"), POLICY_SILENT);
+		/* The last would match, but nobody comes that far. */
+		assert_int_equal(
+		    hopeless("Allow", values[i], "*"), POLICY_SILENT);
+		assert_int_equal(
+		    hopeless("Deny", values[i], "x"), POLICY_DENIES);
 	}
+	assert_int_equal(hopeless("Allow", "b*", "*"), POLICY_ALLOWS);
+	assert_int_equal(hopeless("Deny", "b*", "x"), POLICY_SILENT);
 }
 
 static void
@@ -694,6 +791,9 @@ main(void)
 		cmocka_unit_test(keys_say_what_the_request_says),
 		cmocka_unit_test(empty_spans_are_missing_keys),
 		cmocka_unit_test(what_nobody_understands_is_refused),
+		cmocka_unit_test(a_long_user_agent_is_there_but_unseen),
+		cmocka_unit_test(
+		    a_long_tag_of_a_request_is_unseen_beside_others),
 		cmocka_unit_test(hopeless_patterns_come_to_an_end),
 		cmocka_unit_test(stars_find_their_places),
 	};

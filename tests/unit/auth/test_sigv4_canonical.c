@@ -289,19 +289,19 @@ static const struct vector vectors[] = {
 	    "host;x-amz-date\n",
 	    "dfd77e13ef6264c5dfb36203652fce9d604a27a8b6c4d34f5d715830637d0df"
 	    "8" },
-	{ "a plus is a space", "GET", "/?a=b+c&d=e%2Bf", "",
+	{ "a plus is a plus", "GET", "/?a=b+c&d=e%2Bf", "",
 	    { H("Host", "127.0.0.1:5601"),
 		H("X-Amz-Date", "20261121T080317Z") },
 	    2, "host;x-amz-date",
 	    "GET\n"
 	    "/\n"
-	    "a=b%20c&d=e%2Bf\n"
+	    "a=b%2Bc&d=e%2Bf\n"
 	    "host:127.0.0.1:5601\n"
 	    "x-amz-date:20261121T080317Z\n"
 	    "\n"
 	    "host;x-amz-date\n",
-	    "b085be4749996def2bd8a955bfce3cbe3825b093cce06935ebd59f1047c2ef7"
-	    "a" },
+	    "f92183a9666b712c6e2a7c76c5097b7ac451e8fe5d60a2e23ccabf61696c294"
+	    "8" },
 	{ "encoded more than need be", "GET", "/?%61=%7e%41%2d&b=%2f%3a", "",
 	    { H("Host", "127.0.0.1:5601"),
 		H("X-Amz-Date", "20261121T080317Z") },

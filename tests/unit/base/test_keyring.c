@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -532,6 +533,37 @@ a_rotation_does_not_touch_what_it_does_not_understand(void **state)
 	assert_string_equal(read_text(), KEY_A "\n");
 }
 
+/* A lock belongs to what was opened, so this is as good as another program. */
+static void
+a_locked_folder_is_not_waited_for_without_end(void **state)
+{
+	static const char two[] = KEY_A "\n" KEY_B "\n";
+	struct keyring *ring;
+	int fd;
+
+	(void)state;
+	write_text(file, two, 0600);
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	(void)alarm(60);
+	assert_int_equal(keyring_file_trim(file, why), RC_BUSY);
+	assert_why(file);
+	assert_why("locked");
+	assert_string_equal(read_text(), two);
+	/* To read needs no lock; to make one does. */
+	ring = ring_of(NULL);
+	assert_int_equal(keyring_size(ring), 2);
+	keyring_free(&ring);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(keyring_open(file, NULL, true, why, &ring), RC_BUSY);
+	(void)alarm(0);
+	assert_int_equal(close(fd), 0);
+	write_text(file, two, 0600);
+	assert_int_equal(keyring_file_trim(file, why), RC_OK);
+	assert_string_equal(read_text(), KEY_A "\n");
+}
+
 int
 main(void)
 {
@@ -553,6 +585,7 @@ main(void)
 		test(a_rotation_keeps_comments_and_mode),
 		test(a_rotation_follows_a_symbolic_link),
 		test(a_rotation_does_not_touch_what_it_does_not_understand),
+		test(a_locked_folder_is_not_waited_for_without_end),
 	};
 
 	return (cmocka_run_group_tests_name(

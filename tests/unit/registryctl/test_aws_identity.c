@@ -65,6 +65,7 @@ the_environment_comes_first(void **state)
 	(void)setenv("AWS_SECRET_ACCESS_KEY", "secret/+=", 1);
 	assert_key(NULL, "ENV");
 	assert_string_equal(id.secret, "secret/+=");
+	assert_string_equal(id.source, "the environment");
 	assert_string_equal(id.session_token, "");
 	(void)setenv("AWS_SESSION_TOKEN", "tok", 1);
 	assert_key(NULL, "ENV");
@@ -95,6 +96,7 @@ files_are_looked_through_in_order(void **state)
 	put("admin-credentials",
 	    "[default]\naws_access_key_id=ADMIN\naws_secret_access_key=s\n");
 	assert_key(NULL, "ADMIN");
+	assert_string_equal(id.source, path_of("admin-credentials"));
 	put(".aws/config",
 	    "[default]\naws_access_key_id=CONFIG\naws_secret_access_key=s\n"
 	    "[profile p]\naws_access_key_id=P\naws_secret_access_key=s\n");
@@ -119,10 +121,10 @@ a_misspelt_profile_makes_nobody_administrator(void **state)
 	put("admin-credentials",
 	    "[default]\naws_access_key_id=ADMIN\naws_secret_access_key=s\n"
 	    "[typo]\naws_access_key_id=ADMIN\naws_secret_access_key=s\n");
-	assert_int_equal(find("typo"), RC_NOTFOUND);
+	assert_int_equal(find("typo"), RC_INVALID);
 	assert_non_null(strstr(why, "typo"));
 	(void)setenv("AWS_PROFILE", "typo", 1);
-	assert_int_equal(find(NULL), RC_NOTFOUND);
+	assert_int_equal(find(NULL), RC_INVALID);
 }
 
 static void
@@ -167,6 +169,33 @@ the_region_is_found_too(void **state)
 	o.region = "eu-north-1";
 	assert_int_equal(aws_identity_find(&o, &id, why), RC_OK);
 	assert_string_equal(id.region, "eu-north-1");
+}
+
+static void
+the_region_stands_beside_the_keys_too(void **state)
+{
+	(void)state;
+	put(".aws/config", "[default]\nregion = config-1\n");
+	put("admin-credentials",
+	    "[default]\naws_access_key_id=ADMIN\naws_secret_access_key=s\n"
+	    "region=admin-1\n");
+	assert_key(NULL, "ADMIN");
+	assert_string_equal(id.region, "admin-1");
+	put(".aws/credentials",
+	    "[default]\naws_access_key_id=CRED\naws_secret_access_key=s\n");
+	assert_key(NULL, "CRED");
+	assert_string_equal(id.region, "config-1");
+	put(".aws/credentials",
+	    "[default]\naws_access_key_id=CRED\naws_secret_access_key=s\n"
+	    "region=cred-1\n");
+	assert_key(NULL, "CRED");
+	assert_string_equal(id.region, "cred-1");
+	/* a file that nobody needs may be missing */
+	(void)setenv("AWS_ACCESS_KEY_ID", "ENV", 1);
+	(void)setenv("AWS_SECRET_ACCESS_KEY", "s", 1);
+	(void)setenv("AWS_SHARED_CREDENTIALS_FILE", path_of("gone"), 1);
+	assert_key(NULL, "ENV");
+	assert_string_equal(id.region, "config-1");
 }
 
 static void
@@ -238,6 +267,7 @@ main(void)
 		TEST(a_file_that_is_named_must_be_there),
 		TEST(nothing_anywhere_tells_where_to_put_it),
 		TEST(the_region_is_found_too),
+		TEST(the_region_stands_beside_the_keys_too),
 		TEST(what_cannot_stand_in_a_header_is_refused),
 	};
 

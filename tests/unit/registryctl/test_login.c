@@ -34,6 +34,12 @@ static char endpoint[64], host[32];
 #define ANSWER(entries) "{\"authorizationData\":[" entries "]}"
 #define NOT_FOUND "credentials not found in native keychain\n"
 
+static const struct ran *
+docker(const char *word, const char *input)
+{
+	return (run(&command_docker_credential, dir, input, word, END));
+}
+
 static void
 answers(int status, const char *body)
 {
@@ -104,6 +110,54 @@ what_the_service_refuses_is_said_as_the_aws_cli_says_it(void **state)
 	assert_string_equal(r->err,
 	    "registryctl: An error occurred (AccessDeniedException) when "
 	    "calling the GetAuthorizationToken operation: no ? way\n");
+}
+
+static void
+an_unknown_key_is_named_with_where_it_is_from(void **state)
+{
+	const struct ran *r;
+
+	(void)state;
+	answers(400, "{\"__type\":\"UnrecognizedClientException\","
+		     "\"message\":\"m.\"}");
+	r = run(&command_get_login_password, dir, "", END);
+	assert_int_equal(r->code, CTL_FAILED);
+	assert_non_null(strstr(r->err,
+	    "operation: m. (the access key id was AKIATEST, of the "
+	    "environment)\n"));
+	assert_null(strstr(r->err, "secret"));
+}
+
+static void
+without_credentials_the_registry_decides_whether_it_needs_any(void **state)
+{
+	const struct ran *r;
+	char text[64];
+
+	(void)state;
+	(void)unsetenv("AWS_ACCESS_KEY_ID");
+	(void)unsetenv("AWS_SECRET_ACCESS_KEY");
+	answers(200, ANSWER(ENTRY_1));
+	r = run(&command_get_login_password, dir, "", END);
+	assert_string_equal(r->out, "tok-en_1\n");
+	assert_string_equal(
+	    stub_header(&server, "Authorization", text, sizeof(text)), "");
+	assert_string_equal(
+	    stub_header(&server, "Content-Type", text, sizeof(text)),
+	    "application/x-amz-json-1.1");
+	assert_string_equal(docker("get", host)->err, "");
+	answers(400, "{\"__type\":\"MissingAuthenticationTokenException\","
+		     "\"message\":\"Missing Authentication Token\"}");
+	r = run(&command_ecr, dir, "", "DescribeRepositories", END);
+	assert_int_equal(r->code, CTL_FAILED);
+	assert_non_null(strstr(r->err, "Missing Authentication Token: there "));
+	assert_non_null(strstr(r->err, "AWS_ACCESS_KEY_ID"));
+	assert_non_null(strstr(r->err, "admin-credentials"));
+	/* but a profile that is named has to be there */
+	answers(200, ANSWER(ENTRY_1));
+	r = run(&command_get_login_password, dir, "", "--profile=x", END);
+	assert_int_equal(r->code, CTL_FAILED);
+	assert_int_equal(server.n_requests, 0);
 }
 
 static void
@@ -255,6 +309,9 @@ any_operation_can_be_called(void **state)
 	    "AmazonEC2ContainerRegistry_V20150921.CreateRepository");
 	r = run(&command_ecr, dir, "{\"a\":1}", "X", "-", END);
 	assert_string_equal(server.body, "{\"a\":1}");
+	answers(200, "{\"createdAt\":1795265726.08}");
+	r = run(&command_ecr, dir, "", "X", END);
+	assert_string_equal(r->out, "{\"createdAt\":1795265726.08}\n");
 	assert_int_equal(
 	    run(&command_ecr, dir, "", "X", "{", END)->code, CTL_FAILED);
 	assert_int_equal(
@@ -262,12 +319,6 @@ any_operation_can_be_called(void **state)
 }
 
 /* --- for docker ---------------------------------------------------------- */
-
-static const struct ran *
-docker(const char *word, const char *input)
-{
-	return (run(&command_docker_credential, dir, input, word, END));
-}
 
 static void
 docker_gets_a_token_for_the_registrys_own_names(void **state)
@@ -337,6 +388,8 @@ docker_hears_why_it_gets_none_of_a_registry_of_ours(void **state)
 	assert_non_null(strstr(r->out, "InvalidSignatureException"));
 	(void)unsetenv("AWS_ACCESS_KEY_ID");
 	(void)unsetenv("AWS_SECRET_ACCESS_KEY");
+	answers(400, "{\"__type\":\"MissingAuthenticationTokenException\","
+		     "\"message\":\"m\"}");
 	r = docker("get", host);
 	assert_int_equal(r->code, CTL_FAILED);
 	assert_non_null(strstr(r->out, "AWS_ACCESS_KEY_ID"));
@@ -460,6 +513,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_request_is_signed_as_the_service_verifies_it),
 		TEST(what_the_service_refuses_is_said_as_the_aws_cli_says_it),
+		TEST(an_unknown_key_is_named_with_where_it_is_from),
+		TEST(
+		    without_credentials_the_registry_decides_whether_it_needs_any),
 		TEST(what_is_no_registry_is_said_to_be_none),
 		TEST(a_command_without_a_registry_says_how_to_name_one),
 		TEST(the_server_of_the_folder_says_where_it_is),

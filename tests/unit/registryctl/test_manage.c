@@ -193,6 +193,8 @@ a_wrong_command_line_says_so_and_is_exit_2(void **state)
 		{ &command_policy, { "simulate", "--principal=u" },
 		    "needs --action" },
 		{ &command_policy, { "list", "--nonsense" }, "--nonsense" },
+		{ &command_user, { "list", "--account", "12" },
+		    "--account: \"12\" must be" },
 		{ &command_key, { "rotate-master", "x" }, "\"x\"" },
 	};
 	const struct ran *r;
@@ -224,6 +226,27 @@ a_time_is_in_utc_whole_and_strict(void **state)
 		    "--action=a", "--resource=r", bad[i], END);
 		if (r->code != CTL_USAGE)
 			fail_msg("%s was taken", bad[i]);
+	}
+}
+
+static void
+a_source_address_is_one(void **state)
+{
+	static const char *const bad[] = { "foo", "10.0.0", "10.0.0.0/8", "",
+		"[::1]", "example.org" };
+	const struct ran *r;
+	char option[64];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(bad); i++) {
+		(void)snprintf(
+		    option, sizeof(option), "--source-ip=%s", bad[i]);
+		r = run(&command_policy, dir, "", "simulate", "--principal=u",
+		    "--action=a", "--resource=r", option, END);
+		(void)snprintf(option, sizeof(option), "\"%s\"", bad[i]);
+		if (r->code != CTL_USAGE || strstr(r->err, option) == NULL)
+			fail_msg("%s: %d %s", bad[i], r->code, r->err);
 	}
 }
 
@@ -401,6 +424,60 @@ a_simulation_says_the_decision_first(void **state)
 }
 
 static void
+a_policy_of_a_resource_is_named_by_it(void **state)
+{
+	static const struct {
+		const char *by, *resource, *policy;
+	} rows[] = {
+		{ "repository", "--resource=team/app", "repository team/app" },
+		{ "repository",
+		    "--resource=arn:aws:ecr:us-east-1:000000000000:repository/"
+		    "team/app",
+		    "repository team/app" },
+		{ "registry", "--resource=team/app", "the registry" },
+	};
+	char answer[256], expected[256];
+	const struct ran *r;
+	size_t i;
+
+	(void)state;
+	server.status = 200;
+	server.answer = answer;
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		(void)snprintf(answer, sizeof(answer),
+		    "{\"decision\":\"allowed\",\"message\":\"m\","
+		    "\"decided_by\":\"%s\",\"policy\":\"\",\"statement\":1,"
+		    "\"sid\":\"\"}",
+		    rows[i].by);
+		(void)snprintf(expected, sizeof(expected),
+		    "allowed\n"
+		    "decided by  %s\n"
+		    "policy      policy of %s\n"
+		    "statement   1\n"
+		    "sid         -\n"
+		    "message     m\n",
+		    rows[i].by, rows[i].policy);
+		r = run(&command_policy, dir, "", "simulate", "--principal=u",
+		    "--action=a", rows[i].resource, END);
+		assert_string_equal(r->out, expected);
+	}
+}
+
+static void
+what_is_removed_is_said_to_be(void **state)
+{
+	const struct ran *r;
+
+	(void)state;
+	r = ran_with("{}", &command_user, "", "passwd", "u", "--remove", NULL);
+	assert_string_equal(r->out, "removed the password of u\n");
+	r = ran_with("{}", &command_user, "", "tag", "u", "--remove", NULL);
+	assert_string_equal(r->out, "removed the tags of u\n");
+	r = ran_with("{}", &command_user, "", "tag", "u", "--tag=a=b", NULL);
+	assert_string_equal(r->out, "changed the tags of u\n");
+}
+
+static void
 what_the_server_refuses_is_said_and_exit_1(void **state)
 {
 	const struct ran *r;
@@ -468,6 +545,7 @@ main(void)
 		cmocka_unit_test(a_command_line_makes_its_request),
 		cmocka_unit_test(a_wrong_command_line_says_so_and_is_exit_2),
 		cmocka_unit_test(a_time_is_in_utc_whole_and_strict),
+		cmocka_unit_test(a_source_address_is_one),
 		cmocka_unit_test(
 		    a_password_comes_from_standard_input_without_its_line_end),
 		cmocka_unit_test(
@@ -477,6 +555,8 @@ main(void)
 		cmocka_unit_test(lists_are_aligned_tables_or_json),
 		cmocka_unit_test(a_document_is_sent_and_shown_as_it_is),
 		cmocka_unit_test(a_simulation_says_the_decision_first),
+		cmocka_unit_test(a_policy_of_a_resource_is_named_by_it),
+		cmocka_unit_test(what_is_removed_is_said_to_be),
 		cmocka_unit_test(what_the_server_refuses_is_said_and_exit_1),
 		cmocka_unit_test(nothing_that_is_shown_moves_the_cursor),
 		cmocka_unit_test(the_address_of_a_registry_is_no_folder),

@@ -9,15 +9,19 @@
 #include <cmocka.h>
 
 #include "auth/auth.h"
+#include "auth/directory.h"
 #include "base/clock.h"
 #include "base/hex.h"
 #include "ecr_tools.h"
+#include "registryd/api/oci.h"
+#include "registryd/permissions.h"
+#include "storage/repositories.h"
 
 /* ECR's operations with users, signatures and policies: who is let in, who may
  * do what, and in which order it is asked. */
 
 static struct ecr ecr;
-static struct ecr_key admin, blue, nobody, tagger;
+static struct ecr_key admin, blue, nobody, tagger, late;
 
 #define ALLOW(actions, resource) \
 	"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\"," \
@@ -42,6 +46,7 @@ setup(void **state)
 	    "\"green\"}}},{\"Effect\":\"Allow\",\"Action\":\"ecr:TagResource\","
 	    "\"Resource\":\"" ARN("green/*") "\"}]}",
 	    &tagger);
+	ecr_user(&ecr, "late", ALLOW("\"ecr:*\"", ARN("zz/*")), &late);
 	for (i = 0; i < 5; i++) {
 		ecr_expect(&ecr, &admin, "", NULL, "CreateRepository",
 		    "{\"repositoryName\":\"blue/r%zu\"}", i);
@@ -338,6 +343,56 @@ a_policy_does_not_lock_its_author_out_unless_forced(void **state)
 		"ecr:SetRepositoryPolicy"));
 }
 
+/* As a later version, or a disk, may have left it. */
+static void
+policy_damage(const char *repository, const char *text)
+{
+	assert_int_equal(
+	    meta_repository_policy_set(store_meta(ecr.service.store),
+		span_of(repository), span_of(text)),
+	    RC_OK);
+}
+
+static void
+a_damaged_policy_keeps_out_all_but_who_may_mend_it(void **state)
+{
+	struct ecr_reply r;
+
+	(void)state;
+	policy_damage("blue/r3", "{\"damaged\":true}");
+	/* Not even those whom their own policies allow everything. */
+	ecr_expect(&ecr, &admin, "AccessDeniedException",
+	    "User: " USER_ARN("admin") " is not authorized to perform: "
+				       "ecr:DeleteRepository on resource: " ARN(
+					   "blue/r3") " with an "
+						      "explicit deny in a "
+						      "resource-based policy",
+	    "DeleteRepository", "{\"repositoryName\":\"blue/r3\"}");
+	ecr_expect(&ecr, &blue, "AccessDeniedException", NULL,
+	    "DescribeRepositories", "{\"repositoryNames\":[\"blue/r3\"]}");
+	ecr_expect(&ecr, &nobody, "AccessDeniedException", "*",
+	    "GetRepositoryPolicy", "{\"repositoryName\":\"blue/r3\"}");
+	ecr_expect(&ecr, &nobody, "AccessDeniedException", NULL,
+	    "DeleteRepositoryPolicy", "{\"repositoryName\":\"blue/r3\"}");
+	ecr_do(&ecr, &blue, &r, "GetRepositoryPolicy",
+	    "{\"repositoryName\":\"blue/r3\"}");
+	assert_string_equal(
+	    ecr_text(r.json, "policyText"), "{\"damaged\":true}");
+	ecr_reply_free(&r);
+	ecr_expect(&ecr, &blue, "", NULL, "SetRepositoryPolicy", "%s",
+	    SET_POLICY("blue/r3", "false", "Allow", USER_ARN("nobody"),
+		"ecr:DescribeRepositories"));
+	ecr_expect(&ecr, &nobody, "", NULL, "DescribeRepositories",
+	    "{\"repositoryNames\":[\"blue/r3\"]}");
+	policy_damage("blue/r3", "[");
+	ecr_expect(&ecr, &nobody, "AccessDeniedException", NULL,
+	    "DescribeRepositories", "{\"repositoryNames\":[\"blue/r3\"]}");
+	ecr_expect(&ecr, &blue, "", NULL, "DeleteRepositoryPolicy",
+	    "{\"repositoryName\":\"blue/r3\"}");
+	ecr_expect(&ecr, &blue, "", NULL, "DescribeRepositories",
+	    "{\"repositoryNames\":[\"blue/r3\"]}");
+}
+
 /* --- the registry's policy ----------------------------------------------- */
 
 #define PUT_POLICY(member, actions) \
@@ -406,6 +461,120 @@ a_registry_policy_is_of_scope_v1(void **state)
 	ecr_do(&ecr, &admin, &r, "PutRegistryPolicy", "%s", bodies[0]);
 	assert_non_null(strstr(r.message, "ecr:ReplicateImage"));
 	assert_non_null(strstr(r.message, "ecr:BatchGetImage"));
+	ecr_reply_free(&r);
+}
+
+/* --- who may see few of many --------------------------------------------- */
+
+/* More than are looked at in vain for one page of the catalog. */
+#define MANY ((size_t)2100)
+/* Far below what the names alone take. */
+#define LITTLE_BYTES ((size_t)16384)
+
+static int
+many_make(void **state)
+{
+	struct repository_create create = { .now_ms = 1 };
+	struct repository_row row;
+	char name[32];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i <= MANY; i++) {
+		(void)snprintf(name, sizeof(name), "%s/%06zu",
+		    i < MANY ? "secret" : "zz", i);
+		create.name = span_of(name);
+		assert_int_equal(
+		    meta_repository_create(
+			store_meta(ecr.service.store), &create, &row),
+		    RC_OK);
+	}
+	return (0);
+}
+
+/* A page of the catalog as ${key}'s owner sees it; *${link_r}: NULL or the
+ * Link, in x's arena, which is the caller's to reset. */
+static enum rc
+catalog_ask(const struct ecr_key *key, struct http_param *params,
+    size_t n_params, struct http_exchange *x, const char **link_r)
+{
+	struct call c = {
+		.x = x,
+		.request = &x->request,
+		.answer = &x->response,
+		.arena = &x->arena,
+		.settings = &ecr.settings,
+		.service = &ecr.service,
+		.store = ecr.service.store,
+		.meta = store_meta(ecr.service.store),
+		.region = span_of(ecr.settings.region),
+		.permission = permission_find("catalog-list"),
+		.directory = auth_directory(ecr.service.auth),
+		.may_block = true,
+	};
+	struct span link;
+	enum rc rc;
+	size_t i;
+
+	memset(x, 0, sizeof(*x));
+	arena_init(&x->arena, (size_t)1 << 20);
+	x->request.params = params;
+	x->request.n_params = n_params;
+	http_response_init(&x->response);
+	c.who = directory_access_key(c.directory, span_of(key->id))->user;
+	rc = oci_catalog_list(&c);
+	*link_r = NULL;
+	for (i = 0; i < x->response.n_headers; i++) {
+		link = x->response.headers[i].value;
+		if (span_is(x->response.headers[i].name, "Link"))
+			*link_r = arena_dup(&x->arena, link.p, link.n);
+	}
+	directory_unref(&c.directory);
+	return (rc);
+}
+
+static void
+a_catalog_goes_on_behind_what_may_not_be_seen(void **state)
+{
+	struct http_param params[2] = { { SPAN("n"), SPAN("10") },
+		{ SPAN("next"), SPAN_NONE } };
+	struct http_exchange x, y;
+	const char *link, *next;
+
+	(void)state;
+	assert_int_equal(catalog_ask(&late, params, 1, &x, &link), RC_OK);
+	assert_true(span_is(x.response.bytes, "{\"repositories\":[]}"));
+	assert_true(x.arena.used_bytes < LITTLE_BYTES);
+	assert_non_null(link);
+	next = strstr(link, "</v2/_catalog?n=10&next=");
+	assert_ptr_equal(next, link);
+	/* Where it stopped is the name of something that they may not see. */
+	assert_null(strstr(link, "secret"));
+	next = strstr(link, "next=") + 5;
+	params[1].value = (struct span){ next, strcspn(next, ">") };
+	assert_int_equal(catalog_ask(&late, params, 2, &y, &link), RC_OK);
+	assert_true(
+	    span_is(y.response.bytes, "{\"repositories\":[\"zz/002100\"]}"));
+	assert_null(link);
+	arena_reset(&y.arena);
+	/* What nobody was given. */
+	params[1].value.n -= 4;
+	assert_int_equal(catalog_ask(&late, params, 2, &y, &link), RC_FAILED);
+	arena_reset(&x.arena);
+	arena_reset(&y.arena);
+}
+
+static void
+a_list_of_few_of_many_takes_little_memory(void **state)
+{
+	struct ecr_reply r;
+
+	(void)state;
+	ecr_do(&ecr, &late, &r, "DescribeRepositories", "{}");
+	assert_int_equal(json_array_size(ecr_at(r.json, "repositories")), 1);
+	assert_string_equal(
+	    ecr_text(r.json, "repositories.0.repositoryName"), "zz/002100");
+	assert_true(r.x.arena.used_bytes < LITTLE_BYTES);
 	ecr_reply_free(&r);
 }
 
@@ -525,12 +694,17 @@ main(void)
 		cmocka_unit_test(a_repository_policy_lets_in_and_keeps_out),
 		cmocka_unit_test(
 		    a_policy_does_not_lock_its_author_out_unless_forced),
+		cmocka_unit_test(
+		    a_damaged_policy_keeps_out_all_but_who_may_mend_it),
 		cmocka_unit_test(the_registry_has_one_policy),
 		cmocka_unit_test(a_registry_policy_is_of_scope_v1),
 		cmocka_unit_test(a_token_carries_its_principal),
 		cmocka_unit_test(a_token_needs_permission),
 		cmocka_unit_test(
 		    a_token_dies_with_the_credentials_it_was_got_with),
+		cmocka_unit_test_setup(
+		    a_catalog_goes_on_behind_what_may_not_be_seen, many_make),
+		cmocka_unit_test(a_list_of_few_of_many_takes_little_memory),
 	};
 
 	return (

@@ -88,6 +88,21 @@ a_policy_outlives_its_place(void **state)
 	policy_unref(&got);
 }
 
+static void
+something_is_told_once_of_a_revision(void **state)
+{
+	struct policy_cache *pc = policy_cache_new();
+
+	(void)state;
+	assert_true(policy_cache_tell(pc, SPAN("a"), 1));
+	assert_false(policy_cache_tell(pc, SPAN("a"), 1));
+	assert_true(policy_cache_tell(pc, SPAN("b"), 2));
+	assert_false(policy_cache_tell(pc, SPAN("a"), 1));
+	assert_true(policy_cache_tell(pc, SPAN("a"), 3));
+	assert_false(policy_cache_tell(pc, SPAN("a"), 3));
+	policy_cache_free(&pc);
+}
+
 int
 main(void)
 {
@@ -96,6 +111,7 @@ main(void)
 		cmocka_unit_test(
 		    many_more_than_fit_never_give_a_policy_of_another),
 		cmocka_unit_test(a_policy_outlives_its_place),
+		cmocka_unit_test(something_is_told_once_of_a_revision),
 	};
 
 	return (cmocka_run_group_tests_name("policy_cache", tests, NULL, NULL));

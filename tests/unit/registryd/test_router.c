@@ -39,6 +39,7 @@ every_path_of_the_specification_finds_its_row(void **state)
 	static const struct row table[] = {
 		{ HTTP_GET, "/v2/", "version", "", "" },
 		{ HTTP_POST, "/", "aws", "", "" },
+		{ HTTP_GET, "/", "aws", "", "" },
 		{ HTTP_GET, "/token", "token", "", "" },
 		{ HTTP_POST, "/token", "token", "", "" },
 		{ HTTP_GET, "/v2", "version", "", "" },
