@@ -1,7 +1,6 @@
 #include "registryd/service.h"
 
 #include <stdio.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -19,7 +18,7 @@
 #include "registryd/jobs.h"
 #include "registryd/policy_cache.h"
 #include "registryd/route.h"
-#include "storage/repositories.h"
+#include "registryd/service_int.h"
 #include "storage/upload.h"
 
 /* --- settings ------------------------------------------------------------ */
@@ -95,85 +94,6 @@ reading_threads(const struct settings *s)
 	return (loops + s->workers + 8);
 }
 
-/* --- identities ---------------------------------------------------------- */
-
-#define MASTER_KEY_ENV "REGISTRYD_MASTER_KEY"
-
-/* ${file} belongs to the caller. */
-static struct auth_options
-auth_options(struct service *svc, const struct settings *s, char **file)
-{
-	*file = s->master_key_file[0] != '\0'
-		    ? xstrdup(s->master_key_file)
-		    : xasprintf("%s/master.key", s->data);
-	return ((struct auth_options){
-	    .meta = store_meta(svc->store),
-	    .account_id = s->account_id,
-	    .region = s->region,
-	    .workers = s->workers,
-	    .master_key_file = *file,
-	    .master_key_text = getenv(MASTER_KEY_ENV),
-	    .htpasswd_file = s->htpasswd_file,
-	    .htpasswd_policies = s->htpasswd_policies,
-	    .n_htpasswd_policies = s->n_htpasswd_policies,
-	});
-}
-
-static enum rc
-identities_open(struct service *svc, char why[SERVICE_WHY_BYTES])
-{
-	const struct settings *s = svc->settings;
-	struct auth_options options;
-	char *key_file, *credentials;
-	enum rc rc;
-
-	options = auth_options(svc, s, &key_file);
-	credentials = xasprintf("%s/admin-credentials", s->data);
-	rc = auth_open(&options, why, &svc->auth);
-	if (rc == RC_OK)
-		rc = auth_first_admin(
-		    svc->auth, credentials, s->region, &svc->admin_made, why);
-	free(key_file);
-	free(credentials);
-	return (rc);
-}
-
-/* *${reload_r} NULL: there is nothing to be reloaded. */
-static enum rc
-identities_prepare(struct service *svc, const struct settings *s,
-    char why[SERVICE_WHY_BYTES], struct auth_reload **reload_r)
-{
-	struct auth_options options;
-	char *key_file;
-	enum rc rc;
-
-	*reload_r = NULL;
-	if (svc->auth == NULL)
-		return (RC_OK);
-	options = auth_options(svc, s, &key_file);
-	rc = auth_reload_prepare(svc->auth, &options, why, reload_r);
-	free(key_file);
-	return (rc);
-}
-
-/* A person has just started their first registry: what to type next. */
-static void
-admin_say(const struct service *svc, const char *url)
-{
-	const char *data = svc->settings->data;
-
-	if (!svc->admin_made)
-		return;
-	log_info("made the administrator \"admin\" of account %s; the "
-		 "credentials are in %s/admin-credentials",
-	    svc->settings->account_id, data);
-	log_info("log in:  AWS_SHARED_CREDENTIALS_FILE=%s/admin-credentials "
-		 "aws --region %s --endpoint-url %s ecr get-login-password | "
-		 "docker login --username AWS --password-stdin %s",
-	    data, svc->settings->region, url,
-	    strstr(url, "://") != NULL ? strstr(url, "://") + 3 : url);
-}
-
 enum rc
 service_open(
     struct service *svc, struct settings *s, char why[SERVICE_WHY_BYTES])
@@ -195,7 +115,7 @@ service_open(
 		return (rc);
 	service_init(svc, store, s);
 	if (s->auth == AUTH_TOKEN)
-		rc = identities_open(svc, why);
+		rc = service_identities_open(svc, why);
 	if (rc != RC_OK) {
 		service_fini(svc);
 		store_close(&store);
@@ -298,130 +218,7 @@ listeners_say(const struct service *svc, const struct http_server *server)
 	if (s->metrics.address != NULL)
 		log_info(
 		    "listening on %s (metrics)", http_server_url(server, n));
-	admin_say(svc, http_server_url(server, 0));
-}
-
-/* --- the background thread ----------------------------------------------- */
-
-#define ROUND_MS 1000L
-#define EXPIRE_BUDGET 256
-#define EXPIRE_MIN_MS 1000
-#define EXPIRE_MAX_MS 60000
-#define FLUSH_MS 10000
-#define PURGE_BUDGET 500
-#define PURGE_MS 200 /* in one round, which has other things to do */
-
-#define NS_PER_MS ((int64_t)1000000)
-
-/* A quarter of the lifetime is soon enough, a minute for long ones. */
-static int64_t
-expire_pause_ms(int64_t lifetime_ms)
-{
-	if (lifetime_ms / 4 > EXPIRE_MAX_MS)
-		return (EXPIRE_MAX_MS);
-	if (lifetime_ms / 4 < EXPIRE_MIN_MS)
-		return (EXPIRE_MIN_MS);
-	return (lifetime_ms / 4);
-}
-
-/* A round that used up its budget is followed by another one soon. */
-static int64_t
-uploads_expire(struct service *svc, int64_t pause_ms)
-{
-	unsigned n = 0;
-
-	if (store_failed(svc->store) ||
-	    upload_expire(svc->store, clock_real_ms(), EXPIRE_BUDGET, &n) !=
-		RC_OK)
-		return (pause_ms);
-	if (n > 0)
-		log_info("removed %u unfinished upload%s that nobody touched",
-		    n, n == 1 ? "" : "s");
-	return (n < EXPIRE_BUDGET ? pause_ms : EXPIRE_MIN_MS);
-}
-
-/* What a burst left in the heap; main.c keeps some for the next one. */
-static void
-memory_return(void)
-{
-#ifdef __GLIBC__
-	(void)malloc_trim(0);
-#endif
-}
-
-/* A batch at a time: others commit between. */
-bool
-service_purge(struct service *svc, int64_t budget_ms)
-{
-	int64_t end_ns = clock_mono_ns() + budget_ms * NS_PER_MS;
-	bool more;
-
-	do {
-		if (store_failed(svc->store) || atomic_load(&svc->stopping))
-			return (false);
-		if (meta_repository_purge(
-			store_meta(svc->store), PURGE_BUDGET, &more) != RC_OK)
-			return (false);
-	} while (more && clock_mono_ns() < end_ns);
-	return (more);
-}
-
-struct rounds {
-	int64_t expire_pause_ms, expire_at_ns, flush_at_ns;
-};
-
-static void
-background_round(struct service *svc, struct rounds *r)
-{
-	int64_t now_ns = clock_mono_ns();
-
-	if (svc->auth != NULL)
-		auth_refresh(svc->auth);
-	(void)service_purge(svc, PURGE_MS);
-	if (now_ns >= r->flush_at_ns && svc->auth != NULL) {
-		auth_flush(svc->auth);
-		r->flush_at_ns = now_ns + FLUSH_MS * NS_PER_MS;
-	}
-	if (now_ns >= r->expire_at_ns) {
-		r->expire_at_ns =
-		    now_ns +
-		    uploads_expire(svc, r->expire_pause_ms) * NS_PER_MS;
-		memory_return();
-	}
-}
-
-static void
-background_main(void *arg)
-{
-	struct service *svc = arg;
-	struct rounds r;
-
-	OBJ_CHECK(svc, SERVICE_MAGIC);
-	mutex_lock(&svc->lock);
-	r.expire_pause_ms = expire_pause_ms(svc->settings->upload_lifetime_ms);
-	r.expire_at_ns = r.flush_at_ns =
-	    clock_mono_ns() + r.expire_pause_ms * NS_PER_MS;
-	while (!svc->background_stop) {
-		if (cond_wait_ms(&svc->wake, &svc->lock, ROUND_MS))
-			continue;
-		mutex_unlock(&svc->lock);
-		background_round(svc, &r);
-		mutex_lock(&svc->lock);
-	}
-	mutex_unlock(&svc->lock);
-}
-
-static void
-background_stop(struct service *svc)
-{
-	if (!svc->background_runs)
-		return;
-	mutex_lock(&svc->lock);
-	svc->background_stop = true;
-	must(pthread_cond_signal(&svc->wake) == 0);
-	mutex_unlock(&svc->lock);
-	thread_join(svc->background);
-	svc->background_runs = false;
+	service_admin_say(svc, http_server_url(server, 0));
 }
 
 /* --- running ------------------------------------------------------------- */
@@ -444,13 +241,12 @@ service_serve(struct service *svc, char why[SERVICE_WHY_BYTES])
 	if (rc != RC_OK)
 		return (rc);
 	atomic_store(&svc->server, server);
-	rc = thread_start("background", background_main, svc, &svc->background);
+	rc = service_background_start(svc);
 	if (rc != RC_OK) {
 		(void)snprintf(why, SERVICE_WHY_BYTES,
 		    "cannot start a thread: %s", rc_text(rc));
 		return (rc);
 	}
-	svc->background_runs = true;
 	listeners_say(svc, server);
 	return (RC_OK);
 }
@@ -466,7 +262,8 @@ service_reload(
 	enum rc rc;
 
 	OBJ_CHECK(svc, SERVICE_MAGIC);
-	if ((rc = identities_prepare(svc, s, why, &identities)) != RC_OK)
+	if ((rc = service_identities_prepare(svc, s, why, &identities)) !=
+	    RC_OK)
 		return (rc);
 	listeners = listeners_make(svc, s, &n);
 	config = server_config(svc, s, listeners, n);
@@ -495,7 +292,7 @@ service_stop(struct service *svc)
 	server = atomic_load(&svc->server);
 	http_server_stop(&server, svc->settings->shutdown_ms);
 	atomic_store(&svc->server, NULL);
-	background_stop(svc);
+	service_background_stop(svc);
 	if (svc->auth != NULL)
 		auth_flush(svc->auth);
 	service_fini(svc);

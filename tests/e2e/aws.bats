@@ -331,7 +331,13 @@ boto_once() { # PYTHON COMMAND [ARGUMENT...]
 			read -r who
 			read -r token
 			read -r target
+			read -r who_get
 		} <"$W/urls"
+		http GET "$who_get"
+		expect 200
+		assert_in "$(cat "$BODY")" "$(user_arn admin)"
+		http POST "$who_get"
+		expect 403
 		http POST "$who"
 		expect 200
 		assert_in "$(cat "$BODY")" "$(user_arn admin)"

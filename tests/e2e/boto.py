@@ -190,6 +190,8 @@ def presign(url):
                    expires=60).add_auth(request)
     print(request.url)
     print("X-Amz-Target: " + target)
+    print(client(url, "sts").generate_presigned_url(
+        "get_caller_identity", HttpMethod="GET"))
 
 
 if __name__ == "__main__":

@@ -80,8 +80,8 @@ api_close(struct api *api)
 
 /* --- a request ----------------------------------------------------------- */
 
-static void
-params_make(struct http_exchange *x, const char *query)
+void
+ask_params(struct http_exchange *x, const char *query)
 {
 	struct span rest = span_of(query), one, key;
 	struct http_request *rq = &x->request;
@@ -128,7 +128,7 @@ request_make(struct http_exchange *x, const struct ask *ask)
 	else if (ask->body.n > 0)
 		rq->framing = HTTP_BODY_LENGTH;
 	rq->content_length = ask->body.n;
-	params_make(x, ask->query);
+	ask_params(x, ask->query);
 	headers_make(x, ask);
 	http_response_init(&x->response);
 }

@@ -53,6 +53,9 @@ void api_reopen(struct api *);
 void api_ask(struct api *, const struct ask *, struct reply *);
 void reply_free(struct reply *);
 
+/** ask_params(x, query): "a=b&c=d", decoded; or NULL. */
+void ask_params(struct http_exchange *, const char *query);
+
 /** reply_header(r, name): the first of that name, NULL if there is none. */
 const char *reply_header(const struct reply *, const char *name);
 size_t reply_headers(const struct reply *, const char *name);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "api_tools.h"
 #include "auth/auth.h"
 #include "auth/decide.h"
 #include "auth/sigv4.h"
@@ -166,21 +167,6 @@ header_add(struct http_exchange *x, const char *name, const char *value)
 }
 
 static void
-params_make(struct http_exchange *x, const char *query)
-{
-	struct span rest = span_of(query), one, key;
-	struct http_request *rq = &x->request;
-
-	rq->params = arena_calloc(&x->arena, 64, sizeof(*rq->params));
-	while (query != NULL && span_split(&rest, '&', &one)) {
-		assert_true(rq->n_params < 64);
-		assert_true(span_split(&one, '=', &key));
-		rq->params[rq->n_params].key = key;
-		rq->params[rq->n_params++].value = one;
-	}
-}
-
-static void
 protocol_headers(struct http_exchange *x, const struct ecr_ask *ask)
 {
 	header_add(x, "Host", ECR_HOST);
@@ -219,7 +205,7 @@ request_make(struct http_exchange *x, const struct ecr_ask *ask)
 	    arena_calloc(&x->arena, HEADERS_MAX, sizeof(*rq->headers));
 	(void)snprintf(
 	    rq->id, sizeof(rq->id), "%s", "0123456789abcdef0123456789abcdef");
-	params_make(x, ask->query);
+	ask_params(x, ask->query);
 	protocol_headers(x, ask);
 	http_response_init(&x->response);
 }

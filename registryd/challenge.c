@@ -1,0 +1,80 @@
+#include "base/name.h"
+#include "registryd/identify.h"
+#include "registryd/permissions.h"
+#include "registryd/settings.h"
+
+/*
+ * WWW-Authenticate: how to come in, and by which name the client knows us.
+ */
+
+const char *
+identify_base_url(struct call *c)
+{
+	struct span url = span_of(c->settings->external_url);
+	const struct http_request *rq = c->request;
+	const char *text;
+
+	while (url.n > 0 && url.p[url.n - 1] == '/')
+		url.n--;
+	if (url.n > 0)
+		text = arena_printf(c->arena, SPAN_FMT, SPAN_ARG(url));
+	else
+		text = arena_printf(c->arena, "%s://" SPAN_FMT,
+		    rq->tls ? "https" : "http", SPAN_ARG(rq->host));
+	return (text != NULL ? text : "");
+}
+
+static const char *
+challenge_verbs(const struct call *c)
+{
+	switch (c->request->method) {
+	case HTTP_GET:
+	case HTTP_HEAD:
+		return ("pull");
+	case HTTP_DELETE:
+		return ("delete");
+	case HTTP_POST:
+	case HTTP_PUT:
+	case HTTP_PATCH:
+	case HTTP_OPTIONS:
+	case HTTP_METHOD_OTHER:
+		break;
+	}
+	return ("pull,push");
+}
+
+static void
+challenge_bearer(struct call *c, const char *error)
+{
+	const char *url = identify_base_url(c);
+	struct buf b;
+
+	buf_init(&b, SIZE_MAX);
+	buf_printf(&b, "Bearer realm=\"%s/token\",service=\"" SPAN_FMT "\"",
+	    url, SPAN_ARG(c->request->host));
+	if (c->repository.n > 0 && name_repository_ok(c->repository))
+		buf_printf(&b, ",scope=\"repository:" SPAN_FMT ":%s\"",
+		    SPAN_ARG(c->repository), challenge_verbs(c));
+	else if (c->permission != NULL &&
+		 c->permission->access == ACCESS_LISTED)
+		buf_str(&b, ",scope=\"registry:catalog:*\"");
+	if (error != NULL)
+		buf_printf(&b, ",error=\"%s\"", error);
+	call_header(c, "WWW-Authenticate", SPAN_FMT, SPAN_ARG(buf_as_span(&b)));
+	buf_free(&b);
+}
+
+/* Who came with a bearer token is answered in that language whatever is
+ * configured. */
+void
+identify_challenge(struct call *c, const char *error)
+{
+	if (c->settings->token_challenge == CHALLENGE_BEARER || error != NULL)
+		challenge_bearer(c, error);
+	else
+		call_header(c, "WWW-Authenticate",
+		    "Basic realm=\"%s/\",service=\"ecr.amazonaws.com\"",
+		    identify_base_url(c));
+	http_response_header(
+	    c->answer, "Docker-Distribution-Api-Version", SPAN("registry/2.0"));
+}

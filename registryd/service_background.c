@@ -1,0 +1,147 @@
+#include <malloc.h>
+
+#include "auth/auth.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/obj.h"
+#include "base/thread.h"
+#include "registryd/service.h"
+#include "registryd/service_int.h"
+#include "registryd/settings.h"
+#include "storage/repositories.h"
+#include "storage/upload.h"
+
+/*
+ * The background thread: what nobody waits for, a little at a time.
+ */
+
+#define ROUND_MS 1000L
+#define EXPIRE_BUDGET 256
+#define EXPIRE_MIN_MS 1000
+#define EXPIRE_MAX_MS 60000
+#define FLUSH_MS 10000
+#define PURGE_BUDGET 500
+#define PURGE_MS 200 /* in one round, which has other things to do */
+
+#define NS_PER_MS ((int64_t)1000000)
+
+/* A quarter of the lifetime is soon enough, a minute for long ones. */
+static int64_t
+expire_pause_ms(int64_t lifetime_ms)
+{
+	if (lifetime_ms / 4 > EXPIRE_MAX_MS)
+		return (EXPIRE_MAX_MS);
+	if (lifetime_ms / 4 < EXPIRE_MIN_MS)
+		return (EXPIRE_MIN_MS);
+	return (lifetime_ms / 4);
+}
+
+/* A round that used up its budget is followed by another one soon. */
+static int64_t
+uploads_expire(struct service *svc, int64_t pause_ms)
+{
+	unsigned n = 0;
+
+	if (store_failed(svc->store) ||
+	    upload_expire(svc->store, clock_real_ms(), EXPIRE_BUDGET, &n) !=
+		RC_OK)
+		return (pause_ms);
+	if (n > 0)
+		log_info("removed %u unfinished upload%s that nobody touched",
+		    n, n == 1 ? "" : "s");
+	return (n < EXPIRE_BUDGET ? pause_ms : EXPIRE_MIN_MS);
+}
+
+/* What a burst left in the heap; main.c keeps some for the next one. */
+static void
+memory_return(void)
+{
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
+}
+
+/* A batch at a time: others commit between. */
+bool
+service_purge(struct service *svc, int64_t budget_ms)
+{
+	int64_t end_ns = clock_mono_ns() + budget_ms * NS_PER_MS;
+	bool more;
+
+	do {
+		if (store_failed(svc->store) || atomic_load(&svc->stopping))
+			return (false);
+		if (meta_repository_purge(
+			store_meta(svc->store), PURGE_BUDGET, &more) != RC_OK)
+			return (false);
+	} while (more && clock_mono_ns() < end_ns);
+	return (more);
+}
+
+struct rounds {
+	int64_t expire_pause_ms, expire_at_ns, flush_at_ns;
+};
+
+static void
+background_round(struct service *svc, struct rounds *r)
+{
+	int64_t now_ns = clock_mono_ns();
+
+	if (svc->auth != NULL)
+		auth_refresh(svc->auth);
+	(void)service_purge(svc, PURGE_MS);
+	if (now_ns >= r->flush_at_ns && svc->auth != NULL) {
+		auth_flush(svc->auth);
+		r->flush_at_ns = now_ns + FLUSH_MS * NS_PER_MS;
+	}
+	if (now_ns >= r->expire_at_ns) {
+		r->expire_at_ns =
+		    now_ns +
+		    uploads_expire(svc, r->expire_pause_ms) * NS_PER_MS;
+		memory_return();
+	}
+}
+
+static void
+background_main(void *arg)
+{
+	struct service *svc = arg;
+	struct rounds r;
+
+	OBJ_CHECK(svc, SERVICE_MAGIC);
+	mutex_lock(&svc->lock);
+	r.expire_pause_ms = expire_pause_ms(svc->settings->upload_lifetime_ms);
+	r.expire_at_ns = r.flush_at_ns =
+	    clock_mono_ns() + r.expire_pause_ms * NS_PER_MS;
+	while (!svc->background_stop) {
+		if (cond_wait_ms(&svc->wake, &svc->lock, ROUND_MS))
+			continue;
+		mutex_unlock(&svc->lock);
+		background_round(svc, &r);
+		mutex_lock(&svc->lock);
+	}
+	mutex_unlock(&svc->lock);
+}
+
+void
+service_background_stop(struct service *svc)
+{
+	if (!svc->background_runs)
+		return;
+	mutex_lock(&svc->lock);
+	svc->background_stop = true;
+	must(pthread_cond_signal(&svc->wake) == 0);
+	mutex_unlock(&svc->lock);
+	thread_join(svc->background);
+	svc->background_runs = false;
+}
+
+enum rc
+service_background_start(struct service *svc)
+{
+	enum rc rc;
+
+	rc = thread_start("background", background_main, svc, &svc->background);
+	svc->background_runs = rc == RC_OK;
+	return (rc);
+}

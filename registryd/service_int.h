@@ -1,0 +1,35 @@
+#ifndef REGISTRYD_SERVICE_INT_H
+#define REGISTRYD_SERVICE_INT_H
+
+#include "registryd/service.h"
+
+/*
+ * The parts of the service: service.c starts and stops them.
+ */
+struct auth_reload;
+
+/* service_identities.c; only with `auth: token`. */
+
+/** service_identities_open(svc, why): svc->auth, and at the first start the
+ * administrator.  The codes of auth_open and auth_first_admin. */
+RC_MUST_USE enum rc
+service_identities_open(struct service *, char why[SERVICE_WHY_BYTES]);
+
+/** service_identities_prepare(svc, s, why, reload_r): the first half of a
+ * reload; *${reload_r} NULL: there is nothing to be reloaded. */
+RC_MUST_USE enum rc
+service_identities_prepare(struct service *, const struct settings *,
+    char why[SERVICE_WHY_BYTES], struct auth_reload **reload_r);
+
+/** service_admin_say(svc, url): if this start made the administrator: what to
+ * type next. */
+void service_admin_say(const struct service *, const char *url);
+
+/* service_background.c */
+
+/** service_background_start(svc): RC_LIMIT. */
+RC_MUST_USE enum rc service_background_start(struct service *);
+/** service_background_stop(svc): and wait for it; also when it never ran. */
+void service_background_stop(struct service *);
+
+#endif
