@@ -65,9 +65,10 @@ static const struct operation {
 	{ "group-create", op_group_create, NAME, 0 },
 	{ "group-list", op_group_list, 0, 0 },
 	{ "group-show", op_group_show, NAME, 0 },
-	{ "group-delete", op_group_delete, NAME, 0 },
+	{ "group-delete", op_group_delete, NAME, M_BIT(M_FORCE) },
 	{ "group-add", op_group_add, NAME | M_BIT(M_USER), 0 },
-	{ "group-remove", op_group_remove, NAME | M_BIT(M_USER), 0 },
+	{ "group-remove", op_group_remove, NAME | M_BIT(M_USER),
+	    M_BIT(M_FORCE) },
 	{ "access-key-create", op_key_create, M_BIT(M_USER), 0 },
 	{ "access-key-list", op_key_list, 0, M_BIT(M_USER) },
 	{ "access-key-activate", op_key_activate, M_BIT(M_ID), 0 },
@@ -79,7 +80,8 @@ static const struct operation {
 	{ "policy-delete", op_policy_delete, NAME, OWNER },
 	{ "policy-list", op_policy_list, 0, OWNER },
 	{ "policy-attach", op_policy_attach, M_BIT(M_POLICY), OWNER },
-	{ "policy-detach", op_policy_detach, M_BIT(M_POLICY), OWNER },
+	{ "policy-detach", op_policy_detach, M_BIT(M_POLICY),
+	    OWNER | M_BIT(M_FORCE) },
 	{ "token-revoke-all", op_token_revoke_all, M_BIT(M_USER), 0 },
 	{ "registry-policy-put", op_registry_put, M_BIT(M_DOCUMENT), 0 },
 	{ "registry-policy-get", op_registry_get, 0, 0 },
@@ -249,6 +251,25 @@ run_once(struct admin *x, admin_fn *fn)
 	return (rc);
 }
 
+/* A reason for each, also where others gave none. */
+static enum rc
+run_failed(struct admin *x, enum rc rc)
+{
+
+	if (rc == RC_OK)
+		return (rc);
+	if (rc == RC_BUSY) {
+		x->why[0] = '\0';
+		return (admin_fail(x, RC_LIMIT,
+		    "others change users and policies without a pause, so this "
+		    "did not come through: try again"));
+	}
+	if (rc == RC_LIMIT)
+		return (admin_fail(
+		    x, rc, "something else holds what this needs: try again"));
+	return (admin_fail(x, rc, "%s", rc_text(rc)));
+}
+
 enum rc
 admin_run(
     struct auth *a, admin_fn *fn, struct admin *x, char why[AUTH_WHY_BYTES])
@@ -276,9 +297,7 @@ admin_run(
 			    rc_text(rc));
 	}
 	mutex_unlock(&a->change_lock);
-	if (rc != RC_OK)
-		(void)admin_fail(x, rc, "%s", rc_text(rc));
-	return (rc);
+	return (run_failed(x, rc));
 }
 
 void
@@ -305,7 +324,9 @@ answer_write(struct admin *x, struct buf *answer)
 	buf_add(answer, text, n);
 	mem_wipe(text, n);
 	free(text);
-	return (buf_ok(answer) ? RC_OK : RC_TOOBIG);
+	if (!buf_ok(answer))
+		return (admin_fail(x, RC_TOOBIG, "the answer is too long"));
+	return (RC_OK);
 }
 
 /* What was changed, of whom; nothing of what it was changed to. */

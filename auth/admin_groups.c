@@ -101,6 +101,15 @@ member_set(
 	return (admin_put(x, ENTITY_USER, u->holder.node.key, o, false));
 }
 
+static enum rc
+group_loss_check(
+    struct admin *x, const struct dir_user *u, const struct dir_group *g)
+{
+	const struct admin_loss loss = { .user = u, .group = g };
+
+	return (g->holder.administrator ? admin_loss_check(x, &loss) : RC_OK);
+}
+
 enum rc
 op_group_delete(struct admin *x)
 {
@@ -108,7 +117,8 @@ op_group_delete(struct admin *x)
 	enum rc rc;
 	size_t i;
 
-	if ((rc = admin_group(x, M_NAME, &g)) != RC_OK)
+	if ((rc = admin_group(x, M_NAME, &g)) != RC_OK ||
+	    (rc = group_loss_check(x, NULL, g)) != RC_OK)
 		return (rc);
 	for (i = 0; rc == RC_OK && i < g->members.n; i++)
 		rc = member_set(x, g->members.items[i], g->holder.name, false);
@@ -136,6 +146,8 @@ member_change(struct admin *x, bool member)
 		return (admin_fail(x, RC_NOTFOUND,
 		    "\"" SPAN_FMT "\" is no member of \"" SPAN_FMT "\"",
 		    SPAN_ARG(u->holder.name), SPAN_ARG(g->holder.name)));
+	if (!member && (rc = group_loss_check(x, u, g)) != RC_OK)
+		return (rc);
 	return (member_set(x, u, g->holder.name, member));
 }
 

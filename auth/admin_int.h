@@ -121,6 +121,17 @@ json_t *admin_record(const struct admin *, const char *prefix);
 RC_MUST_USE enum rc admin_key_make(struct admin *, struct span account,
     struct span user, char id[IAM_ID_BYTES], char secret[SECRET_KEY_BYTES]);
 
+/* What a change takes away (admin_users.c). */
+struct admin_loss {
+	const struct dir_user *user;   /* of whom; NULL: of all members */
+	const struct dir_group *group; /* what this group gives; NULL: ... */
+	bool attached; /* ... what is attached to ${user}, or all it has */
+};
+
+/** admin_loss_check(x, loss): RC_REFERENCED: no user of the registry's account
+ * would be left with AdministratorAccess, and "force" does not say so. */
+RC_MUST_USE enum rc admin_loss_check(struct admin *, const struct admin_loss *);
+
 /* The operations. */
 admin_fn op_user_create, op_user_list, op_user_show, op_user_delete,
     op_user_password, op_user_tag, op_token_revoke_all;

@@ -13,6 +13,8 @@
 /* The user or the group that a request names. */
 struct owner {
 	const struct dir_holder *holder; /* NULL: none named */
+	const struct dir_user *user;	 /* of one of these */
+	const struct dir_group *group;
 	enum entity_kind kind;
 };
 
@@ -30,11 +32,15 @@ owner_find(struct admin *x, bool required, struct owner *owner_r)
 	if (x->in[M_USER] != NULL) {
 		if ((rc = admin_user(x, M_USER, &u)) != RC_OK)
 			return (rc);
-		*owner_r = (struct owner){ &u->holder, ENTITY_USER };
+		*owner_r = (struct owner){
+			.holder = &u->holder, .user = u, .kind = ENTITY_USER
+		};
 	} else if (x->in[M_GROUP] != NULL) {
 		if ((rc = admin_group(x, M_GROUP, &g)) != RC_OK)
 			return (rc);
-		*owner_r = (struct owner){ &g->holder, ENTITY_GROUP };
+		*owner_r = (struct owner){
+			.holder = &g->holder, .group = g, .kind = ENTITY_GROUP
+		};
 	} else if (required) {
 		return (admin_fail(
 		    x, RC_INVALID, "a user or a group must be named"));
@@ -422,6 +428,20 @@ op_policy_attach(struct admin *x)
 	return (attached_change(x, &w, p->arn, 0, true));
 }
 
+static enum rc
+detach_check(struct admin *x, const struct owner *w, struct span arn)
+{
+	const struct admin_loss loss = {
+		.user = w->user,
+		.group = w->group,
+		.attached = w->user != NULL,
+	};
+
+	if (!span_is(arn, ADMINISTRATOR_ARN))
+		return (RC_OK);
+	return (admin_loss_check(x, &loss));
+}
+
 /* Also one that is gone, by its ARN: so that what is broken can be mended. */
 enum rc
 op_policy_detach(struct admin *x)
@@ -439,8 +459,11 @@ op_policy_detach(struct admin *x)
 	if ((p = dir_policy_named(x->d, x->account, arn)) != NULL)
 		arn = p->arn;
 	place = attached_place(w.holder, arn);
-	if (place < w.holder->n_attached)
+	if (place < w.holder->n_attached) {
+		if ((rc = detach_check(x, &w, arn)) != RC_OK)
+			return (rc);
 		return (attached_change(x, &w, arn, place, false));
+	}
 	if (p == NULL && (rc = managed_find(x, M_POLICY, &p)) != RC_OK)
 		return (rc);
 	return (admin_fail(x, RC_NOTFOUND,

@@ -1,5 +1,7 @@
 #include "auth/admin_int.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,11 +56,31 @@ action_check(struct admin *x, struct simulation *s)
 	    memchr(action.p, '?', action.n) != NULL ||
 	    (ecr && !policy_action_known(action)))
 		return (admin_fail(x, RC_INVALID,
-		    "\"%.*s\" is no action, like \"ecr:PutImage\"",
+		    "\"%.*s\" is not an action: write it as SERVICE:ACTION, "
+		    "for example ecr:PutImage",
 		    (int)(action.n < 128 ? action.n : 128),
 		    action.p != NULL ? action.p : ""));
 	s->in.request.action = action;
 	return (RC_OK);
+}
+
+static enum rc
+source_check(struct admin *x, struct simulation *s)
+{
+	struct span ip = admin_str(x, M_SOURCE_IP);
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr room;
+
+	s->in.request.source_ip = ip;
+	if (x->in[M_SOURCE_IP] == NULL)
+		return (RC_OK);
+	(void)snprintf(text, sizeof(text), SPAN_FMT, SPAN_ARG(ip));
+	if (strlen(text) == ip.n && (inet_pton(AF_INET, text, &room) == 1 ||
+					inet_pton(AF_INET6, text, &room) == 1))
+		return (RC_OK);
+	return (admin_fail(x, RC_INVALID,
+	    "source_ip: \"%.*s\" is not an IPv4 or IPv6 address",
+	    (int)(ip.n < 128 ? ip.n : 128), ip.p != NULL ? ip.p : ""));
 }
 
 /* The name in "arn:aws:ecr:REGION:ACCOUNT:repository/NAME"; of another
@@ -208,7 +230,6 @@ op_simulate(struct admin *x)
 
 	s.in.account = directory_account(x->d);
 	s.in.registry = directory_registry_policy(x->d, &revision);
-	s.in.request.source_ip = admin_str(x, M_SOURCE_IP);
 	s.in.request.user_agent = admin_str(x, M_USER_AGENT);
 	s.in.request.secure = admin_bool(x, M_SECURE, true);
 	s.in.request.now_ms = x->in[M_TIME] != NULL
@@ -216,6 +237,7 @@ op_simulate(struct admin *x)
 				  : x->now_ms;
 	if ((rc = principal_find(x, &s)) == RC_OK &&
 	    (rc = action_check(x, &s)) == RC_OK &&
+	    (rc = source_check(x, &s)) == RC_OK &&
 	    (rc = resource_find(x, &s)) == RC_OK &&
 	    (rc = repository_read(x, &s)) == RC_OK)
 		decision_answer(x, &s);

@@ -119,6 +119,10 @@ op_user_create(struct admin *x)
 
 	if ((rc = admin_name(x, M_NAME, USER_NAME_MAX_BYTES, &name)) != RC_OK)
 		return (rc);
+	if (span_is(name, LOGIN_NAME))
+		return (admin_fail(x, RC_INVALID,
+		    "a user cannot be named \"" LOGIN_NAME
+		    "\": that name means a login token"));
 	u = dir_user_find(x->d, x->account, name);
 	if (u != NULL && !u->of_htpasswd)
 		return (admin_fail(x, RC_EXISTS,
@@ -171,24 +175,72 @@ op_user_show(struct admin *x)
 	return (RC_OK);
 }
 
-/* Is there no other who could make an administrator again? */
+/* --- the last administrator ---------------------------------------------- */
+
 static bool
-last_administrator(const struct admin *x, const struct dir_user *u)
+is_administrator(const struct admin *x, const struct dir_user *u)
 {
-	const struct dir_user *other;
+
+	return (u->holder.administrator &&
+		span_is(u->holder.account, x->a->account));
+}
+
+/* By its groups without ${but}. */
+static bool
+keeps_by_group(const struct admin *x, const struct dir_user *u,
+    const struct dir_group *but)
+{
+	const struct dir_group *g;
 	size_t i;
 
-	if (!u->holder.administrator ||
-	    !span_is(u->holder.account, x->a->account))
-		return (false);
-	for (i = 0; i < x->d->users.n; i++) {
-		other = x->d->users.items[i];
-		if (other != u && other->holder.administrator &&
-		    span_eq(other->holder.account, u->holder.account))
-			return (false);
+	for (i = 0; i < u->n_groups; i++) {
+		g = dir_group_find(x->d, u->holder.account, u->groups[i]);
+		if (g != NULL && g != but && g->holder.administrator)
+			return (true);
 	}
-	return (true);
+	return (false);
 }
+
+static bool
+keeps_administrator(const struct admin *x, const struct dir_user *u,
+    const struct admin_loss *loss)
+{
+
+	if (loss->user != NULL && loss->user != u)
+		return (true);
+	if (loss->group == NULL && !loss->attached)
+		return (false);
+	if (!loss->attached && dir_administrator_attached(&u->holder))
+		return (true);
+	return (keeps_by_group(x, u, loss->group));
+}
+
+/* Somebody must be left who could make an administrator again. */
+enum rc
+admin_loss_check(struct admin *x, const struct admin_loss *loss)
+{
+	const struct dir_user *u, *last = NULL;
+	size_t i;
+
+	if (admin_bool(x, M_FORCE, false))
+		return (RC_OK);
+	for (i = 0; i < x->d->users.n; i++) {
+		u = x->d->users.items[i];
+		if (!is_administrator(x, u))
+			continue;
+		if (keeps_administrator(x, u, loss))
+			return (RC_OK);
+		last = u;
+	}
+	if (last == NULL)
+		return (RC_OK);
+	return (admin_fail(x, RC_REFERENCED,
+	    "\"" SPAN_FMT "\" is the last user with AdministratorAccess in "
+	    "account " SPAN_FMT ": done only by force",
+	    SPAN_ARG(last->holder.name), SPAN_ARG(last->holder.account)));
+}
+
+/* --- operations on one there is ------------------------------------------ */
 
 enum rc
 op_user_delete(struct admin *x)
@@ -199,12 +251,9 @@ op_user_delete(struct admin *x)
 
 	if ((rc = admin_user(x, M_NAME, &u)) != RC_OK)
 		return (rc);
-	if (!admin_bool(x, M_FORCE, false) && last_administrator(x, u))
-		return (admin_fail(x, RC_REFERENCED,
-		    "\"" SPAN_FMT
-		    "\" is the last user with AdministratorAccess "
-		    "in account " SPAN_FMT ": deleted only by force",
-		    SPAN_ARG(u->holder.name), SPAN_ARG(u->holder.account)));
+	rc = admin_loss_check(x, &(struct admin_loss){ .user = u });
+	if (rc != RC_OK)
+		return (rc);
 	for (k = u->keys; k != NULL; k = k->next) {
 		admin_delete(x, ENTITY_ACCESS_KEY, k->key.id);
 		admin_delete(x, ENTITY_NOTE, k->key.id);

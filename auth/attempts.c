@@ -323,28 +323,37 @@ guilt_make(struct guilt_table *t, uint64_t key, int64_t now_ms)
 #define FULL_MS ((int64_t)1000) /* no back-off yet; until some have ended */
 
 static int64_t
-held_ms(const struct guilt *g, int64_t now_ms)
+held_ms(const struct guilt *g, bool pending, int64_t now_ms)
 {
 	int64_t ms = guilt_wait_ms(g, now_ms);
 
-	return (ms == 0 && guilt_full(g, now_ms) ? FULL_MS : ms);
+	return (ms == 0 && pending && guilt_full(g, now_ms) ? FULL_MS : ms);
 }
 
+/* ${pending}: for what is pending, too. */
 static int64_t
-wait_ms(struct attempts *t, const struct names *n, int64_t now_ms)
+wait_ms(struct attempts *t, const struct names *n, bool pending, int64_t now_ms)
 {
 	const struct guilt *address, *friend;
 	int64_t ms;
 
 	if ((friend = guilt_find(&t->friends, n->pair)) != NULL)
-		return (held_ms(friend, now_ms));
+		return (held_ms(friend, pending, now_ms));
 	address = guilt_find(&t->addresses, n->address);
-	if ((ms = held_ms(address, now_ms)) > 0)
+	if ((ms = held_ms(address, pending, now_ms)) > 0)
 		return (ms);
 	if (!guilt_counts(address, now_ms) &&
-	    guilt_pending(address, now_ms) == 0)
+	    (!pending || guilt_pending(address, now_ms) == 0))
 		return (0);
-	return (held_ms(guilt_find(&t->principals, n->principal), now_ms));
+	return (
+	    held_ms(guilt_find(&t->principals, n->principal), pending, now_ms));
+}
+
+static unsigned
+seconds_of(int64_t ms)
+{
+
+	return ((unsigned)((ms + 999) / 1000));
 }
 
 static void
@@ -380,11 +389,25 @@ attempts_ask(struct attempts *t, struct span principal, struct span address,
 	int64_t ms;
 
 	mutex_lock(&t->lock);
-	ms = wait_ms(t, &n, now_ms);
+	ms = wait_ms(t, &n, true, now_ms);
 	if (ms == 0)
 		begin(t, &n, now_ms);
 	mutex_unlock(&t->lock);
-	*retry_after_s_r = (unsigned)((ms + 999) / 1000);
+	*retry_after_s_r = seconds_of(ms);
+	return (ms > 0 ? RC_LIMIT : RC_OK);
+}
+
+enum rc
+attempts_look(struct attempts *t, struct span principal, struct span address,
+    int64_t now_ms, unsigned *retry_after_s_r)
+{
+	struct names n = names_of(t, principal, address);
+	int64_t ms;
+
+	mutex_lock(&t->lock);
+	ms = wait_ms(t, &n, false, now_ms);
+	mutex_unlock(&t->lock);
+	*retry_after_s_r = seconds_of(ms);
 	return (ms > 0 ? RC_LIMIT : RC_OK);
 }
 

@@ -57,6 +57,12 @@ void attempts_free(struct attempts **);
 RC_MUST_USE enum rc attempts_ask(struct attempts *, struct span principal,
     struct span address, int64_t now_ms, unsigned *retry_after_s_r);
 
+/** attempts_look(t, principal, address, now_ms, retry_after_s_r): RC_LIMIT: it
+ * is in back-off.  Nothing becomes pending, and what is pending is not held
+ * against it: for who repeats an attempt that is. */
+RC_MUST_USE enum rc attempts_look(struct attempts *, struct span principal,
+    struct span address, int64_t now_ms, unsigned *retry_after_s_r);
+
 void attempts_note(struct attempts *, struct span principal,
     struct span address, bool good, int64_t now_ms);
 

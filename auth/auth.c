@@ -84,6 +84,19 @@ basic_swap(struct auth *a, struct basic *b)
 	*b = was;
 }
 
+enum rc
+auth_htpasswd_check(const char *file, char why[AUTH_WHY_BYTES])
+{
+	struct htpasswd_stamp stamp;
+	struct htpasswd *h;
+	enum rc rc;
+
+	why[0] = '\0';
+	rc = htpasswd_load(file, why, AUTH_WHY_BYTES, &stamp, &h);
+	htpasswd_free(&h);
+	return (rc);
+}
+
 /* --- the directory ------------------------------------------------------- */
 
 struct directory *
@@ -317,8 +330,6 @@ auth_new(const struct auth_options *options)
 
 	a->magic = AUTH_MAGIC;
 	a->meta = options->meta;
-	(void)snprintf(
-	    a->account, sizeof(a->account), "%s", options->account_id);
 	a->region =
 	    xstrdup(options->region != NULL ? options->region : "us-east-1");
 	a->master_key_file = xstrdup(options->master_key_file);
@@ -327,6 +338,7 @@ auth_new(const struct auth_options *options)
 	mutex_init(&a->directory_lock);
 	mutex_init(&a->change_lock);
 	password_gate_init(&a->gate, options->workers);
+	password_flights_init(&a->flights, options->workers);
 	password_memory_init(&a->memory);
 	a->attempts = attempts_new();
 	notes_init(&a->notes);
@@ -344,7 +356,8 @@ auth_open(const struct auth_options *options, char why[AUTH_WHY_BYTES],
 
 	*auth_r = NULL;
 	why[0] = '\0';
-	if (!account_ok(span_of(options->account_id)))
+	if (options->account_id != NULL &&
+	    !account_ok(span_of(options->account_id)))
 		return (auth_why(why, RC_INVALID,
 		    "\"%s\" is no account id: it has 12 digits",
 		    options->account_id));
@@ -386,6 +399,7 @@ auth_close(struct auth **a_p)
 	notes_fini(&a->notes);
 	attempts_free(&a->attempts);
 	password_memory_fini(&a->memory);
+	password_flights_fini(&a->flights);
 	password_gate_fini(&a->gate);
 	must(pthread_mutex_destroy(&a->directory_lock) == 0);
 	must(pthread_mutex_destroy(&a->change_lock) == 0);
@@ -423,71 +437,4 @@ auth_attempt_cancel(
 
 	OBJ_CHECK(a, AUTH_MAGIC);
 	attempts_cancel(a->attempts, principal, address, now_ms);
-}
-
-/* --- passwords ----------------------------------------------------------- */
-
-/* What the password is held against, and whether that can succeed at all. */
-struct proof {
-	const struct dir_user *user; /* NULL: none, or none with a password */
-	const char *hash;
-};
-
-static struct proof
-proof_find(const struct directory *d, struct span name)
-{
-	struct proof p;
-
-	p.user = dir_user_find(d, directory_account(d), name);
-	if (p.user != NULL && p.user->proof.n == 0)
-		p.user = NULL;
-	p.hash = p.user != NULL ? p.user->proof.p : dir_dummy(d, name);
-	if (p.hash == NULL)
-		p.hash = password_dummy();
-	return (p);
-}
-
-static enum rc
-proof_hash(struct auth *a, const struct proof *p, struct span password)
-{
-	enum rc rc;
-	bool same;
-
-	if ((rc = password_gate_enter(&a->gate)) != RC_OK)
-		return (rc);
-	same = password_matches(password, p->hash);
-	password_gate_leave(&a->gate);
-	return (same && p->user != NULL ? RC_OK : RC_DENIED);
-}
-
-enum rc
-auth_password(struct auth *a, struct directory *d, struct span name,
-    struct span password, bool may_block, const struct principal **principal_r,
-    uint8_t mark_r[16])
-{
-	uint8_t tag[AUTH_MAC_BYTES];
-	struct proof p;
-	enum rc rc = RC_OK;
-
-	OBJ_CHECK(a, AUTH_MAGIC);
-	*principal_r = NULL;
-	memset(mark_r, 0, 16);
-	if (!password_plausible(password))
-		return (RC_DENIED);
-	p = proof_find(d, name);
-	/* Asked for nobody as well, so that both take the same time. */
-	password_tag(&a->memory, name, password, span_of(p.hash), tag);
-	if (!password_remembered(&a->memory, tag, clock_mono_ns()) ||
-	    p.user == NULL) {
-		if (!may_block)
-			return (RC_WOULDBLOCK);
-		rc = proof_hash(a, &p, password);
-		if (rc == RC_OK)
-			password_remember(&a->memory, tag, clock_mono_ns());
-	}
-	if (rc != RC_OK)
-		return (rc);
-	*principal_r = &p.user->principal;
-	memcpy(mark_r, p.user->mark, 16);
-	return (RC_OK);
 }

@@ -24,7 +24,7 @@ struct auth;
 
 struct auth_options {
 	struct meta *meta;
-	const char *account_id; /* 12 digits */
+	const char *account_id; /* 12 digits; NULL: the folder's */
 	const char *region;	/* shown in simulated ARNs; NULL: us-east-1 */
 	const char *master_key_file; /* made when missing and the metadata hold
 					no key yet */
@@ -42,8 +42,12 @@ struct auth_options {
  * Open the keyring, unwrap or make the seal keys (wrap them anew when they are
  * under an older master key), read the directory.  Master keys that nothing is
  * under any more are dropped from the file; that this fails is only logged.
- * RC_NOTFOUND: the metadata hold keys, but the master key is not there;
- * RC_DENIED, RC_INVALID, RC_IO...: ${why} says what to do.
+ * The account is recorded with the seal keys when they are made (or later, of
+ * a folder that holds none yet), and is the folder's from then on.
+ * RC_NOTFOUND: the metadata hold keys, but the master key is not there, or it
+ * cannot be made because its folder is not; RC_MISSING: no account is given
+ * and none recorded; RC_INVALID: another account than the recorded one, ...;
+ * RC_DENIED, RC_IO...: ${why} says what to do.
  */
 RC_MUST_USE enum rc auth_open(const struct auth_options *,
     char why[AUTH_WHY_BYTES], struct auth **auth_r);
@@ -72,6 +76,12 @@ void auth_reload_abort(struct auth_reload **);
 /** auth_reload(a, options, why): prepare and commit in one. */
 RC_MUST_USE enum rc auth_reload(
     struct auth *, const struct auth_options *, char why[AUTH_WHY_BYTES]);
+
+/** auth_htpasswd_check(file, why): would it be taken?  RC_NOTFOUND, RC_DENIED,
+ * RC_IO...; RC_INVALID: ${why} names the file, the line and what is wrong with
+ * it.  Needs no room; may block on the disk. */
+RC_MUST_USE enum rc
+auth_htpasswd_check(const char *file, char why[AUTH_WHY_BYTES]);
 
 /** auth_directory(a): the current one; the caller owns the reference.  Reads
  * nothing but memory.  Any thread. */
@@ -105,15 +115,34 @@ void auth_flush(struct auth *);
  */
 
 /**
- * auth_password(a, d, name, password, may_block, principal_r, mark_r):
- * ${principal_r} lives with ${d}.  ${mark_r}: for tokens got with it.
- * RC_DENIED: wrong, or no such user, which takes as long and sounds the same;
- * RC_WOULDBLOCK: it has to be hashed and ${may_block} is false; RC_LIMIT: too
- * many are being hashed just now (blocks for 2 s at most before it says so).
+ * auth_password(a, d, name, password, principal_r, mark_r):
+ * By memory alone: never blocks.  ${principal_r} lives with ${d}.
+ * ${mark_r}: for tokens got with it.  RC_DENIED: it can be nobody's;
+ * RC_WOULDBLOCK: auth_password_try() has to be asked, whoever it is about.
  */
 RC_MUST_USE enum rc auth_password(struct auth *, struct directory *,
-    struct span name, struct span password, bool may_block,
+    struct span name, struct span password,
     const struct principal **principal_r, uint8_t mark_r[16]);
+
+struct auth_try {
+	struct span name, password;
+	struct span address; /* as in auth_attempt() */
+	int64_t now_ms;
+};
+
+/**
+ * auth_password_try(a, d, try, principal_r, mark_r, retry_after_s_r):
+ * Hashed, or joined with the same one that is being hashed already, with the
+ * attempt begun and ended (as auth_attempt() and auth_attempted(), which are
+ * not to be called for it).  RC_DENIED: wrong, or no such user, which takes as
+ * long and sounds the same, and is counted; RC_LIMIT with
+ * *${retry_after_s_r} > 0: guessed wrong too often, not before so many
+ * seconds; RC_LIMIT with 0: too many are being hashed or waited for just now.
+ * Blocks: for as long as it takes to hash, and 2 s at most before.
+ */
+RC_MUST_USE enum rc auth_password_try(struct auth *, struct directory *,
+    const struct auth_try *, const struct principal **principal_r,
+    uint8_t mark_r[16], unsigned *retry_after_s_r);
 
 /*
  * Brute force.  Wrong credentials (not missing, not expired ones) are counted
@@ -130,7 +159,9 @@ RC_MUST_USE enum rc auth_password(struct auth *, struct directory *,
  * known, so that no more get in at once than would one after the other.  So
  * each RC_OK of auth_attempt() is followed by exactly one of the other two,
  * with the same principal and address; one that is not is forgotten after half
- * a minute.
+ * a minute.  auth_password_try() does all of this itself; of requests that
+ * bring the same password at once one is let in for all, and when it is wrong
+ * each of them counts.
  */
 
 /** auth_attempt(a, principal, address, now_ms, retry_after_s_r): RC_OK: look
@@ -157,7 +188,7 @@ void auth_attempt_cancel(
  * ${request}: {"op": "user-create", ...}, see admin.c for the table of them.
  * ${answer}: a JSON object.  RC_INVALID, RC_NOTFOUND, RC_EXISTS,
  * RC_REFERENCED: ${why} names the offending value; RC_LIMIT: something else
- * holds what it needs, try again.  The directory is the new one when it
+ * holds what it needs, try again, and ${why} says what.  The directory is the new one when it
  * returns, and durable.  May block.  Secrets in ${request} and ${answer} are
  * the caller's to wipe; ${answer} grows by one piece.
  */
@@ -174,6 +205,8 @@ RC_MUST_USE enum rc auth_registry_policy_set(
  * If the account has no user: make "admin" with AdministratorAccess and an
  * access key, and write the key in AWS's shared-credentials format (profile
  * [default], mode 0600, durable before the user is) to ${credentials_file}.
+ * A file that is there already is replaced only if no access key in it is
+ * anybody's, as a crash leaves it; else RC_EXISTS.
  */
 RC_MUST_USE enum rc
 auth_first_admin(struct auth *, const char *credentials_file,

@@ -15,11 +15,13 @@
 /*
  * The administrator of the first start.  The file with the key is durable
  * before the user is: after a crash in between there is a file whose key
- * nobody has, and the next start writes another one in its place.
+ * nobody has, and the next start writes another one in its place.  A file with
+ * a key that somebody has is never touched.
  */
 #define FIRST_NAME "admin"
-#define FIRST_POLICY "arn:aws:iam::aws:policy/AdministratorAccess"
 #define FILE_TEXT_BYTES 1024
+#define FILE_READ_BYTES ((size_t)64 << 10)
+#define KEY_NAME "aws_access_key_id"
 
 struct first {
 	const char *file, *region;
@@ -109,8 +111,7 @@ credentials_write(
 	n = snprintf(text, sizeof(text),
 	    "# The administrator of this registry.  Use it with\n"
 	    "# AWS_SHARED_CREDENTIALS_FILE=<this file>, and keep it secret.\n"
-	    "[default]\n"
-	    "aws_access_key_id = %s\n"
+	    "[default]\n" KEY_NAME " = %s\n"
 	    "aws_secret_access_key = %s\n"
 	    "region = %s\n",
 	    id, secret, f->region);
@@ -122,6 +123,84 @@ credentials_write(
 	mem_wipe(text, sizeof(text));
 	return (rc);
 }
+
+/* --- one that is there already ------------------------------------------- */
+
+/* The key that a line of such a file names; NULL: none that there is. */
+static const struct dir_key *
+line_key(const struct admin *x, struct span line)
+{
+	struct span name;
+
+	if (!span_split(&line, '=', &name) ||
+	    !span_is(span_trim(name), KEY_NAME))
+		return (NULL);
+	return (dir_key_find(x->d, span_trim(line)));
+}
+
+static enum rc
+text_check(struct admin *x, const char *file, struct span text)
+{
+	const struct dir_key *k;
+	struct span line;
+
+	while (span_split(&text, '\n', &line)) {
+		if (line.n > 0 && line.p[line.n - 1] == '\r')
+			line.n--;
+		if ((k = line_key(x, line)) != NULL)
+			return (admin_fail(x, RC_EXISTS,
+			    "account " SPAN_FMT " has no user, but %s, where "
+			    "the access key of its administrator would be "
+			    "written, holds one of " SPAN_FMT
+			    ": move the file elsewhere first",
+			    SPAN_ARG(x->account), file,
+			    SPAN_ARG(k->user->holder.arn)));
+	}
+	return (RC_OK);
+}
+
+static enum rc
+file_read(struct admin *x, const char *file, int fd, char *text)
+{
+	size_t n = 0;
+	ssize_t got;
+
+	while (n < FILE_READ_BYTES) {
+		got = read(fd, text + n, FILE_READ_BYTES - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return (file_fail(x, "read", file));
+		if (got == 0)
+			return (text_check(x, file, (struct span){ text, n }));
+		n += (size_t)got;
+	}
+	return (admin_fail(x, RC_EXISTS,
+	    "%s is too long for a file of credentials: move it elsewhere first",
+	    file));
+}
+
+static enum rc
+file_check(struct admin *x, const char *file)
+{
+	char *text;
+	enum rc rc;
+	int fd;
+
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 && errno == ENOENT)
+		return (RC_OK);
+	if (fd < 0)
+		return (file_fail(x, "open", file));
+	text = xmalloc(FILE_READ_BYTES);
+	rc = file_read(x, file, fd, text);
+	mem_wipe(text, FILE_READ_BYTES);
+	free(text);
+	(void)close(fd);
+	return (rc);
+}
+
+/* --- the user ------------------------------------------------------------ */
 
 static bool
 account_has_user(const struct directory *d)
@@ -148,9 +227,11 @@ first_make(struct admin *x)
 	f->made = false;
 	if (account_has_user(x->d))
 		return (RC_OK);
+	if ((rc = file_check(x, f->file)) != RC_OK)
+		return (rc);
 	o = admin_record(x, "AIDA");
 	attached = json_array();
-	(void)json_array_append_new(attached, json_string(FIRST_POLICY));
+	(void)json_array_append_new(attached, json_string(ADMINISTRATOR_ARN));
 	admin_set(o, "attached", attached);
 	rc = admin_put(x, ENTITY_USER,
 	    admin_key(x, x->account, SPAN(FIRST_NAME)), o, true);

@@ -20,7 +20,8 @@
  *	  read and written: one change or refresh at a time.
  *
  * change_lock is taken before directory_lock.  Passwords, attempts and notes
- * have locks of their own that nothing else is taken under.
+ * have locks of their own that nothing else is taken under; but under that of
+ * the flights those of the gate, of the memory and of the attempts are.
  */
 #define AUTH_MAGIC 0x41555448u
 #define AUTH_CHANGE_TRIES 32
@@ -63,6 +64,7 @@ struct auth {
 	bool stale; /* the directory is older than what was committed */
 
 	struct password_gate gate;
+	struct password_flights flights;
 	struct password_memory memory;
 	struct attempts *attempts;
 	struct notes notes;
@@ -77,7 +79,7 @@ enum rc auth_why(char why[AUTH_WHY_BYTES], enum rc, const char *fmt, ...)
 RC_MUST_USE enum rc auth_directory_update(struct auth *);
 
 /* The seal keys (auth_keys.c). */
-/** auth_keys_open(a, options, why): as auth_open(). */
+/** auth_keys_open(a, options, why): as auth_open(); tells the account, too. */
 RC_MUST_USE enum rc auth_keys_open(
     struct auth *, const struct auth_options *, char why[AUTH_WHY_BYTES]);
 /** auth_keys_rotate(a, n_r, why): under change_lock. */

@@ -1,10 +1,14 @@
 #include "auth/auth_int.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/json.h"
 #include "base/keyring.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,7 +17,9 @@
 
 /*
  * The seal keys: random, in the metadata, wrapped under the master key.  They
- * are made once, both in one transaction.
+ * are made once, both in one transaction, and with them the record of whose
+ * account this is: users and keys are of an account, so under another one they
+ * would be strangers.
  *
  * To rotate the master key: a new one in front of the file; the seal keys
  * wrapped anew in one transaction; the old one out of the file.  After each
@@ -24,14 +30,43 @@
 static const char *const names[] = { "secrets", "tokens" };
 
 #define N_KEYS ARRAY_LEN(names)
+#define ACCOUNT "account" /* the record's name, and its only member */
 
 /* Both keys as they are in the metadata. */
 struct stored {
 	uint64_t generation;
 	size_t n; /* how many are there */
 	struct span wrapped[N_KEYS];
+	struct span account; /* empty: not recorded */
 	struct arena arena;
 };
+
+static enum rc
+account_read(struct auth *a, struct stored *s, char *why)
+{
+	char reason[JSON_ERROR_BYTES];
+	json_t *o = NULL;
+	struct span id;
+	struct entity e;
+	enum rc rc;
+
+	rc = meta_entity_get(
+	    a->meta, ENTITY_REGISTRY, SPAN(ACCOUNT), &s->arena, &e);
+	if (rc == RC_NOTFOUND)
+		return (RC_OK);
+	if (rc != RC_OK)
+		return (
+		    auth_why(why, rc, "reading the account: %s", rc_text(rc)));
+	if (json_read(e.record, reason, &o) != RC_OK ||
+	    json_get_str(o, ACCOUNT, &id) != RC_OK || !account_ok(id))
+		rc = auth_why(why, RC_CORRUPT,
+		    "the record of the registry's account is damaged: restore "
+		    "a backup");
+	else
+		s->account = arena_span(&s->arena, id);
+	json_decref(o);
+	return (rc);
+}
 
 static enum rc
 stored_read(struct auth *a, struct stored *s, char *why)
@@ -60,29 +95,75 @@ stored_read(struct auth *a, struct stored *s, char *why)
 	if (rc != RC_OK)
 		return (auth_why(
 		    why, rc, "reading the seal keys: %s", rc_text(rc)));
+	return (account_read(a, s, why));
+}
+
+static enum rc
+account_settle(
+    struct auth *a, const struct stored *s, const char *given, char *why)
+{
+
+	if (given == NULL && s->account.n == 0)
+		return (auth_why(why, RC_MISSING,
+		    "this folder does not say yet which account it is of: give "
+		    "the account id that its server is configured with "
+		    "(account-id; 000000000000 where that says nothing)"));
+	if (given != NULL && s->account.n > 0 && !span_is(s->account, given))
+		return (auth_why(why, RC_INVALID,
+		    "this folder is of account " SPAN_FMT
+		    ", but account-id says %s: its users and their keys would "
+		    "be strangers there.  Give " SPAN_FMT
+		    ", or begin another folder",
+		    SPAN_ARG(s->account), given, SPAN_ARG(s->account)));
+	if (given == NULL)
+		(void)snprintf(a->account, sizeof(a->account), SPAN_FMT,
+		    SPAN_ARG(s->account));
+	else
+		(void)snprintf(a->account, sizeof(a->account), "%s", given);
 	return (RC_OK);
 }
 
-/* One transaction, all wrapped under the current master key. */
+#define ACCOUNT_RECORD_BYTES 64
+
+static struct entity_change
+account_change(const struct auth *a, char text[ACCOUNT_RECORD_BYTES])
+{
+	int n;
+
+	n = snprintf(
+	    text, ACCOUNT_RECORD_BYTES, "{\"" ACCOUNT "\":\"%s\"}", a->account);
+	must(n > 0 && n < ACCOUNT_RECORD_BYTES);
+	return ((struct entity_change){
+	    .entity = { ENTITY_REGISTRY, SPAN(ACCOUNT), { text, (size_t)n } },
+	    .must_be_new = true,
+	});
+}
+
+/* One transaction, all wrapped under the current master key; ${keys} NULL:
+ * they stay. */
 static enum rc
 keys_write(struct auth *a, const struct keyring *ring,
-    const struct seal_key *keys, uint64_t generation, bool must_be_new)
+    const struct seal_key *keys, const struct stored *s)
 {
 	uint8_t wrapped[N_KEYS][WRAPPED_KEY_BYTES];
-	struct entity_change changes[N_KEYS];
-	size_t i;
+	struct entity_change changes[N_KEYS + 1];
+	char account[ACCOUNT_RECORD_BYTES];
+	uint64_t generation;
+	size_t i, n = 0;
 
-	for (i = 0; i < N_KEYS; i++) {
+	for (i = 0; keys != NULL && i < N_KEYS; i++) {
 		keyring_wrap(ring, span_of(names[i]), &keys[i], wrapped[i]);
-		changes[i] = (struct entity_change){
+		changes[n++] = (struct entity_change){
 			.entity = { ENTITY_SEAL_KEY, span_of(names[i]),
 			    { (const char *)wrapped[i], WRAPPED_KEY_BYTES } },
-			.must_be_new = must_be_new,
-			.must_exist = !must_be_new,
+			.must_be_new = s->n == 0,
+			.must_exist = s->n > 0,
 		};
 	}
+	if (s->account.n == 0)
+		changes[n++] = account_change(a, account);
 	return (meta_entities_change(
-	    a->meta, generation, changes, N_KEYS, &generation));
+	    a->meta, s->generation, changes, n, &generation));
 }
 
 /* *${old_r}: at least one is under another than the current master key. */
@@ -124,6 +205,28 @@ locked_out(enum rc rc)
 	return (rc == RC_BUSY ? RC_LIMIT : rc);
 }
 
+/* Nothing is sealed yet, so nothing is lost: there is only no place for it. */
+static enum rc
+ring_unmade(const struct auth *a, char *why)
+{
+	char *copy = xstrdup(a->master_key_file);
+	const char *folder = dirname(copy);
+	enum rc rc;
+
+	if (access(folder, F_OK) != 0 && errno == ENOENT)
+		rc = auth_why(why, RC_NOTFOUND,
+		    "the master key %s cannot be made: its folder %s does not "
+		    "exist; make the folder, or name another file",
+		    a->master_key_file, folder);
+	else
+		rc = auth_why(why, RC_NOTFOUND,
+		    "the master key %s cannot be made there: is it a link to "
+		    "nowhere?  Name another file",
+		    a->master_key_file);
+	free(copy);
+	return (rc);
+}
+
 static enum rc
 ring_open(struct auth *a, const char *text, bool create,
     struct keyring **ring_r, char *why)
@@ -132,6 +235,8 @@ ring_open(struct auth *a, const char *text, bool create,
 
 	rc = locked_out(
 	    keyring_open(a->master_key_file, text, create, why, ring_r));
+	if (rc == RC_NOTFOUND && create)
+		return (ring_unmade(a, why));
 	if (rc == RC_NOTFOUND)
 		return (auth_why(why, rc,
 		    "the master key is not there: %s.  This registry holds "
@@ -161,20 +266,21 @@ ring_trim(const struct auth *a, const struct keyring *ring)
 		    why);
 }
 
-/* Written for the first time, or under another master key. */
+/* Written for the first time, or under another master key; ${keys} NULL: only
+ * the account, of a folder that does not say it yet. */
 static enum rc
 keys_renew(struct auth *a, const struct keyring *ring,
     const struct seal_key *keys, const struct stored *s, char *why)
 {
 	enum rc rc;
 
-	rc = keys_write(a, ring, keys, s->generation, s->n == 0);
+	rc = keys_write(a, ring, keys, s);
 	if (rc == RC_EXISTS)
 		rc = RC_BUSY;
 	if (rc != RC_OK)
 		(void)auth_why(
 		    why, rc, "writing the seal keys: %s", rc_text(rc));
-	else if (s->n > 0)
+	else if (s->n > 0 && keys != NULL)
 		log_info("the seal keys were under an older master key and "
 			 "have been wrapped anew");
 	return (rc);
@@ -182,8 +288,9 @@ keys_renew(struct auth *a, const struct keyring *ring,
 
 /* One attempt; RC_BUSY: somebody else changed entities meanwhile. */
 static enum rc
-keys_open_once(struct auth *a, const char *text, char *why)
+keys_open_once(struct auth *a, const struct auth_options *options, char *why)
 {
+	const char *text = options->master_key_text;
 	struct seal_key keys[N_KEYS];
 	struct keyring *ring = NULL;
 	bool anew = true;
@@ -192,6 +299,7 @@ keys_open_once(struct auth *a, const char *text, char *why)
 	size_t i;
 
 	if ((rc = stored_read(a, &s, why)) != RC_OK ||
+	    (rc = account_settle(a, &s, options->account_id, why)) != RC_OK ||
 	    (rc = ring_open(a, text, s.n == 0, &ring, why)) != RC_OK)
 		goto out;
 	if (s.n > 0)
@@ -202,8 +310,8 @@ keys_open_once(struct auth *a, const char *text, char *why)
 		a->secrets = keys[0];
 		a->tokens = keys[1];
 	}
-	if (rc == RC_OK && anew)
-		rc = keys_renew(a, ring, keys, &s, why);
+	if (rc == RC_OK && (anew || s.account.n == 0))
+		rc = keys_renew(a, ring, anew ? keys : NULL, &s, why);
 	if (rc == RC_OK)
 		ring_trim(a, ring);
 out:
@@ -222,7 +330,7 @@ auth_keys_open(struct auth *a, const struct auth_options *options,
 
 	static_assert(KEYRING_WHY_BYTES <= AUTH_WHY_BYTES, "one buffer");
 	for (i = 0; rc == RC_BUSY && i < AUTH_CHANGE_TRIES; i++)
-		rc = keys_open_once(a, options->master_key_text, why);
+		rc = keys_open_once(a, options, why);
 	return (rc);
 }
 
@@ -249,14 +357,14 @@ rotate_tidy(struct auth *a, const struct stored *s, char *why)
 }
 
 static enum rc
-rotate_wrap(struct auth *a, uint64_t generation, char *why)
+rotate_wrap(struct auth *a, const struct stored *s, char *why)
 {
 	struct seal_key keys[N_KEYS] = { a->secrets, a->tokens };
 	struct keyring *ring = NULL;
 	enum rc rc;
 
 	if ((rc = ring_open(a, NULL, false, &ring, why)) == RC_OK)
-		rc = keys_write(a, ring, keys, generation, false);
+		rc = keys_write(a, ring, keys, s);
 	mem_wipe(keys, sizeof(keys));
 	if (ring == NULL)
 		return (rc);
@@ -279,7 +387,7 @@ rotate_once(struct auth *a, char *why)
 	    (rc = rotate_tidy(a, &s, why)) == RC_OK &&
 	    (rc = locked_out(keyring_file_add(a->master_key_file, why))) ==
 		RC_OK &&
-	    (rc = rotate_wrap(a, s.generation, why)) == RC_OK)
+	    (rc = rotate_wrap(a, &s, why)) == RC_OK)
 		rc = locked_out(keyring_file_trim(a->master_key_file, why));
 	arena_reset(&s.arena);
 	return (rc);

@@ -14,6 +14,8 @@
 #define ACCOUNT_BYTES 12
 #define USER_NAME_MAX_BYTES 64
 #define POLICY_NAME_MAX_BYTES 128
+/* Whoever calls himself so in HTTP Basic shows a login token. */
+#define LOGIN_NAME "AWS"
 
 /** account_ok(s): 12 digits. */
 bool account_ok(struct span);

@@ -31,8 +31,11 @@
  *	policy	created_ms, updated_ms, document
  *	key	account, user, active, created_ms, sealed (base64)
  *	"policy" of the registry	document
+ *	"account" of the registry	account (12 digits): of what is here
  *	note	last_used_ms, service, region
  */
+
+#define ADMINISTRATOR_ARN "arn:aws:iam::aws:policy/AdministratorAccess"
 
 /* A row of a hash table; the first member of what stands in it. */
 struct dir_node {
@@ -69,7 +72,7 @@ struct dir_holder {
 	struct attached_policy *policies;
 	size_t n_policies;
 	const char *broken; /* what of its policies cannot be read, or NULL */
-	bool administrator; /* has AdministratorAccess attached */
+	bool administrator; /* has AdministratorAccess, also by a group */
 };
 
 struct dir_group {
@@ -169,6 +172,9 @@ struct dir_policy *dir_policy_arn(const struct directory *, struct span arn);
  * AWS's.  Of another account: NULL. */
 struct dir_policy *dir_policy_named(
     const struct directory *, struct span account, struct span name);
+
+/** dir_administrator_attached(h): AdministratorAccess, to itself? */
+bool dir_administrator_attached(const struct dir_holder *);
 
 /** dir_dummy(d, name): what the password of one that does not exist is held
  * against: one of the proofs here, so that costs do not tell, always the same

@@ -10,7 +10,6 @@
  * What was read is joined: policies to groups, both to users, users to keys,
  * the htpasswd file to users.
  */
-#define ADMINISTRATOR "arn:aws:iam::aws:policy/AdministratorAccess"
 
 static void
 tables_fill(struct directory *d, struct dir_table *t, const struct dir_list *l)
@@ -54,7 +53,7 @@ attached_add(struct directory *d, struct dir_holder *h, struct span arn,
 	p->n_attached++;
 	label = dir_printf(d, SPAN_FMT "%s", SPAN_ARG(p->name), suffix);
 	policy_add(h, p->policy, label.p);
-	h->administrator |= span_is(p->arn, ADMINISTRATOR);
+	h->administrator |= span_is(p->arn, ADMINISTRATOR_ARN);
 }
 
 /* Of its own; ${more}: room for those of groups. */
@@ -70,6 +69,17 @@ own_add(
 		attached_add(d, h, h->attached[i], suffix);
 	for (i = 0; i < h->n_inlines; i++)
 		policy_add(h, h->inlines[i].policy, h->inlines[i].label);
+}
+
+bool
+dir_administrator_attached(const struct dir_holder *h)
+{
+	size_t i;
+
+	for (i = 0; i < h->n_attached; i++)
+		if (span_is(h->attached[i], ADMINISTRATOR_ARN))
+			return (true);
+	return (false);
 }
 
 static void

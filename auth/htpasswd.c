@@ -127,6 +127,9 @@ line_read(struct reader *r, struct span line)
 		return (line_refuse(r,
 		    "a name is 1 to %d of A-Z a-z 0-9 _ + = , . @ -",
 		    USER_NAME_MAX_BYTES));
+	if (span_is(name, LOGIN_NAME))
+		return (line_refuse(r, "a user cannot be named \"" LOGIN_NAME
+				       "\": that name means a login token"));
 	if ((rc = hash_check(r, name, hash)) != RC_OK)
 		return (rc);
 	return (user_add(r, name, hash));

@@ -187,6 +187,114 @@ password_gate_leave(struct password_gate *g)
 	mutex_unlock(&g->lock);
 }
 
+static unsigned
+gate_blocked(struct password_gate *g)
+{
+	unsigned n;
+
+	mutex_lock(&g->lock);
+	n = g->running + g->waiting;
+	mutex_unlock(&g->lock);
+	return (n);
+}
+
+/* --- flights ------------------------------------------------------------- */
+
+void
+password_flights_init(struct password_flights *f, unsigned workers)
+{
+
+	if (workers == 0)
+		workers = PASSWORD_WORKERS_UNKNOWN;
+	*f = (struct password_flights){ .blocked_max = workers - workers / 4 };
+	mutex_init(&f->lock);
+	cond_init(&f->landed);
+}
+
+void
+password_flights_fini(struct password_flights *f)
+{
+
+	must(f->first == NULL && f->joined == 0);
+	must(pthread_cond_destroy(&f->landed) == 0);
+	must(pthread_mutex_destroy(&f->lock) == 0);
+}
+
+struct password_flight *
+password_flight_find(
+    const struct password_flights *f, const uint8_t tag[AUTH_MAC_BYTES])
+{
+	struct password_flight *flight;
+
+	for (flight = f->first; flight != NULL; flight = flight->next)
+		if (memcmp(flight->tag, tag, AUTH_MAC_BYTES) == 0)
+			break;
+	return (flight);
+}
+
+struct password_flight *
+password_flight_begin(
+    struct password_flights *f, const uint8_t tag[AUTH_MAC_BYTES])
+{
+	struct password_flight *flight = xcalloc(1, sizeof(*flight));
+
+	memcpy(flight->tag, tag, AUTH_MAC_BYTES);
+	flight->next = f->first;
+	f->first = flight;
+	return (flight);
+}
+
+/* Under the lock.  Whoever is the last one. */
+static void
+flight_drop(struct password_flight *flight)
+{
+
+	if (!flight->landed || flight->joined > 0)
+		return;
+	mem_wipe(flight, sizeof(*flight));
+	free(flight);
+}
+
+void
+password_flight_end(struct password_flights *f, struct password_flight *flight,
+    enum rc rc, bool same)
+{
+	struct password_flight **p = &f->first;
+
+	mutex_lock(&f->lock);
+	while (*p != flight)
+		p = &(*p)->next;
+	*p = flight->next;
+	flight->rc = rc;
+	flight->same = same;
+	flight->landed = true;
+	must(pthread_cond_broadcast(&f->landed) == 0);
+	flight_drop(flight);
+	mutex_unlock(&f->lock);
+}
+
+enum rc
+password_flight_join(struct password_flights *f, struct password_flight *flight,
+    struct password_gate *g, bool *same_r)
+{
+	enum rc rc;
+
+	*same_r = false;
+	if (f->joined >= PASSWORD_JOINED_FREE &&
+	    f->joined + gate_blocked(g) >= f->blocked_max)
+		return (RC_LIMIT);
+	f->joined++;
+	flight->joined++;
+	while (!flight->landed)
+		cond_wait(&f->landed, &f->lock);
+	flight->joined--;
+	f->joined--;
+	*same_r = flight->same;
+	rc = flight->rc;
+	flight_drop(flight);
+	return (rc);
+}
+
 /* --- memory -------------------------------------------------------------- */
 
 void
@@ -227,7 +335,7 @@ bool
 password_remembered(struct password_memory *m,
     const uint8_t tag[AUTH_MAC_BYTES], int64_t now_ns)
 {
-	const struct password_seen *s;
+	struct password_seen *s;
 	bool found = false;
 	size_t i;
 
@@ -235,8 +343,10 @@ password_remembered(struct password_memory *m,
 	s = memory_set(m, tag);
 	for (i = 0; i < PASSWORD_MEMORY_WAYS; i++)
 		if (s[i].until_ns > now_ns &&
-		    memcmp(s[i].tag, tag, AUTH_MAC_BYTES) == 0)
+		    memcmp(s[i].tag, tag, AUTH_MAC_BYTES) == 0) {
+			s[i].until_ns = now_ns + PASSWORD_MEMORY_NS;
 			found = true;
+		}
 	mutex_unlock(&m->lock);
 	return (found);
 }

@@ -14,8 +14,8 @@
  * Passwords are stored as libcrypt hashes them: bcrypt here, and what else it
  * knows is taken as it comes.  To hash is to use a core for a tenth of a
  * second or so on purpose, which shapes all of this: only a few at once,
- * as few again waiting for them, and what was verified is remembered for a
- * while.
+ * as few again waiting for them, who brings what is being hashed already waits
+ * for that, and what was verified is remembered for a while.
  */
 #define PASSWORD_MAX_BYTES 72	   /* of a new one: bcrypt sees no more */
 #define PASSWORD_TRY_MAX_BYTES 511 /* of one that is tried: libcrypt's */
@@ -66,6 +66,49 @@ RC_MUST_USE enum rc password_gate_enter(struct password_gate *);
 void password_gate_leave(struct password_gate *);
 
 /*
+ * What is being hashed.  Clients send many requests with one password at once,
+ * most of all when they have just started; one of them hashes, and the others
+ * join it and take over what comes of it.  Who joins holds a worker, too, so
+ * they may not be more than leave a quarter of the workers to others, counted
+ * with those at the gate; but always as many as one client sends.
+ */
+#define PASSWORD_JOINED_FREE 16
+
+struct password_flight {
+	struct password_flight *next;
+	uint8_t tag[AUTH_MAC_BYTES];
+	unsigned joined;
+	bool landed; /* the next two are known */
+	enum rc rc;
+	bool same;
+};
+
+struct password_flights {
+	pthread_mutex_t lock; /* the gate's and the memory's come behind it */
+	pthread_cond_t landed;
+	struct password_flight *first;
+	unsigned joined, blocked_max;
+};
+
+void password_flights_init(struct password_flights *, unsigned workers);
+void password_flights_fini(struct password_flights *);
+/** password_flight_find(f, tag), password_flight_begin(f, tag): under the
+ * lock.  Each one begun must be ended. */
+struct password_flight *password_flight_find(
+    const struct password_flights *, const uint8_t tag[AUTH_MAC_BYTES]);
+struct password_flight *password_flight_begin(
+    struct password_flights *, const uint8_t tag[AUTH_MAC_BYTES]);
+/** password_flight_end(f, flight, rc, same): takes the lock, tells who has
+ * joined, and takes ${flight}. */
+void password_flight_end(
+    struct password_flights *, struct password_flight *, enum rc rc, bool same);
+/** password_flight_join(f, flight, gate, same_r): under the lock, which is
+ * given away while it waits.  What it was ended with; RC_LIMIT: too many have
+ * joined. */
+RC_MUST_USE enum rc password_flight_join(struct password_flights *,
+    struct password_flight *, struct password_gate *, bool *same_r);
+
+/*
  * What was verified.  An entry is a keyed hash over user, password and stored
  * hash under a key that only this process ever had, so the table holds nothing
  * that could be guessed against later, and a changed password misses it.
@@ -76,7 +119,7 @@ void password_gate_leave(struct password_gate *);
 
 struct password_seen {
 	uint8_t tag[AUTH_MAC_BYTES];
-	int64_t until_ns; /* 0: free */
+	int64_t until_ns; /* 0: free; moved on by each use */
 };
 
 struct password_memory {
@@ -90,6 +133,7 @@ void password_memory_fini(struct password_memory *);
 /** password_tag(m, user, password, hash, out): the name of an entry. */
 void password_tag(const struct password_memory *, struct span user,
     struct span password, struct span hash, uint8_t out[AUTH_MAC_BYTES]);
+/** password_remembered(m, tag, now): if so, for as long again. */
 bool password_remembered(struct password_memory *,
     const uint8_t tag[AUTH_MAC_BYTES], int64_t now_ns);
 void password_remember(struct password_memory *,

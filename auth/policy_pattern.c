@@ -282,7 +282,7 @@ static bool
 run_at(const struct matcher *m, size_t from, size_t to, struct span text,
     size_t *bytes_r)
 {
-	size_t bytes, all = 0;
+	size_t bytes = 0, all = 0;
 
 	for (; from < to; from++) {
 		if (!atom_at(m, &m->atoms[from],

@@ -18,12 +18,15 @@ static const char help[] =
     "\n"
     "  --account ID          the account of group and user (12 digits); or\n"
     "                        write ID/NAME\n"
+    "  --force               delete and remove, also when nobody is left with\n"
+    "                        AdministratorAccess then\n"
     "Where no server runs:\n"
     "  --master-key-file FILE  the master key (REGISTRYD_MASTER_KEY_FILE,\n"
     "                        DIR/master.key; REGISTRYD_MASTER_KEY holds the\n"
     "                        key itself)\n"
-    "  --account-id ID       the registry's account (REGISTRYD_ACCOUNT_ID,\n"
-    "                        000000000000)\n";
+    "  --account-id ID       the registry's account (REGISTRYD_ACCOUNT_ID; "
+    "the\n"
+    "                        one that DIR is of)\n";
 
 static const struct print_column columns[] = {
 	{ "NAME", "GroupName" },
@@ -72,7 +75,7 @@ static const struct manage_action actions[] = {
 	    .name = "delete",
 	    .op = "group-delete",
 	    .words = { "name" },
-	    .takes = MANAGE_BIT(MANAGE_ACCOUNT),
+	    .takes = MANAGE_BIT(MANAGE_ACCOUNT) | MANAGE_BIT(MANAGE_FORCE),
 	    .done = "deleted group {name}",
 	},
 	{
@@ -86,7 +89,7 @@ static const struct manage_action actions[] = {
 	    .name = "remove",
 	    .op = "group-remove",
 	    .words = { "name", "user" },
-	    .takes = MANAGE_BIT(MANAGE_ACCOUNT),
+	    .takes = MANAGE_BIT(MANAGE_ACCOUNT) | MANAGE_BIT(MANAGE_FORCE),
 	    .done = "removed {user} from {name}",
 	},
 };

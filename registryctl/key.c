@@ -20,8 +20,8 @@ static const char help[] =
     "Where no server runs:\n"
     "  --master-key-file FILE  the master key (REGISTRYD_MASTER_KEY_FILE,\n"
     "                     DIR/master.key)\n"
-    "  --account-id ID    the registry's account (REGISTRYD_ACCOUNT_ID,\n"
-    "                     000000000000)\n";
+    "  --account-id ID    the registry's account (REGISTRYD_ACCOUNT_ID; the\n"
+    "                     one that DIR is of)\n";
 
 static enum ctl_exit
 rotated_show(

@@ -14,12 +14,13 @@
 #include "registryctl/input.h"
 #include "storage/store.h"
 
+#define DEFAULT_ACCOUNT "000000000000"
 #define IAM_PATH "/control/iam"
 #define ANSWER_MAX_BYTES ((size_t)64 << 20)
 /* The registry says how long its policies may be; this is for a file that was
  * named by mistake. */
 #define DOCUMENT_MAX_BYTES ((size_t)256 << 10)
-#define ACCOUNT_DEFAULT "000000000000"
+#define ACCOUNT_DIGITS 12
 
 /* One room for the words of all. */
 static_assert(MANAGE_WHY_BYTES >= AUTH_WHY_BYTES, "auth");
@@ -79,7 +80,7 @@ choice(const char *option, const char *variable, const char *otherwise)
 static bool
 account_ok(const char *id)
 {
-	return (strlen(id) == strlen(ACCOUNT_DEFAULT) &&
+	return (strlen(id) == ACCOUNT_DIGITS &&
 		strspn(id, "0123456789") == strlen(id));
 }
 
@@ -102,12 +103,18 @@ auth_do(struct auth *auth, const json_t *request, char why[MANAGE_WHY_BYTES],
 
 /* As auth_open(), which knows nothing of our options. */
 static enum rc
-keys_open(const struct auth_options *o, char why[MANAGE_WHY_BYTES],
-    struct auth **auth_r)
+keys_open(
+    struct auth_options *o, char why[MANAGE_WHY_BYTES], struct auth **auth_r)
 {
 	enum rc rc = auth_open(o, why, auth_r);
-	size_t n = strlen(why);
+	size_t n;
 
+	/* Nobody has said yet whose it is: as registryd does by itself. */
+	if (rc == RC_MISSING) {
+		o->account_id = DEFAULT_ACCOUNT;
+		rc = auth_open(o, why, auth_r);
+	}
+	n = strlen(why);
 	if (rc == RC_NOTFOUND)
 		(void)snprintf(why + n, MANAGE_WHY_BYTES - n,
 		    ".  If it is elsewhere, name it with --master-key-file "
@@ -122,8 +129,8 @@ store_do(struct store *store, const char *data, const struct manage_folder *f,
 	char *beside = xasprintf("%s/master.key", data);
 	struct auth_options o = {
 		.meta = store_meta(store),
-		.account_id = choice(
-		    f->account_id, "REGISTRYD_ACCOUNT_ID", ACCOUNT_DEFAULT),
+		.account_id =
+		    choice(f->account_id, "REGISTRYD_ACCOUNT_ID", NULL),
 		.master_key_file = choice(
 		    f->master_key_file, "REGISTRYD_MASTER_KEY_FILE", beside),
 		/* A file that is named here is the one that is meant. */
@@ -135,7 +142,7 @@ store_do(struct store *store, const char *data, const struct manage_folder *f,
 	struct auth *auth = NULL;
 	enum rc rc = RC_OK;
 
-	if (!account_ok(o.account_id)) {
+	if (o.account_id != NULL && !account_ok(o.account_id)) {
 		(void)snprintf(why, MANAGE_WHY_BYTES,
 		    "--account-id: \"%.100s\" must be an account id of 12 "
 		    "digits",

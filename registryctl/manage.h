@@ -87,7 +87,7 @@ manage_run(struct ctl *, int argc, char **argv, const struct manage_family *);
 /* Where and how to carry it out when no server runs. */
 struct manage_folder {
 	const char *master_key_file; /* NULL: of the environment, DIR's */
-	const char *account_id;	     /* NULL: of the environment, zeros */
+	const char *account_id;	     /* NULL: of the environment, DIR's */
 };
 
 /* A command line, understood. */

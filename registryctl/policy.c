@@ -17,7 +17,8 @@ static const char help[] =
     "-FullAccess, and AdministratorAccess. A POLICY is a name or an ARN.\n"
     "\n"
     "  attach USER POLICY       with --group GROUP: attach POLICY to that\n"
-    "  detach USER POLICY       likewise\n"
+    "  detach USER POLICY       likewise; AdministratorAccess from the last\n"
+    "                           who has it only with --force\n"
     "  put NAME --file FILE     make or replace a policy to be attached; with\n"
     "                           --user or --group an inline one of that\n"
     "  get NAME                 print its document; --user, --group as in put\n"
@@ -36,6 +37,7 @@ static const char help[] =
     "  --account ID             the account of users, groups and policies\n"
     "                           (12 digits); or write ID/NAME\n"
     "  --file FILE              the document; \"-\" is standard input\n"
+    "  --force                  see detach\n"
     "What simulate supposes of the request:\n"
     "  --source-ip IP           where it comes from\n"
     "  --tls                    that it comes over TLS\n"
@@ -46,8 +48,8 @@ static const char help[] =
     "                           DIR/master.key; REGISTRYD_MASTER_KEY holds "
     "the\n"
     "                           key itself)\n"
-    "  --account-id ID          the registry's account (REGISTRYD_ACCOUNT_ID,\n"
-    "                           000000000000)\n";
+    "  --account-id ID          the registry's account (REGISTRYD_ACCOUNT_ID;\n"
+    "                           the one that DIR is of)\n";
 
 #define REPOSITORY_ARN ":repository/"
 
@@ -182,7 +184,7 @@ static const struct manage_action actions[] = {
 	    .op = "policy-detach",
 	    .words = { "user", "policy" },
 	    .subject = true,
-	    .takes = OWNER,
+	    .takes = OWNER | MANAGE_BIT(MANAGE_FORCE),
 	    .done = "detached {policy} from {user}{group}",
 	},
 	{

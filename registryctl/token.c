@@ -19,8 +19,8 @@ static const char help[] =
     "  --master-key-file FILE  the master key (REGISTRYD_MASTER_KEY_FILE,\n"
     "                     DIR/master.key; REGISTRYD_MASTER_KEY holds the key\n"
     "                     itself)\n"
-    "  --account-id ID    the registry's account (REGISTRYD_ACCOUNT_ID,\n"
-    "                     000000000000)\n";
+    "  --account-id ID    the registry's account (REGISTRYD_ACCOUNT_ID; the\n"
+    "                     one that DIR is of)\n";
 
 static const struct manage_action actions[] = {
 	{

@@ -35,8 +35,9 @@ static const char help[] =
     "  --master-key-file FILE  the master key (REGISTRYD_MASTER_KEY_FILE,\n"
     "                     DIR/master.key; REGISTRYD_MASTER_KEY holds the key\n"
     "                     itself)\n"
-    "  --account-id ID    the registry's account (REGISTRYD_ACCOUNT_ID,\n"
-    "                     000000000000)\n";
+    "  --account-id ID    the registry's account (REGISTRYD_ACCOUNT_ID; the "
+    "one\n"
+    "                     that DIR is of)\n";
 
 static const struct print_column columns[] = {
 	{ "NAME", "UserName" },

@@ -180,23 +180,22 @@ by_bearer(struct call *c, struct span text)
 /* --- passwords ----------------------------------------------------------- */
 
 static enum rc
-password_hash(struct call *c, struct span user, struct span password,
+password_try(struct call *c, struct span user, struct span password,
     const struct principal **principal_r, uint8_t mark_r[16])
 {
-	struct span client = c->request->client;
-	struct auth *auth = c->service->auth;
-	int64_t now_ms = clock_real_ms();
+	const struct auth_try t = {
+		.name = user,
+		.password = password,
+		.address = c->request->client,
+		.now_ms = clock_real_ms(),
+	};
 	unsigned after_s;
 	enum rc rc;
 
-	if (auth_attempt(auth, user, client, now_ms, &after_s) != RC_OK)
+	rc = auth_password_try(
+	    c->service->auth, c->directory, &t, principal_r, mark_r, &after_s);
+	if (rc == RC_LIMIT && after_s > 0)
 		return (refuse_for_now(c, after_s));
-	rc = auth_password(
-	    auth, c->directory, user, password, true, principal_r, mark_r);
-	if (rc == RC_OK || rc == RC_DENIED)
-		auth_attempted(auth, user, client, rc == RC_OK, now_ms);
-	else
-		auth_attempt_cancel(auth, user, client, now_ms);
 	return (rc);
 }
 
@@ -207,9 +206,9 @@ password_check(struct call *c, struct span user, struct span password,
 	enum rc rc;
 
 	rc = auth_password(c->service->auth, c->directory, user, password,
-	    false, principal_r, mark_r);
+	    principal_r, mark_r);
 	if (rc == RC_WOULDBLOCK && c->may_block)
-		rc = password_hash(c, user, password, principal_r, mark_r);
+		rc = password_try(c, user, password, principal_r, mark_r);
 	return (rc);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/auth.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
@@ -285,9 +286,9 @@ serve(struct settings *s, const struct settings_flags *flags)
 	signals_block(&set);
 	logs_tune(s);
 	log_info("registryd %s, data in %s", REGISTRYD_VERSION, s->data);
-	if (service_open(&svc, s, why) != RC_OK) {
+	if ((rc = service_open(&svc, s, why)) != RC_OK) {
 		log_error("cannot start: %s", why);
-		return (EXIT_FAILED);
+		return (rc == RC_INVALID ? EXIT_USAGE : EXIT_FAILED);
 	}
 	dispatch_init();
 	metrics_init();
@@ -302,6 +303,22 @@ serve(struct settings *s, const struct settings_flags *flags)
 	signals_cut();
 	service_stop(&svc);
 	log_info("stopped");
+	return (EXIT_OK);
+}
+
+/* The settings are valid by themselves; what about the file they name? */
+static enum exit_code
+check(const struct settings *s)
+{
+	char why[AUTH_WHY_BYTES];
+
+	logs_tune(s);
+	if (s->auth == AUTH_TOKEN && s->htpasswd_file[0] != '\0' &&
+	    auth_htpasswd_check(s->htpasswd_file, why) != RC_OK) {
+		(void)fprintf(stderr, "registryd: htpasswd.file: %s\n", why);
+		return (EXIT_USAGE);
+	}
+	(void)printf("the settings are valid\n");
 	return (EXIT_OK);
 }
 
@@ -320,8 +337,7 @@ main(int argc, char **argv)
 		(void)fprintf(stderr, "registryd: %s\n", why);
 		code = EXIT_USAGE;
 	} else if (cl.check_config) {
-		logs_tune(s);
-		(void)printf("the settings are valid\n");
+		code = check(s);
 	} else {
 		code = serve(s, &cl.flags);
 	}

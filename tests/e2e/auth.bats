@@ -398,6 +398,51 @@ password_set() { # USER PASSWORD
 	server_stop
 }
 
+@test "--check-config reads the htpasswd file it names" {
+	local out status=0
+	printf 'x:$apr1$abc$def\n' >"$BATS_TEST_TMPDIR/htpasswd"
+	out=$(REGISTRYD_HTPASSWD_FILE=$BATS_TEST_TMPDIR/htpasswd \
+		"$REGISTRYD" --check-config --data "$BATS_TEST_TMPDIR/d" 2>&1) ||
+		status=$?
+	assert_eq "$status" 2
+	assert_in "$out" 'line 1'
+}
+
+@test "a folder is of one account; another account-id does not start, and makes nothing" {
+	local before status=0
+	REGISTRYD_ACCOUNT_ID=123456789012 auth_server_start
+	before=$(cat "$DATA/admin-credentials")
+	server_stop
+	"$REGISTRYD" --data "$DATA" --listen 127.0.0.1:0 \
+		>"$BATS_TEST_TMPDIR/out" 2>&1 || status=$?
+	assert_eq "$status" 2
+	assert_in "$(cat "$BATS_TEST_TMPDIR/out")" 123456789012
+	assert_in "$(cat "$BATS_TEST_TMPDIR/out")" account-id
+	assert_eq "$(cat "$DATA/admin-credentials")" "$before"
+	# registryctl needs no telling.
+	"$REGISTRYCTL" --data "$DATA" user list >"$BATS_TEST_TMPDIR/out"
+	assert_in "$(cat "$BATS_TEST_TMPDIR/out")" 123456789012
+}
+
+@test "many first requests at once with the right password are all let in" {
+	local i pids=() pid
+	auth_server_start
+	ctl user create "$U" >/dev/null
+	password_set "$U" 'right-password-2'
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
+		curl -sS -o /dev/null -w '%{http_code}\n' --max-time 60 \
+			-u "$U:right-password-2" "$URL/v2/" \
+			>"$BATS_TEST_TMPDIR/answer.$i" 3>&- &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid"
+	done
+	assert_eq "$(cat "$BATS_TEST_TMPDIR"/answer.* | sort | uniq -c | tr -s ' ')" \
+		' 16 200'
+	server_stop
+}
+
 @test "htpasswd: users of the file, their policies, and a reload of it" {
 	need htpasswd
 	secret_note_basic hans 'file-password-1'

@@ -211,6 +211,74 @@ test_the_last_administrator_stays_unless_by_force(void **state)
 	did(p, "{'op':'user-delete','name':'ada','force':true}");
 }
 
+static void
+test_the_last_administrator_keeps_the_policy_unless_by_force(void **state)
+{
+	struct place *p = *state;
+
+	did(p, "{'op':'user-create','name':'root'}");
+	did(p, "{'op':'user-create','name':'bob'}");
+	did(p, "{'op':'policy-attach','user':'bob','policy':'" READ_ONLY "'}");
+	did(p, "{'op':'policy-detach','user':'bob','policy':'" READ_ONLY "'}");
+	did(p, "{'op':'policy-attach','user':'root','policy':'" ADMINISTRATOR
+	       "'}");
+	refused(p, RC_REFERENCED, "force",
+	    "{'op':'policy-detach','user':'root','policy':'" ADMINISTRATOR
+	    "'}");
+	refused(p, RC_REFERENCED, "root",
+	    "{'op':'policy-detach','user':'root','force':false,"
+	    "'policy':'arn:aws:iam::aws:policy/" ADMINISTRATOR "'}");
+	/* Twice is enough to lose one. */
+	did(p, "{'op':'group-create','name':'admins'}");
+	did(p, "{'op':'policy-attach','group':'admins','policy':'" ADMINISTRATOR
+	       "'}");
+	did(p, "{'op':'group-add','name':'admins','user':'root'}");
+	did(p, "{'op':'policy-detach','user':'root','policy':'" ADMINISTRATOR
+	       "'}");
+	/* Now it is the group's. */
+	refused(p, RC_REFERENCED, "force",
+	    "{'op':'policy-detach','group':'admins','policy':'" ADMINISTRATOR
+	    "'}");
+	refused(p, RC_REFERENCED, "force",
+	    "{'op':'group-remove','name':'admins','user':'root'}");
+	refused(
+	    p, RC_REFERENCED, "force", "{'op':'group-delete','name':'admins'}");
+	did(p, "{'op':'group-add','name':'admins','user':'bob'}");
+	did(p, "{'op':'group-remove','name':'admins','user':'root'}");
+	refused(p, RC_REFERENCED, "bob",
+	    "{'op':'group-remove','name':'admins','user':'bob'}");
+	did(p, "{'op':'group-remove','name':'admins','user':'bob',"
+	       "'force':true}");
+	did(p, "{'op':'group-delete','name':'admins'}");
+	did(p, "{'op':'policy-attach','user':'root','policy':'" ADMINISTRATOR
+	       "'}");
+	did(p, "{'op':'policy-detach','user':'root','force':true,"
+	       "'policy':'" ADMINISTRATOR "'}");
+	/* Of another account nobody is the last one. */
+	did(p, "{'op':'user-create','name':'zoe','account':'%s'}",
+	    OTHER_ACCOUNT);
+	did(p,
+	    "{'op':'policy-attach','user':'zoe','policy':'%s',"
+	    "'account':'%s'}",
+	    ADMINISTRATOR, OTHER_ACCOUNT);
+	did(p,
+	    "{'op':'policy-detach','user':'zoe','policy':'%s',"
+	    "'account':'%s'}",
+	    ADMINISTRATOR, OTHER_ACCOUNT);
+}
+
+static void
+test_nobody_is_named_as_login_tokens_are(void **state)
+{
+	struct place *p = *state;
+
+	refused(
+	    p, RC_INVALID, "login token", "{'op':'user-create','name':'AWS'}");
+	refused(p, RC_INVALID, "login token",
+	    "{'op':'user-create','name':'AWS','account':'%s'}", OTHER_ACCOUNT);
+	did(p, "{'op':'user-create','name':'aws'}");
+}
+
 /* --- groups -------------------------------------------------------------- */
 
 static void
@@ -633,6 +701,20 @@ test_simulation_refuses_what_it_does_not_know(void **state)
 	refused(p, RC_INVALID, "ecr:PutImages",
 	    "{'op':'policy-simulate','principal':'bob',"
 	    "'action':'ecr:PutImages','resource':'*'}");
+	refused(p, RC_INVALID,
+	    "\"PutImage\" is not an action: write it as SERVICE:ACTION, for "
+	    "example ecr:PutImage",
+	    "{'op':'policy-simulate','principal':'bob',"
+	    "'action':'PutImage','resource':'*'}");
+	refused(p, RC_INVALID, "source_ip: \"10.0.0\"",
+	    "{'op':'policy-simulate','principal':'bob',"
+	    "'action':'ecr:PutImage','resource':'*','source_ip':'10.0.0'}");
+	refused(p, RC_INVALID, "source_ip: \"\"",
+	    "{'op':'policy-simulate','principal':'bob',"
+	    "'action':'ecr:PutImage','resource':'*','source_ip':''}");
+	json_decref(ask(p, RC_OK,
+	    "{'op':'policy-simulate','principal':'bob','action':"
+	    "'ecr:PutImage','resource':'*','source_ip':'2001:db8::1'}"));
 	refused(p, RC_INVALID, "ecr:Put*",
 	    "{'op':'policy-simulate','principal':'bob',"
 	    "'action':'ecr:Put*','resource':'*'}");
@@ -739,6 +821,42 @@ test_all_of_it_is_there_after_a_restart(void **state)
 	directory_unref(&d);
 }
 
+/* Each run meets another change. */
+static enum rc
+never_through(struct admin *x)
+{
+	int *runs = x->state;
+
+	++*runs;
+	return (RC_BUSY);
+}
+
+/* As of a library that has no more to say. */
+static enum rc
+held_up(struct admin *x)
+{
+
+	(void)x;
+	return (RC_LIMIT);
+}
+
+static void
+test_what_does_not_come_through_says_why(void **state)
+{
+	struct place *p = *state;
+	int runs = 0;
+	struct admin x = { .state = &runs }, y = { 0 };
+
+	assert_int_equal(
+	    admin_run(p->auth, never_through, &x, p->why), RC_LIMIT);
+	admin_fini(&x);
+	assert_int_equal(runs, AUTH_CHANGE_TRIES);
+	assert_non_null(strstr(p->why, "try again"));
+	assert_int_equal(admin_run(p->auth, held_up, &y, p->why), RC_LIMIT);
+	admin_fini(&y);
+	assert_non_null(strstr(p->why, "try again"));
+}
+
 /* --- secrets in memory --------------------------------------------------- */
 
 #define SECRET_MARK "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -824,6 +942,9 @@ main(void)
 		TEST(test_passwords_are_set_and_taken_away),
 		TEST(test_tags_are_checked_and_replaced),
 		TEST(test_the_last_administrator_stays_unless_by_force),
+		TEST(
+		    test_the_last_administrator_keeps_the_policy_unless_by_force),
+		TEST(test_nobody_is_named_as_login_tokens_are),
 		TEST(test_a_group_gives_its_members_its_policies),
 		TEST(test_a_deleted_group_leaves_no_membership_behind),
 		TEST(test_the_life_of_an_access_key),
@@ -839,6 +960,7 @@ main(void)
 		TEST(test_simulation_refuses_what_it_does_not_know),
 		TEST(test_changes_at_the_same_time_all_happen),
 		TEST(test_all_of_it_is_there_after_a_restart),
+		TEST(test_what_does_not_come_through_says_why),
 		TEST(test_a_secret_of_an_answer_is_wiped_in_each_run),
 		TEST(test_an_answer_that_does_not_fit_leaves_no_part_of_it),
 	};

@@ -470,6 +470,31 @@ test_what_is_pending_locks_nobody_out(void **state)
 	attempts_free(&t);
 }
 
+static void
+test_who_repeats_an_attempt_waits_for_no_other(void **state)
+{
+	struct attempts *t = attempts_new();
+	unsigned wait;
+
+	(void)state;
+	assert_int_equal(begin_many(t, "bob", "10.0.0.1", 60, NOON), 10);
+	assert_int_equal(try_as(t, "bob", "10.0.0.1", NOON), RC_LIMIT);
+	assert_int_equal(
+	    attempts_look(t, SPAN("bob"), SPAN("10.0.0.1"), NOON, &wait),
+	    RC_OK);
+	assert_int_equal(wait, 0);
+	/* A look is no attempt; but it sees a back-off. */
+	fails(t, "bob", "10.0.0.1", 10, NOON);
+	assert_int_equal(
+	    attempts_look(t, SPAN("bob"), SPAN("10.0.0.1"), NOON, &wait),
+	    RC_LIMIT);
+	assert_int_equal(wait, 1);
+	assert_int_equal(
+	    attempts_look(t, SPAN("bob"), SPAN("10.0.0.2"), NOON, &wait),
+	    RC_OK);
+	attempts_free(&t);
+}
+
 struct guessers {
 	struct attempts *t;
 	pthread_barrier_t all_in;
@@ -581,6 +606,8 @@ main(void)
 		cmocka_unit_test(
 		    test_a_friends_logins_do_not_hold_up_the_neighbours),
 		cmocka_unit_test(test_what_is_pending_locks_nobody_out),
+		cmocka_unit_test(
+		    test_who_repeats_an_attempt_waits_for_no_other),
 		cmocka_unit_test(
 		    test_sixty_threads_that_guess_have_ten_guesses),
 		cmocka_unit_test(test_threads_share_it),

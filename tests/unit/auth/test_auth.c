@@ -318,6 +318,116 @@ test_an_account_has_twelve_digits(void **state)
 	assert_non_null(strstr(p->why, "12 digits"));
 }
 
+static void
+test_a_master_key_that_has_no_folder_yet_cannot_be_made(void **state)
+{
+	struct place *p = *state;
+	char folder[600], file[620];
+
+	place_stop(p);
+	snprintf(folder, sizeof(folder), "%s/etc", p->dir);
+	snprintf(file, sizeof(file), "%s/master.key", folder);
+	snprintf(p->data, sizeof(p->data), "%.200s/fresh", p->dir);
+	p->options.master_key_file = file;
+	place_store(p);
+	assert_int_equal(place_auth(p), RC_NOTFOUND);
+	assert_non_null(strstr(p->why, "cannot be made"));
+	assert_non_null(strstr(p->why, folder));
+	assert_non_null(strstr(p->why, "does not exist"));
+	assert_null(strstr(p->why, "put the file back"));
+	/* With its folder it is; then, without, it is lost. */
+	assert_int_equal(mkdir(folder, 0700), 0);
+	assert_int_equal(place_auth(p), RC_OK);
+	auth_close(&p->auth);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(rmdir(folder), 0);
+	assert_int_equal(place_auth(p), RC_NOTFOUND);
+	assert_non_null(strstr(p->why, "put the file back"));
+	p->options.master_key_file = p->key_file;
+}
+
+/* --- the account --------------------------------------------------------- */
+
+static void
+account_record(struct place *p, struct span record)
+{
+	struct entity_change c = { .entity = { ENTITY_REGISTRY, SPAN("account"),
+				       record } };
+	uint64_t generation;
+
+	assert_int_equal(meta_entity_generation(p->meta, &generation), RC_OK);
+	assert_int_equal(
+	    meta_entities_change(p->meta, generation, &c, 1, &generation),
+	    RC_OK);
+}
+
+static void
+account_is(struct place *p, const char *want)
+{
+	struct directory *d = auth_directory(p->auth);
+
+	assert_true(span_is(directory_account(d), want));
+	directory_unref(&d);
+}
+
+static void
+test_a_folder_keeps_its_account(void **state)
+{
+	struct place *p = *state;
+
+	did(p, "{'op':'user-create','name':'bob'}");
+	p->options.account_id = OTHER_ACCOUNT;
+	assert_int_equal(again(p), RC_INVALID);
+	assert_non_null(strstr(p->why,
+	    "this folder is of account " ACCOUNT ", but account-id "
+	    "says " OTHER_ACCOUNT));
+	p->options.account_id = NULL;
+	assert_int_equal(place_auth(p), RC_OK);
+	account_is(p, ACCOUNT);
+	p->options.account_id = ACCOUNT;
+	assert_int_equal(again(p), RC_OK);
+	did(p, "{'op':'key-rotate-master'}");
+	p->options.account_id = NULL;
+	assert_int_equal(again(p), RC_OK);
+	account_is(p, ACCOUNT);
+}
+
+static void
+test_a_folder_that_does_not_say_its_account_is_told_it(void **state)
+{
+	struct place *p = *state;
+	char id[32], secret[64];
+
+	key_make(p, id, secret);
+	account_record(p, SPAN_NONE);
+	p->options.account_id = NULL;
+	assert_int_equal(again(p), RC_MISSING);
+	assert_non_null(strstr(p->why, "which account"));
+	p->options.account_id = ACCOUNT;
+	assert_int_equal(place_auth(p), RC_OK);
+	key_opens(p, id, secret);
+	p->options.account_id = NULL;
+	assert_int_equal(again(p), RC_OK);
+	account_is(p, ACCOUNT);
+	key_opens(p, id, secret);
+}
+
+static void
+test_a_damaged_account_does_not_open(void **state)
+{
+	static const char *const records[] = { "{}", "damaged", "[]",
+		"{\"account\":\"12\"}", "{\"account\":7}" };
+	struct place *p = *state;
+	size_t i;
+
+	auth_close(&p->auth);
+	for (i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+		account_record(p, span_of(records[i]));
+		assert_int_equal(place_auth(p), RC_CORRUPT);
+		assert_non_null(strstr(p->why, "account"));
+	}
+}
+
 /* --- the first administrator --------------------------------------------- */
 
 static void
@@ -378,6 +488,46 @@ test_a_credentials_file_without_its_user_is_replaced(void **state)
 }
 
 static void
+test_a_credentials_file_with_a_key_of_somebody_stays(void **state)
+{
+	struct place *p = *state;
+	char file[600], text[200], *after;
+	struct directory *d;
+	json_t *a;
+	bool made;
+
+	snprintf(file, sizeof(file), "%s/admin-credentials", p->dir);
+	did(p, "{'op':'user-create','name':'eve','account':'%s'}",
+	    OTHER_ACCOUNT);
+	a = ask(p, RC_OK,
+	    "{'op':'access-key-create','user':'eve','account':'%s'}",
+	    OTHER_ACCOUNT);
+	snprintf(text, sizeof(text),
+	    "[old]\naws_access_key_id = AKIAOLD\n[default]\n"
+	    "aws_access_key_id=%s\r\nregion = x\n",
+	    str_at(a, "AccessKey.AccessKeyId"));
+	write_file(file, text);
+	assert_int_equal(
+	    auth_first_admin(p->auth, file, "x", &made, p->why), RC_EXISTS);
+	assert_false(made);
+	assert_non_null(strstr(p->why, file));
+	assert_non_null(strstr(p->why, OTHER_ACCOUNT ":user/eve"));
+	after = read_file(file);
+	assert_string_equal(after, text);
+	free(after);
+	d = auth_directory(p->auth);
+	assert_null(user_of(p, d, "admin"));
+	directory_unref(&d);
+	/* Gone, it is nobody's. */
+	did(p, "{'op':'access-key-delete','id':'%s'}",
+	    str_at(a, "AccessKey.AccessKeyId"));
+	json_decref(a);
+	assert_int_equal(
+	    auth_first_admin(p->auth, file, "x", &made, p->why), RC_OK);
+	assert_true(made);
+}
+
+static void
 test_no_user_is_made_when_the_file_cannot_be_written(void **state)
 {
 	struct place *p = *state;
@@ -397,16 +547,38 @@ test_no_user_is_made_when_the_file_cannot_be_written(void **state)
 
 /* --- passwords ----------------------------------------------------------- */
 
+/* Who tries is not held up by who has tried. */
+static const char *
+elsewhere(void)
+{
+	static _Thread_local char address[32];
+	static _Atomic unsigned n;
+	unsigned i = n++;
+
+	snprintf(address, sizeof(address), "10.%u.%u.%u", i >> 16 & 255,
+	    i >> 8 & 255, i & 255);
+	return (address);
+}
+
 static enum rc
 login(struct place *p, const char *name, const char *password, bool may_block)
 {
 	struct directory *d = auth_directory(p->auth);
 	const struct principal *principal;
 	uint8_t mark[16], zeros[16] = { 0 };
+	unsigned wait;
 	enum rc rc;
 
-	rc = auth_password(p->auth, d, span_of(name), span_of(password),
-	    may_block, &principal, mark);
+	if (may_block)
+		rc = auth_password_try(p->auth, d,
+		    &(struct auth_try){ .name = span_of(name),
+			.password = span_of(password),
+			.address = span_of(elsewhere()),
+			.now_ms = 1000 },
+		    &principal, mark, &wait);
+	else
+		rc = auth_password(p->auth, d, span_of(name), span_of(password),
+		    &principal, mark);
 	if (rc == RC_OK) {
 		assert_true(span_is(principal->name, name));
 		assert_memory_not_equal(mark, zeros, 16);
@@ -485,6 +657,208 @@ test_too_many_passwords_at_once_are_put_off(void **state)
 	assert_int_equal(login(p, "nobody", "secret", true), RC_LIMIT);
 	p->auth->gate.running_max = 1;
 	assert_int_equal(login(p, "bob", "secret", true), RC_OK);
+}
+
+/* --- the same password many times at once --------------------------------- */
+
+#define CROWD_MAX 32
+
+struct crowd {
+	struct place *p;
+	const char *password, *address;
+	unsigned n;
+	_Atomic unsigned good, denied, held, put_off;
+};
+
+static void *
+crowd_one(void *arg)
+{
+	struct crowd *c = arg;
+	struct directory *d = auth_directory(c->p->auth);
+	const struct auth_try t = { .name = SPAN("bob"),
+		.password = span_of(c->password),
+		.address = span_of(c->address),
+		.now_ms = 1000 };
+	const struct principal *principal;
+	uint8_t mark[16];
+	unsigned wait;
+
+	switch ((int)auth_password_try(
+	    c->p->auth, d, &t, &principal, mark, &wait)) {
+	case RC_OK:
+		assert_true(span_is(principal->name, "bob"));
+		c->good++;
+		break;
+	case RC_DENIED:
+		c->denied++;
+		break;
+	case RC_LIMIT:
+		if (wait > 0)
+			c->held++;
+		else
+			c->put_off++;
+		break;
+	default:
+		fail();
+	}
+	directory_unref(&d);
+	return (NULL);
+}
+
+static unsigned
+joined_now(struct auth *a)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&a->flights.lock);
+	n = a->flights.joined;
+	pthread_mutex_unlock(&a->flights.lock);
+	return (n);
+}
+
+/* The first one waits at the gate, where only one may, until ${joined} others
+ * wait for it. */
+static void
+crowd_comes(struct crowd *c, unsigned joined)
+{
+	struct password_gate *g = &c->p->auth->gate;
+	pthread_t threads[CROWD_MAX];
+	unsigned i, max = g->running_max;
+
+	c->good = c->denied = c->held = c->put_off = 0;
+	g->running_max = 0;
+	g->waiting_max = 1;
+	g->wait_ms = 600 * 1000;
+	(void)alarm(120);
+	for (i = 0; i < c->n; i++)
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, crowd_one, c), 0);
+	while (joined_now(c->p->auth) < joined ||
+	       joined + 1 + c->held + c->put_off < c->n)
+		usleep(1000);
+	pthread_mutex_lock(&g->lock);
+	g->running_max = max;
+	pthread_cond_signal(&g->room);
+	pthread_mutex_unlock(&g->lock);
+	for (i = 0; i < c->n; i++)
+		pthread_join(threads[i], NULL);
+	(void)alarm(0);
+}
+
+/* Would be let in, of one address, until it is refused. */
+static int
+guesses_left(struct place *p, const char *address)
+{
+	unsigned wait;
+	int in = 0;
+
+	while (auth_attempt(p->auth, SPAN("bob"), span_of(address), 1000,
+		   &wait) == RC_OK)
+		in++;
+	return (in);
+}
+
+static void
+workers_are(struct place *p, unsigned workers)
+{
+
+	p->options.workers = workers;
+	assert_int_equal(again(p), RC_OK);
+	did(p, "{'op':'user-create','name':'bob','password':'secret'}");
+}
+
+static void
+test_who_comes_with_the_same_password_joins_and_is_let_in(void **state)
+{
+	struct place *p = *state;
+	struct crowd c = { p, "secret", "10.0.0.1", 20, 0, 0, 0, 0 };
+
+	workers_are(p, 32);
+	crowd_comes(&c, 19);
+	assert_int_equal(c.good, 20);
+	/* Nothing is left pending of any of them. */
+	assert_int_equal(guesses_left(p, "10.0.0.1"), 10);
+}
+
+static void
+test_thirteen_requests_of_a_client_get_through_a_small_server(void **state)
+{
+	struct place *p = *state;
+	struct crowd c = { p, "secret", "10.0.0.1", 13, 0, 0, 0, 0 };
+
+	workers_are(p, 2);
+	crowd_comes(&c, 12);
+	assert_int_equal(c.good, 13);
+}
+
+static void
+test_a_wrong_password_of_parallel_requests_counts_for_each(void **state)
+{
+	struct place *p = *state;
+	struct crowd c = { p, "wrong", "10.0.0.1", 8, 0, 0, 0, 0 };
+
+	workers_are(p, 32);
+	crowd_comes(&c, 7);
+	assert_int_equal(c.denied, 8);
+	assert_int_equal(guesses_left(p, "10.0.0.1"), 2);
+}
+
+static void
+test_no_more_wrong_ones_are_answered_at_once_than_in_turn(void **state)
+{
+	struct place *p = *state;
+	struct crowd c = { p, "wrong", "10.0.0.1", 20, 0, 0, 0, 0 };
+	unsigned wait;
+
+	workers_are(p, 32);
+	crowd_comes(&c, 19);
+	assert_int_equal(c.denied, 10);
+	assert_int_equal(c.held, 10);
+	assert_int_equal(
+	    auth_attempt(p->auth, SPAN("bob"), SPAN("10.0.0.1"), 1000, &wait),
+	    RC_LIMIT);
+	assert_int_equal(wait, 1);
+	/* In back-off there is no joining, either. */
+	c.n = 1;
+	crowd_one(&c);
+	assert_int_equal(c.held, 11);
+	c.address = "10.0.0.2";
+	c.password = "secret";
+	crowd_comes(&c, 0);
+	assert_int_equal(c.good, 1);
+}
+
+static void
+test_not_all_workers_wait_for_one_password(void **state)
+{
+	struct place *p = *state;
+	struct crowd c = { p, "secret", "10.0.0.1", 30, 0, 0, 0, 0 };
+
+	workers_are(p, 32);
+	/* A quarter of them is left, with the one that hashes. */
+	crowd_comes(&c, 23);
+	assert_int_equal(c.good, 24);
+	assert_int_equal(c.put_off, 6);
+}
+
+static void
+test_another_password_does_not_join(void **state)
+{
+	struct place *p = *state;
+	struct crowd c = { p, "secret", "10.0.0.1", 1, 0, 0, 0, 0 };
+	struct crowd other = { p, "wrong", "10.0.0.2", 1, 0, 0, 0, 0 };
+	uint8_t tag[AUTH_MAC_BYTES] = { 1 };
+	struct password_flight *flight;
+
+	workers_are(p, 32);
+	pthread_mutex_lock(&p->auth->flights.lock);
+	flight = password_flight_begin(&p->auth->flights, tag);
+	pthread_mutex_unlock(&p->auth->flights.lock);
+	crowd_one(&c);
+	crowd_one(&other);
+	assert_int_equal(c.good, 1);
+	assert_int_equal(other.denied, 1);
+	password_flight_end(&p->auth->flights, flight, RC_OK, true);
 }
 
 /* --- htpasswd ------------------------------------------------------------ */
@@ -581,6 +955,23 @@ test_a_bad_htpasswd_file_stops_the_start(void **state)
 	p->options.n_htpasswd_policies = 1;
 	assert_int_equal(place_auth(p), RC_INVALID);
 	assert_non_null(strstr(p->why, "NoSuchPolicy"));
+}
+
+static void
+test_an_htpasswd_file_can_be_checked_alone(void **state)
+{
+	struct place *p = *state;
+
+	write_file(p->htpasswd, "bob:" HASH "\n");
+	assert_int_equal(auth_htpasswd_check(p->htpasswd, p->why), RC_OK);
+	assert_string_equal(p->why, "");
+	write_file(p->htpasswd, "bob:" HASH "\n\nada:plain\n");
+	assert_int_equal(auth_htpasswd_check(p->htpasswd, p->why), RC_INVALID);
+	assert_non_null(strstr(p->why, p->htpasswd));
+	assert_non_null(strstr(p->why, "line 3"));
+	assert_int_equal(
+	    auth_htpasswd_check("/nowhere/htpasswd", p->why), RC_NOTFOUND);
+	assert_non_null(strstr(p->why, "/nowhere/htpasswd"));
 }
 
 static void
@@ -829,17 +1220,31 @@ main(void)
 		    test_a_key_in_the_environment_is_replaced_by_a_start_with_both),
 		TEST(test_damaged_seal_keys_do_not_open),
 		TEST(test_an_account_has_twelve_digits),
+		TEST(test_a_master_key_that_has_no_folder_yet_cannot_be_made),
+		TEST(test_a_folder_keeps_its_account),
+		TEST(test_a_folder_that_does_not_say_its_account_is_told_it),
+		TEST(test_a_damaged_account_does_not_open),
 		TEST(test_the_first_administrator_gets_a_credentials_file),
 		TEST(test_a_credentials_file_without_its_user_is_replaced),
+		TEST(test_a_credentials_file_with_a_key_of_somebody_stays),
 		TEST(test_no_user_is_made_when_the_file_cannot_be_written),
 		TEST(test_passwords_of_built_in_users),
 		TEST(test_a_changed_password_is_not_remembered),
 		TEST(test_a_strangers_password_never_fits),
 		TEST(test_too_many_passwords_at_once_are_put_off),
+		TEST(test_who_comes_with_the_same_password_joins_and_is_let_in),
+		TEST(
+		    test_thirteen_requests_of_a_client_get_through_a_small_server),
+		TEST(
+		    test_a_wrong_password_of_parallel_requests_counts_for_each),
+		TEST(test_no_more_wrong_ones_are_answered_at_once_than_in_turn),
+		TEST(test_not_all_workers_wait_for_one_password),
+		TEST(test_another_password_does_not_join),
 		TEST(test_htpasswd_users_have_the_policies_of_the_settings),
 		TEST(
 		    test_a_changed_htpasswd_file_is_read_again_and_a_bad_one_is_not),
 		TEST(test_a_bad_htpasswd_file_stops_the_start),
+		TEST(test_an_htpasswd_file_can_be_checked_alone),
 		TEST(test_a_reload_takes_all_or_nothing),
 		TEST(test_a_prepared_reload_holds_when_it_is_committed),
 		TEST(test_an_aborted_reload_was_never_there),

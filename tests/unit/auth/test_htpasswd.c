@@ -103,6 +103,8 @@ test_what_is_wrong_is_named_by_its_line_without_the_hash(void **state)
 	bad("a:" HASH "\r\n", "carriage return");
 	bad("a:" HASH "\nb:" HASH "\na:" HASH,
 	    "line 3: \"a\" stands in line 1");
+	bad("aws:" HASH "\nAWS:" HASH,
+	    "line 2: a user cannot be named \"AWS\"");
 	assert_int_equal(parse("a:plain-password", why, &h), RC_INVALID);
 	assert_null(strstr(why, "plain-password"));
 }

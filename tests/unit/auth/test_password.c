@@ -334,8 +334,14 @@ test_what_was_verified_is_remembered_for_five_minutes(void **state)
 	assert_false(password_remembered(m, tag, 1000));
 	password_remember(m, tag, 1000);
 	assert_true(password_remembered(m, tag, 1000));
-	assert_true(password_remembered(m, tag, 1000 + PASSWORD_MEMORY_NS - 1));
 	assert_false(password_remembered(m, tag, 1000 + PASSWORD_MEMORY_NS));
+	/* From its last use on. */
+	password_remember(m, tag, 1000);
+	assert_true(password_remembered(m, tag, 1000 + PASSWORD_MEMORY_NS - 1));
+	assert_true(
+	    password_remembered(m, tag, 1000 + 2 * PASSWORD_MEMORY_NS - 2));
+	assert_false(
+	    password_remembered(m, tag, 1000 + 3 * PASSWORD_MEMORY_NS - 2));
 	memory_free(m);
 }
 
