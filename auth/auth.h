@@ -40,8 +40,8 @@ struct auth_options {
 /**
  * auth_open(options, why, auth_r):
  * Open the keyring, unwrap or make the seal keys (wrap them anew when they are
- * under an older master key), read the directory.  Master keys that nothing is
- * under any more are dropped from the file; that this fails is only logged.
+ * under an older master key), read the directory.  Master keys that nothing here is
+ * under any more are only told of: another folder may need them.
  * The account is recorded with the seal keys when they are made (or later, of
  * a folder that holds none yet), and is the folder's from then on.
  * RC_NOTFOUND: the metadata hold keys, but the master key is not there, or it
@@ -114,21 +114,23 @@ void auth_flush(struct auth *);
  * directory comes first).  All in the registry's account.
  */
 
-/**
- * auth_password(a, d, name, password, principal_r, mark_r):
- * By memory alone: never blocks.  ${principal_r} lives with ${d}.
- * ${mark_r}: for tokens got with it.  RC_DENIED: it can be nobody's;
- * RC_WOULDBLOCK: auth_password_try() has to be asked, whoever it is about.
- */
-RC_MUST_USE enum rc auth_password(struct auth *, struct directory *,
-    struct span name, struct span password,
-    const struct principal **principal_r, uint8_t mark_r[16]);
-
 struct auth_try {
 	struct span name, password;
 	struct span address; /* as in auth_attempt() */
 	int64_t now_ms;
 };
+
+/**
+ * auth_password(a, d, try, principal_r, mark_r, retry_after_s_r):
+ * By memory alone, which holds what was verified from that address: never
+ * blocks.  ${principal_r} lives with ${d}.  ${mark_r}: for tokens got with it.
+ * RC_DENIED: it can be nobody's; RC_LIMIT: guessed wrong too often, not before
+ * so many seconds; RC_WOULDBLOCK: auth_password_try() has to be asked, whoever
+ * it is about.
+ */
+RC_MUST_USE enum rc auth_password(struct auth *, struct directory *,
+    const struct auth_try *, const struct principal **principal_r,
+    uint8_t mark_r[16], unsigned *retry_after_s_r);
 
 /**
  * auth_password_try(a, d, try, principal_r, mark_r, retry_after_s_r):

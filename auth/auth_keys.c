@@ -247,23 +247,14 @@ ring_open(struct auth *a, const char *text, bool create,
 	return (rc);
 }
 
-/* All seal keys are under the first one, so the others only wait to be stolen.
- * That the file may not be written is no reason not to start. */
+/* They may be another folder's, that shares the file. */
 static void
-ring_trim(const struct auth *a, const struct keyring *ring)
+ring_tell(const struct auth *a, const struct keyring *ring)
 {
-	char why[KEYRING_WHY_BYTES] = "";
-
-	if (a->master_key_in_environment || keyring_size(ring) < 2)
-		return;
-	if (keyring_file_trim(a->master_key_file, why) == RC_OK)
-		log_info("%s: dropped the master keys behind the first one, "
-			 "which nothing is under any more",
-		    a->master_key_file);
-	else
-		log_warn("the master keys behind the first one are no longer "
-			 "needed, but could not be dropped (remove them): %s",
-		    why);
+	if (!a->master_key_in_environment && keyring_size(ring) > 1)
+		log_warn("%s: this registry needs only the first of %zu master "
+			 "keys; registryctl key rotate-master drops the others",
+		    a->master_key_file, keyring_size(ring));
 }
 
 /* Written for the first time, or under another master key; ${keys} NULL: only
@@ -313,7 +304,7 @@ keys_open_once(struct auth *a, const struct auth_options *options, char *why)
 	if (rc == RC_OK && (anew || s.account.n == 0))
 		rc = keys_renew(a, ring, anew ? keys : NULL, &s, why);
 	if (rc == RC_OK)
-		ring_trim(a, ring);
+		ring_tell(a, ring);
 out:
 	keyring_free(&ring);
 	arena_reset(&s.arena);

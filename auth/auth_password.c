@@ -27,17 +27,17 @@ struct proof {
 };
 
 static void
-proof_find(struct auth *a, const struct directory *d, struct span name,
-    struct span password, struct proof *p)
+proof_find(struct auth *a, const struct directory *d, const struct auth_try *t,
+    struct proof *p)
 {
 
-	p->user = dir_user_find(d, directory_account(d), name);
+	p->user = dir_user_find(d, directory_account(d), t->name);
 	if (p->user != NULL && p->user->proof.n == 0)
 		p->user = NULL;
-	p->hash = p->user != NULL ? p->user->proof.p : dir_dummy(d, name);
+	p->hash = p->user != NULL ? p->user->proof.p : dir_dummy(d, t->name);
 	if (p->hash == NULL)
 		p->hash = password_dummy();
-	password_tag(&a->memory, name, password, span_of(p->hash), p->tag);
+	password_tag(&a->memory, t, span_of(p->hash), p->tag);
 }
 
 /* Asked for nobody as well, so that both take the same time. */
@@ -141,6 +141,9 @@ proof_try(struct auth *a, const struct auth_try *t, const struct proof *p,
 	struct password_flight *flight;
 	enum rc rc;
 
+	if (attempts_look(a->attempts, t->name, t->address, t->now_ms,
+		retry_after_s_r) != RC_OK)
+		return (RC_LIMIT);
 	mutex_lock(&f->lock);
 	/* Once more: who led until now has remembered it before it landed. */
 	if (proof_remembered(a, p)) {
@@ -162,19 +165,24 @@ proof_try(struct auth *a, const struct auth_try *t, const struct proof *p,
 
 /* --- the two ways -------------------------------------------------------- */
 
+/* Who is held up is told nothing, not even that a guess was right. */
 enum rc
-auth_password(struct auth *a, struct directory *d, struct span name,
-    struct span password, const struct principal **principal_r,
-    uint8_t mark_r[16])
+auth_password(struct auth *a, struct directory *d, const struct auth_try *t,
+    const struct principal **principal_r, uint8_t mark_r[16],
+    unsigned *retry_after_s_r)
 {
 	struct proof p;
 
 	OBJ_CHECK(a, AUTH_MAGIC);
 	*principal_r = NULL;
+	*retry_after_s_r = 0;
 	memset(mark_r, 0, 16);
-	if (!password_plausible(password))
+	if (!password_plausible(t->password))
 		return (RC_DENIED);
-	proof_find(a, d, name, password, &p);
+	if (attempts_look(a->attempts, t->name, t->address, t->now_ms,
+		retry_after_s_r) != RC_OK)
+		return (RC_LIMIT);
+	proof_find(a, d, t, &p);
 	return (proof_done(&p, proof_remembered(a, &p) ? RC_OK : RC_WOULDBLOCK,
 	    principal_r, mark_r));
 }
@@ -192,7 +200,7 @@ auth_password_try(struct auth *a, struct directory *d, const struct auth_try *t,
 	memset(mark_r, 0, 16);
 	if (!password_plausible(t->password))
 		return (RC_DENIED);
-	proof_find(a, d, t->name, t->password, &p);
+	proof_find(a, d, t, &p);
 	return (proof_done(
 	    &p, proof_try(a, t, &p, retry_after_s_r), principal_r, mark_r));
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "auth/auth.h"
 #include "base/clock.h"
 #include "base/keyring.h"
 #include "base/mem.h"
@@ -315,10 +316,10 @@ password_memory_fini(struct password_memory *m)
 }
 
 void
-password_tag(const struct password_memory *m, struct span user,
-    struct span password, struct span hash, uint8_t out[AUTH_MAC_BYTES])
+password_tag(const struct password_memory *m, const struct auth_try *t,
+    struct span hash, uint8_t out[AUTH_MAC_BYTES])
 {
-	const struct span parts[] = { user, password, hash };
+	const struct span parts[] = { t->name, t->password, t->address, hash };
 
 	auth_mac(m->key, parts, ARRAY_LEN(parts), out);
 }

@@ -109,8 +109,8 @@ RC_MUST_USE enum rc password_flight_join(struct password_flights *,
     struct password_flight *, struct password_gate *, bool *same_r);
 
 /*
- * What was verified.  An entry is a keyed hash over user, password and stored
- * hash under a key that only this process ever had, so the table holds nothing
+ * What was verified.  An entry is a keyed hash over user, password, address and
+ * stored hash (so that nobody else guesses at what one client has shown) under a key that only this process ever had, so the table holds nothing
  * that could be guessed against later, and a changed password misses it.
  */
 #define PASSWORD_MEMORY_NS ((int64_t)5 * 60 * 1000000000)
@@ -130,9 +130,10 @@ struct password_memory {
 
 void password_memory_init(struct password_memory *);
 void password_memory_fini(struct password_memory *);
-/** password_tag(m, user, password, hash, out): the name of an entry. */
-void password_tag(const struct password_memory *, struct span user,
-    struct span password, struct span hash, uint8_t out[AUTH_MAC_BYTES]);
+/** password_tag(m, t, hash, out): the name of an entry. */
+struct auth_try;
+void password_tag(const struct password_memory *, const struct auth_try *,
+    struct span hash, uint8_t out[AUTH_MAC_BYTES]);
 /** password_remembered(m, tag, now): if so, for as long again. */
 bool password_remembered(struct password_memory *,
     const uint8_t tag[AUTH_MAC_BYTES], int64_t now_ns);

@@ -59,6 +59,7 @@ struct call {
 	int64_t expires_ms; /* of the token or the temporary credentials it
 			       came with; 0: of neither */
 	uint8_t password_mark[16]; /* of the password it came with, or zeros */
+	int64_t issued_ms; /* when that token was made, or who asks found */
 	const struct permission *permission;   /* of the route or operation */
 	const struct aws_operation *operation; /* of POST / */
 	bool may_block;

@@ -343,13 +343,17 @@ run(struct call *c)
 	http_exchange_offload(c->x, work_handler, after_work);
 }
 
-/* A body can take hours: what was taken from its sender meanwhile counts. */
+/* A body can take hours: what was taken from its sender meanwhile counts, in
+ * the directory and in the policies of the repository. */
 static enum rc
 still_admitted(struct call *c)
 {
-	if (c->route->body == BODY_NONE || !identify_stale(c))
+	enum rc rc;
+
+	if (c->route->body == BODY_NONE || body_is_empty(c))
 		return (RC_OK);
-	return (admission(c));
+	rc = identify_still(c);
+	return (rc == RC_OK ? authorize_call(c) : rc);
 }
 
 static void

@@ -131,6 +131,14 @@ token_refuse(struct call *c, enum rc rc)
 	return (rc == RC_DENIED ? refuse_wrong(c) : rc);
 }
 
+static void
+token_noted(struct call *c, const struct token *t)
+{
+	c->expires_ms = t->expires_ms;
+	c->issued_ms = t->issued_ms;
+	memcpy(c->password_mark, t->password_mark, sizeof(t->password_mark));
+}
+
 static enum rc
 by_login_token(struct call *c, struct span text)
 {
@@ -142,7 +150,7 @@ by_login_token(struct call *c, struct span text)
 	rc = identify_token(
 	    c, IDENTIFY_KIND(TOKEN_LOGIN), text, &room, &t, &who);
 	if (rc == RC_OK) {
-		c->expires_ms = t.expires_ms;
+		token_noted(c, &t);
 		return (identify_as(c, who));
 	}
 	return (token_refuse(c, rc));
@@ -163,7 +171,7 @@ by_bearer(struct call *c, struct span text)
 		    t.scopes.n > 0 ? arena_span(c->arena, t.scopes) : SPAN("");
 		if (c->granted.p == NULL)
 			return (RC_TOOBIG);
-		c->expires_ms = t.expires_ms;
+		token_noted(c, &t);
 		return (identify_as(c, t.user.n > 0 ? who : &anonymous));
 	}
 	if (rc == RC_INVALID &&
@@ -180,7 +188,7 @@ by_bearer(struct call *c, struct span text)
 /* --- passwords ----------------------------------------------------------- */
 
 static enum rc
-password_try(struct call *c, struct span user, struct span password,
+password_check(struct call *c, struct span user, struct span password,
     const struct principal **principal_r, uint8_t mark_r[16])
 {
 	const struct auth_try t = {
@@ -189,26 +197,17 @@ password_try(struct call *c, struct span user, struct span password,
 		.address = c->request->client,
 		.now_ms = clock_real_ms(),
 	};
+	struct auth *auth = c->service->auth;
 	unsigned after_s;
 	enum rc rc;
 
-	rc = auth_password_try(
-	    c->service->auth, c->directory, &t, principal_r, mark_r, &after_s);
+	rc = auth_password(
+	    auth, c->directory, &t, principal_r, mark_r, &after_s);
+	if (rc == RC_WOULDBLOCK && c->may_block)
+		rc = auth_password_try(
+		    auth, c->directory, &t, principal_r, mark_r, &after_s);
 	if (rc == RC_LIMIT && after_s > 0)
 		return (refuse_for_now(c, after_s));
-	return (rc);
-}
-
-static enum rc
-password_check(struct call *c, struct span user, struct span password,
-    const struct principal **principal_r, uint8_t mark_r[16])
-{
-	enum rc rc;
-
-	rc = auth_password(c->service->auth, c->directory, user, password,
-	    principal_r, mark_r);
-	if (rc == RC_WOULDBLOCK && c->may_block)
-		rc = password_try(c, user, password, principal_r, mark_r);
 	return (rc);
 }
 
@@ -267,6 +266,8 @@ by_memory(struct call *c, struct span value)
 			return (false);
 	}
 	c->expires_ms = l.expires_ms;
+	c->issued_ms = l.issued_ms;
+	memcpy(c->password_mark, l.password_mark, sizeof(l.password_mark));
 	(void)identify_as(c, l.who);
 	return (true);
 }
@@ -277,9 +278,11 @@ memorize(struct call *c, struct span value)
 	struct login l = {
 		.who = c->who,
 		.expires_ms = c->expires_ms,
+		.issued_ms = c->issued_ms,
 		.scopes = c->granted,
 	};
 
+	memcpy(l.password_mark, c->password_mark, sizeof(l.password_mark));
 	login_remember(directory_generation(c->directory), value, &l);
 }
 
@@ -293,6 +296,7 @@ by_header(struct call *c, struct span value)
 	if (by_memory(c, value))
 		return (RC_OK);
 	c->expires_ms = 0;
+	c->issued_ms = INT64_MAX;
 	rc = auth_header_parse(value, &room, &h);
 	if (rc != RC_OK)
 		rc = refuse_header(c, "malformed, or too long");
@@ -395,4 +399,26 @@ identify_stale(struct call *c)
 	arena_defer(c->arena, directory_release, c->directory);
 	c->directory = now;
 	return (true);
+}
+
+/* Asked of the directory of now, by what is known of the credentials: they are
+ * not looked at again, and may have expired since. */
+enum rc
+identify_still(struct call *c)
+{
+	struct token t = {
+		.kind = TOKEN_BEARER,
+		.account = c->who->account,
+		.user = c->who->name,
+		.access_key = c->who->access_key,
+		.issued_ms = c->issued_ms,
+	};
+	const struct principal *who;
+
+	if (!identify_stale(c) || c->who->kind != PRINCIPAL_USER)
+		return (RC_OK);
+	memcpy(t.password_mark, c->password_mark, sizeof(t.password_mark));
+	if (directory_token(c->directory, &t, &who) != RC_OK)
+		return (token_refuse(c, RC_DENIED));
+	return (identify_as(c, who));
 }

@@ -30,11 +30,17 @@ RC_MUST_USE enum rc identify_call(struct call *);
  * (ACCESS_SELF): header or certificate. */
 RC_MUST_USE enum rc identify_sender(struct call *);
 
-/**
- * identify_stale(c): has the directory changed since the call took it?  Then
- * the call has the new one: whatever was asked is to be asked again.
- */
+/** identify_stale(c): has the directory changed since the call took it?  Then
+ * the call has the new one; c->who is still of the old one. */
 bool identify_stale(struct call *);
+
+/**
+ * identify_still(c):
+ * After a body that took its time: is c->who still there, its key active, its
+ * password the same and its token not revoked?  c->who is of the new directory
+ * then.  RC_FAILED, recorded.
+ */
+RC_MUST_USE enum rc identify_still(struct call *);
 
 /**
  * identify_claim(c): before the body of a POST / is taken: does its head claim

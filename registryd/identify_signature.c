@@ -210,11 +210,16 @@ region_of_claim(struct call *c)
 		c->region = arena_span(c->arena, claim.region);
 }
 
+/* A signature in the query says who it is, too. */
 static bool
 by_certificate_only(const struct call *c)
 {
-	return (c->request->client_certificate.p != NULL &&
-		http_request_header(c->request, "Authorization").n == 0);
+	const struct http_request *rq = c->request;
+	struct span value;
+
+	return (rq->client_certificate.p != NULL &&
+		http_request_header(rq, "Authorization").n == 0 &&
+		!http_request_param(rq, "X-Amz-Algorithm", &value));
 }
 
 /* Good enough to send a body?  Its signature is looked at when that is here. */

@@ -11,7 +11,8 @@
 struct place {
 	uint64_t generation;
 	const struct principal *who; /* NULL: nothing is here */
-	int64_t expires_ms;
+	int64_t expires_ms, issued_ms;
+	uint8_t password_mark[16];
 	size_t n_header, n_scopes;
 	bool limited;
 	char header[HEADER_MAX_BYTES];
@@ -42,7 +43,12 @@ login_recall(
 	    now_ms >= p->expires_ms ||
 	    !secret_eq(header, (struct span){ p->header, p->n_header }))
 		return (false);
-	*l_r = (struct login){ .who = p->who, .expires_ms = p->expires_ms };
+	*l_r = (struct login){
+		.who = p->who,
+		.expires_ms = p->expires_ms,
+		.issued_ms = p->issued_ms,
+	};
+	memcpy(l_r->password_mark, p->password_mark, sizeof(p->password_mark));
 	if (p->limited)
 		l_r->scopes = (struct span){ p->scopes, p->n_scopes };
 	return (true);
@@ -58,8 +64,11 @@ login_remember(uint64_t generation, struct span header, const struct login *l)
 	p->generation = generation;
 	p->who = l->who;
 	p->expires_ms = l->expires_ms;
+	p->issued_ms = l->issued_ms;
+	memcpy(p->password_mark, l->password_mark, sizeof(p->password_mark));
 	p->n_header = header.n;
-	memcpy(p->header, header.p, header.n);
+	if (header.n > 0)
+		memcpy(p->header, header.p, header.n);
 	p->limited = l->scopes.p != NULL;
 	p->n_scopes = l->scopes.n;
 	if (l->scopes.n > 0)

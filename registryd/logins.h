@@ -15,7 +15,8 @@
  */
 struct login {
 	const struct principal *who; /* of the directory */
-	int64_t expires_ms;
+	int64_t expires_ms, issued_ms;
+	uint8_t password_mark[16];
 	struct span scopes; /* .p NULL: it is not limited to any */
 };
 

@@ -25,6 +25,7 @@
  */
 #define SERVICE_MAGIC 0x53525643u
 #define SERVICE_WHY_BYTES 1024
+#define SERVICE_FORMS_FROM 1024
 
 struct jobs;
 struct auth;
@@ -42,7 +43,8 @@ struct service {
 	int64_t started_ms; /* calendar */
 	bool admin_made;    /* this start made the account's administrator */
 	_Atomic bool stopping;
-	_Atomic unsigned forms; /* of the token endpoint, on their way */
+	/* Forms of the token endpoint on their way: in all, and by address. */
+	_Atomic unsigned forms, forms_from[SERVICE_FORMS_FROM];
 
 	/* Private to service.c. */
 	pthread_mutex_t lock; /* over all below */

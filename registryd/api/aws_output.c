@@ -157,6 +157,7 @@ aws_answer(struct call *c, const json_t *out)
 	struct buf text;
 
 	call_header(c, "x-amzn-RequestId", "%s", aws_request_id(c));
+	http_response_header(c->answer, "Cache-Control", SPAN("no-store"));
 	if (c->shape == SHAPE_AWS_JSON)
 		return (json_answer(c, out));
 	buf_init(&text, XML_MAX_BYTES);

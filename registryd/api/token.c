@@ -20,7 +20,9 @@
  * cannot ask.
  */
 #define FORM_MAX_BYTES ((uint64_t)8 * 1024)
-#define FORMS_MAX 1024 /* on their way at once: nobody knows yet whose */
+/* On their way at once: nobody knows yet whose. */
+#define FORMS_MAX 4096
+#define FORMS_FROM_MAX 64
 #define BEARER_MS ((int64_t)3600 * 1000)
 #define SCOPES_MAX 16
 
@@ -298,26 +300,48 @@ token_body_max(const struct call *c)
 	return (FORM_MAX_BYTES);
 }
 
+/* By what is to be taken back when the form is over. */
 static void
 form_over(void *forms)
 {
 	atomic_fetch_sub((_Atomic unsigned *)forms, 1);
 }
 
+static bool
+form_begin(struct call *c, _Atomic unsigned *forms, unsigned max)
+{
+	bool room = atomic_fetch_add(forms, 1) < max;
+
+	arena_defer(c->arena, form_over, forms);
+	return (room);
+}
+
+/* Addresses may share a count, by chance. */
+static size_t
+form_place(struct span client)
+{
+	uint32_t h = 2166136261u;
+	size_t i;
+
+	for (i = 0; i < client.n; i++)
+		h = (h ^ (unsigned char)client.p[i]) * 16777619u;
+	return (h % SERVICE_FORMS_FROM);
+}
+
 enum rc
 token_post_begin(struct call *c)
 {
-	_Atomic unsigned *forms = &c->service->forms;
+	struct service *svc = c->service;
+	size_t place = form_place(c->request->client);
 
-	if (atomic_fetch_add(forms, 1) >= FORMS_MAX) {
-		atomic_fetch_sub(forms, 1);
-		call_header(c, "Retry-After", "1");
-		return (call_fail(c, OCI_UNAVAILABLE, NULL,
-		    "more than %d token requests at once; try again",
-		    FORMS_MAX));
-	}
-	arena_defer(c->arena, form_over, forms);
-	return (RC_OK);
+	if (form_begin(c, &svc->forms_from[place], FORMS_FROM_MAX) &&
+	    form_begin(c, &svc->forms, FORMS_MAX))
+		return (RC_OK);
+	call_header(c, "Retry-After", "1");
+	return (call_fail(c, OCI_UNAVAILABLE, NULL,
+	    "more than %d token requests at once from one address, or %d in "
+	    "all; try again",
+	    FORMS_FROM_MAX, FORMS_MAX));
 }
 
 static struct span

@@ -848,31 +848,70 @@ bearer_server() {
 	server_stop
 }
 
-@test "what is revoked while a body is on its way does not count any more" {
-	auth_server_start
-	login admin
-	repository_make held/app
-	image_push held/app v1
-	local manifest=$MANIFEST pid
-	user_make "$U" AmazonEC2ContainerRegistryPowerUser
-	login "$U"
+# held_put TAG: a PUT of $MANIFEST, whose body waits for held_end; sets HELD_PID.
+held_put() {
+	rm -f "$BATS_TEST_TMPDIR/held"
 	mkfifo "$BATS_TEST_TMPDIR/held"
 	curl -sS -X PUT -u "AWS:$TOKEN" -H "Content-Type: $OCI_MANIFEST" \
 		-T "$BATS_TEST_TMPDIR/held" -o "$BATS_TEST_TMPDIR/answer" \
 		-w '%{http_code}' --max-time 60 \
-		"$URL/v2/held/app/manifests/v2" \
+		"$URL/v2/held/app/manifests/$1" \
 		>"$BATS_TEST_TMPDIR/status" 3>&- &
-	pid=$!
+	HELD_PID=$!
 	exec 7>"$BATS_TEST_TMPDIR/held"
+	# The head may come late: then it is refused for the same reason.
 	sleep 0.5
-	ctl token revoke-all "$U"
-	cat "$manifest" >&7
+}
+
+held_end() { # STATUS
+	cat "$MANIFEST" >&7
 	exec 7>&-
-	wait "$pid"
-	assert_eq "$(cat "$BATS_TEST_TMPDIR/status")" 403
+	wait "$HELD_PID"
+	assert_eq "$(cat "$BATS_TEST_TMPDIR/status")" "$1"
+}
+
+held_server() {
+	auth_server_start
+	login admin
+	repository_make held/app
+	image_push held/app v1
+	user_make "$U" AmazonEC2ContainerRegistryPowerUser
+	login "$U"
+}
+
+@test "what is revoked while a body is on its way does not count any more" {
+	held_server
+	held_put v2
+	ctl token revoke-all "$U"
+	held_end 403
 	login admin
 	http GET /v2/held/app/manifests/v2
 	expect 404
+	server_stop
+}
+
+@test "a policy that is set while a body is on its way counts" {
+	held_server
+	held_put v2
+	as admin
+	policy_set held/app "$(jq -cn --arg p "$(user_arn "$U")" '{
+		Version: "2012-10-17", Statement: [{Effect: "Deny",
+		Principal: {AWS: $p}, Action: "ecr:PutImage"}]}')"
+	expect 200
+	held_end 403
+	server_stop
+}
+
+@test "a login that expires, and others' changes, do not end what is under way" {
+	REGISTRYD_TOKEN_LIFETIME=5s held_server
+	held_put v2
+	ctl user create somebody-else
+	expired() {
+		http GET /v2/
+		[ "$STATUS" = 403 ]
+	}
+	wait_for 60 expired
+	held_end 201
 	server_stop
 }
 

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "auth/auth.h"
 #include "auth/password_int.h"
 #include "base/mem.h"
 
@@ -324,13 +325,24 @@ memory_free(struct password_memory *m)
 }
 
 static void
+tag_of(const struct password_memory *m, const char *name, const char *password,
+    const char *hash, uint8_t tag[AUTH_MAC_BYTES])
+{
+	password_tag(m,
+	    &(struct auth_try){ .name = span_of(name),
+		.password = span_of(password),
+		.address = SPAN("10.0.0.1") },
+	    span_of(hash), tag);
+}
+
+static void
 test_what_was_verified_is_remembered_for_five_minutes(void **state)
 {
 	struct password_memory *m = memory_new();
 	uint8_t tag[AUTH_MAC_BYTES];
 
 	(void)state;
-	password_tag(m, SPAN("bob"), SPAN("secret"), SPAN("hash"), tag);
+	tag_of(m, "bob", "secret", "hash", tag);
 	assert_false(password_remembered(m, tag, 1000));
 	password_remember(m, tag, 1000);
 	assert_true(password_remembered(m, tag, 1000));
@@ -352,12 +364,12 @@ test_another_user_password_or_hash_is_not_remembered(void **state)
 	uint8_t a[AUTH_MAC_BYTES], b[AUTH_MAC_BYTES];
 
 	(void)state;
-	password_tag(m, SPAN("bob"), SPAN("secret"), SPAN("hash"), a);
-	password_tag(m, SPAN("bo"), SPAN("bsecret"), SPAN("hash"), b);
+	tag_of(m, "bob", "secret", "hash", a);
+	tag_of(m, "bo", "bsecret", "hash", b);
 	assert_memory_not_equal(a, b, sizeof(a));
-	password_tag(m, SPAN("bob"), SPAN("secret"), SPAN("hush"), b);
+	tag_of(m, "bob", "secret", "hush", b);
 	assert_memory_not_equal(a, b, sizeof(a));
-	password_tag(other, SPAN("bob"), SPAN("secret"), SPAN("hash"), b);
+	tag_of(other, "bob", "secret", "hash", b);
 	assert_memory_not_equal(a, b, sizeof(a));
 	memory_free(m);
 	memory_free(other);
@@ -372,9 +384,10 @@ test_the_memory_is_bounded_and_keeps_the_latest(void **state)
 
 	(void)state;
 	for (i = 0; i < 100000; i++) {
-		password_tag(m, SPAN("u"),
-		    (struct span){ (const char *)&i, sizeof(i) }, SPAN("h"),
-		    tag);
+		password_tag(m,
+		    &(struct auth_try){ .name = SPAN("u"),
+			.password = { (const char *)&i, sizeof(i) } },
+		    SPAN("h"), tag);
 		password_remember(m, tag, i + 1);
 		assert_true(password_remembered(m, tag, i + 1));
 	}
