@@ -57,18 +57,19 @@ login_recall(
 void
 login_remember(uint64_t generation, struct span header, const struct login *l)
 {
-	struct place *p = place_of(header);
+	struct place *p;
 
-	if (header.n > HEADER_MAX_BYTES || l->scopes.n > SCOPES_MAX_BYTES)
+	if (header.p == NULL || header.n > HEADER_MAX_BYTES ||
+	    l->scopes.n > SCOPES_MAX_BYTES)
 		return;
+	p = place_of(header);
 	p->generation = generation;
 	p->who = l->who;
 	p->expires_ms = l->expires_ms;
 	p->issued_ms = l->issued_ms;
 	memcpy(p->password_mark, l->password_mark, sizeof(p->password_mark));
 	p->n_header = header.n;
-	if (header.n > 0)
-		memcpy(p->header, header.p, header.n);
+	memcpy(p->header, header.p, header.n);
 	p->limited = l->scopes.p != NULL;
 	p->n_scopes = l->scopes.n;
 	if (l->scopes.n > 0)
