@@ -72,6 +72,6 @@ login_remember(uint64_t generation, struct span header, const struct login *l)
 	memcpy(p->header, header.p, header.n);
 	p->limited = l->scopes.p != NULL;
 	p->n_scopes = l->scopes.n;
-	if (l->scopes.n > 0)
+	if (p->limited && l->scopes.n > 0)
 		memcpy(p->scopes, l->scopes.p, l->scopes.n);
 }

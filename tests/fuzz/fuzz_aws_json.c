@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/obj.h"
+#include "auth/principal.h"
 #include "registryd/api/aws_int.h"
 #include "registryd/service.h"
 #include "registryd/settings.h"
@@ -69,6 +70,7 @@ operation_try(const struct aws_operation *op, struct span body)
 		.repository_uri_format = "{host}",
 	};
 	static struct service service = { .magic = SERVICE_MAGIC };
+	static const struct principal who = { .kind = PRINCIPAL_USER };
 	struct http_exchange x = { .request = { .tls = false } };
 	struct call c = { .x = &x,
 		.request = &x.request,
@@ -77,6 +79,7 @@ operation_try(const struct aws_operation *op, struct span body)
 		.settings = &settings,
 		.service = &service,
 		.operation = op,
+		.who = &who,
 		.expires_ms = INT64_MAX,
 		.shape = SHAPE_AWS_JSON };
 	char why[JSON_ERROR_BYTES];
