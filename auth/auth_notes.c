@@ -34,17 +34,6 @@ notes_fini(struct notes *n)
 	must(pthread_mutex_destroy(&n->lock) == 0);
 }
 
-static size_t
-place_of(struct span id)
-{
-	uint32_t h = 2166136261U;
-	size_t i;
-
-	for (i = 0; i < id.n; i++)
-		h = (h ^ (uint8_t)id.p[i]) * 16777619U;
-	return (h);
-}
-
 /* Its place or a free one; NULL: neither. */
 static struct note *
 note_place(struct note *places, struct span id)
@@ -53,7 +42,7 @@ note_place(struct note *places, struct span id)
 	size_t i;
 
 	for (i = 0; i < NOTE_WAYS; i++) {
-		p = &places[(place_of(id) + i) % NOTES_PLACES];
+		p = &places[(span_hash(id) + i) % NOTES_PLACES];
 		if (span_is(id, p->id))
 			return (p);
 		if (p->id[0] == '\0' && free_one == NULL)

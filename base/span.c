@@ -84,3 +84,14 @@ span_split(struct span *rest, char sep, struct span *part_r)
 	rest->n -= cut;
 	return (true);
 }
+
+uint32_t
+span_hash(struct span s)
+{
+	uint32_t h = 2166136261u;
+	size_t i;
+
+	for (i = 0; i < s.n; i++)
+		h = (h ^ (uint8_t)s.p[i]) * 16777619u;
+	return (h);
+}

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 /*
@@ -44,6 +45,9 @@ span_is(struct span a, const char *cstr)
 
 /** span_cmp(a, b): order by bytes, the shorter first; <0, 0, >0. */
 int span_cmp(struct span a, struct span b);
+
+/** span_hash(s): FNV-1a.  For places in tables only: anybody can compute it. */
+uint32_t span_hash(struct span);
 
 /** span_eq_nocase(a, b): equal but for the case of ASCII letters. */
 bool span_eq_nocase(struct span a, struct span b);

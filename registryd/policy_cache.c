@@ -55,16 +55,11 @@ policy_cache_free(struct policy_cache **pcp)
 	free(pc);
 }
 
-/* FNV-1a: who knows it can only make two repositories share a place. */
+/* Who knows the hash can only make two repositories share a place. */
 static struct place *
 place_of(struct policy_cache *pc, struct span name)
 {
-	uint32_t h = 2166136261u;
-	size_t i;
-
-	for (i = 0; i < name.n; i++)
-		h = (h ^ (unsigned char)name.p[i]) * 16777619u;
-	return (&pc->places[h % PLACES]);
+	return (&pc->places[span_hash(name) % PLACES]);
 }
 
 static bool

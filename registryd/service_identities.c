@@ -13,8 +13,6 @@
  * first start, read again at a reload.
  */
 
-#define MASTER_KEY_ENV "REGISTRYD_MASTER_KEY"
-
 /* ${file} belongs to the caller. */
 static struct auth_options
 auth_options(struct service *svc, const struct settings *s, char **file)
@@ -28,7 +26,7 @@ auth_options(struct service *svc, const struct settings *s, char **file)
 	    .region = s->region,
 	    .workers = s->workers,
 	    .master_key_file = *file,
-	    .master_key_text = getenv(MASTER_KEY_ENV),
+	    .master_key_text = getenv(SETTINGS_MASTER_KEY_VARIABLE),
 	    .htpasswd_file = s->htpasswd_file,
 	    .htpasswd_policies = s->htpasswd_policies,
 	    .n_htpasswd_policies = s->n_htpasswd_policies,

@@ -67,16 +67,11 @@ upload_entry_free(struct upload **u_p)
 
 /* --- the table ----------------------------------------------------------- */
 
-/* FNV-1a; the ids in the table are our own random ones. */
+/* The ids in the table are our own random ones. */
 static struct upload **
 bucket_of(struct uploads *t, struct span id)
 {
-	uint32_t h = 2166136261U;
-	size_t i;
-
-	for (i = 0; i < id.n; i++)
-		h = (h ^ (uint8_t)id.p[i]) * 16777619U;
-	return (&t->buckets[h % UPLOAD_BUCKETS]);
+	return (&t->buckets[span_hash(id) % UPLOAD_BUCKETS]);
 }
 
 void

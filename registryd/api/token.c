@@ -316,23 +316,12 @@ form_begin(struct call *c, _Atomic unsigned *forms, unsigned max)
 	return (room);
 }
 
-/* Addresses may share a count, by chance. */
-static size_t
-form_place(struct span client)
-{
-	uint32_t h = 2166136261u;
-	size_t i;
-
-	for (i = 0; i < client.n; i++)
-		h = (h ^ (unsigned char)client.p[i]) * 16777619u;
-	return (h % SERVICE_FORMS_FROM);
-}
-
 enum rc
 token_post_begin(struct call *c)
 {
 	struct service *svc = c->service;
-	size_t place = form_place(c->request->client);
+	/* Addresses may share a count, by chance. */
+	size_t place = span_hash(c->request->client) % SERVICE_FORMS_FROM;
 
 	if (form_begin(c, &svc->forms_from[place], FORMS_FROM_MAX) &&
 	    form_begin(c, &svc->forms, FORMS_MAX))

@@ -132,10 +132,21 @@ split_gives_each_part_once(void **state)
 		    parts_of(rows[i][0], out, sizeof(out)), rows[i][1]);
 }
 
+/* The test values of the algorithm's authors. */
+static void
+hash_is_fnv_1a(void **state)
+{
+	(void)state;
+	assert_int_equal(span_hash(SPAN_NONE), 0x811c9dc5);
+	assert_int_equal(span_hash(SPAN("a")), 0xe40c292c);
+	assert_int_equal(span_hash(SPAN("foobar")), 0xbf9cf968);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hash_is_fnv_1a),
 		cmocka_unit_test(order_is_by_bytes_and_the_shorter_is_first),
 		cmocka_unit_test(case_is_ignored_for_ascii_letters_only),
 		cmocka_unit_test(prefix_and_suffix_are_found),
