@@ -66,7 +66,9 @@ struct policy_request {
 	int64_t now_ms;
 	const struct name_value *resource_tags; /* of the repository */
 	size_t n_resource_tags;
-	const struct name_value *request_tags; /* in the request's parameters */
+	/* In the request's parameters; .value.p NULL: a key alone, which is
+	 * one of aws:TagKeys and not an aws:RequestTag. */
+	const struct name_value *request_tags;
 	size_t n_request_tags;
 };
 

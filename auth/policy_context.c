@@ -104,6 +104,7 @@ static const struct name_value *
 tag_of(struct policy_asking *a, const struct policy_key *key)
 {
 	const struct policy_request *request = a->request;
+	const struct name_value *tag;
 
 	(void)policy_spend(a, STEPS_PER_TAG * tags_most(request));
 	if (key->id == POLICY_KEY_PRINCIPAL_TAG)
@@ -112,8 +113,10 @@ tag_of(struct policy_asking *a, const struct policy_key *key)
 	if (key->id == POLICY_KEY_RESOURCE_TAG)
 		return (tag_find(request->resource_tags,
 		    request->n_resource_tags, key->tag));
-	return (
-	    tag_find(request->request_tags, request->n_request_tags, key->tag));
+	tag =
+	    tag_find(request->request_tags, request->n_request_tags, key->tag);
+	/* A key alone is of a tag to be taken away. */
+	return (tag != NULL && tag->value.p != NULL ? tag : NULL);
 }
 
 static struct span

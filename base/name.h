@@ -12,7 +12,7 @@
  *   name      [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+(...)*)*
  *   tag       [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}
  */
-#define NAME_REPOSITORY_MAX_BYTES 255
+#define NAME_REPOSITORY_MAX_BYTES 256
 #define NAME_TAG_MAX_BYTES 128
 
 bool name_repository_ok(struct span);

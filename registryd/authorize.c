@@ -260,6 +260,7 @@ static const struct {
 	{ "ecr:CompleteLayerUpload", "push" },
 	{ "ecr:PutImage", "push" },
 	{ "ecr:CreateRepository", "push" },
+	{ "ecr:TagResource", "push" }, /* what a push creates */
 	{ "ecr:BatchDeleteImage", "delete" },
 };
 

@@ -63,10 +63,15 @@ struct call {
 	const struct permission *permission;   /* of the route or operation */
 	const struct aws_operation *operation; /* of POST / */
 	bool may_block;
-	enum read_mode mode;   /* READ_BLOCKING when may_block */
-	struct upload *upload; /* of a streamed body, between begin and
-				  finish; released by the dispatcher when
-				  still there at the end */
+	enum read_mode mode; /* READ_BLOCKING when may_block */
+	/* Where a streamed body goes, one of: */
+	struct upload *upload; /* between begin and finish; released by the
+				  dispatcher when still there at the end */
+	enum rc (*write)(struct call *, const void *p, size_t n); /* a worker */
+	struct hasher *hasher; /* of a streamed body of POST /, SHA-256, as it
+				  arrives */
+	const char *body_hash; /* what it came to, in lower-case hexadecimal;
+				  NULL: it is of .body */
 	uint64_t upload_from;  /* its offset when begin acquired it */
 	enum rc body_rc;       /* how the stream ended, for finish */
 	void *state; /* the handler's own, from begin to finish; in the

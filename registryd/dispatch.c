@@ -10,6 +10,7 @@
 #include "registryd/call.h"
 #include "registryd/identify.h"
 #include "registryd/permissions.h"
+#include "registryd/rates.h"
 #include "registryd/route.h"
 #include "registryd/service.h"
 #include "registryd/settings.h"
@@ -27,7 +28,8 @@
  *	body_take		whence the body
  *	   no body, or short	-> collected -> run
  *	   streamed		-> work_begin -> begun -> (body) -> streamed
- *				-> work_finish -> answer
+ *				-> work_finish -> answer; into an upload, or
+ *				where begin says (c->write)
  *	run			the handler on the loop; on a worker when it may
  *				block -> work_handler -> answer
  *	answer			the one place that answers
@@ -213,7 +215,9 @@ admission(struct call *c)
 	if ((rc = identify_call(c)) != RC_OK || (rc = call_name(c)) != RC_OK ||
 	    (rc = authorize_call(c)) != RC_OK)
 		return (rc);
-	return (c->route->prepare != NULL ? c->route->prepare(c) : RC_OK);
+	if (c->route->prepare != NULL && (rc = c->route->prepare(c)) != RC_OK)
+		return (rc);
+	return (rates_take(c));
 }
 
 static void
@@ -283,6 +287,16 @@ body_max(const struct call *c)
 	return ((size_t)c->route->max_body(c));
 }
 
+static bool
+body_streams(const struct call *c)
+{
+	const struct route *r = c->route;
+
+	if (r->body == BODY_STREAM)
+		return (!body_is_short(c));
+	return (r->streams != NULL && r->streams(c));
+}
+
 static void
 body_take(struct call *c)
 {
@@ -290,10 +304,10 @@ body_take(struct call *c)
 
 	if (r->body == BODY_NONE || body_is_empty(c))
 		run(c);
-	else if (r->body == BODY_COLLECT || body_is_short(c))
-		http_exchange_collect(c->x, body_max(c), collected);
-	else
+	else if (body_streams(c))
 		http_exchange_offload(c->x, work_begin, begun);
+	else
+		http_exchange_collect(c->x, body_max(c), collected);
 }
 
 static enum rc
@@ -398,6 +412,8 @@ sink_write(void *arg, const void *p, size_t n)
 	struct dispatch *d = arg;
 
 	OBJ_CHECK(d, DISPATCH_MAGIC);
+	if (d->call.write != NULL)
+		return (d->call.write(&d->call, p, n));
 	return (upload_write(d->call.upload, p, n));
 }
 
@@ -406,13 +422,15 @@ static void
 begun(struct http_exchange *x)
 {
 	struct dispatch *d = dispatch_of(x);
+	struct call *c = &d->call;
 
-	if (d->rc != RC_OK || d->call.upload == NULL) {
-		answer(&d->call, d->rc);
+	if (d->rc != RC_OK || (c->upload == NULL && c->write == NULL)) {
+		answer(c, d->rc);
 		return;
 	}
 	d->sink = (struct http_sink){ .write = sink_write, .arg = d };
-	http_exchange_stream(x, &d->sink, 0, streamed);
+	http_exchange_stream(
+	    x, &d->sink, c->write != NULL ? body_max(c) : 0, streamed);
 }
 
 static void
@@ -439,14 +457,25 @@ finish_refused(struct call *c, enum rc refusal)
 	return (refusal);
 }
 
-/* Also for a client that is gone: what it sent stays, for it to resume. */
+/* A body that is no upload is all there, or of no use. */
+static enum rc
+body_arrived(struct call *c)
+{
+	if (c->write == NULL || c->body_rc == RC_OK)
+		return (RC_OK);
+	return (body_refuse(c, c->body_rc));
+}
+
+/* Also for a client that is gone: what it sent of an upload stays, for it to
+ * resume, and what begin acquired for another body is given back. */
 static void
 work_finish(struct http_exchange *x)
 {
 	struct dispatch *d = dispatch_of(x);
 	struct call *c = &d->call;
 
-	d->rc = still_admitted(c);
+	if ((d->rc = body_arrived(c)) == RC_OK)
+		d->rc = still_admitted(c);
 	if (d->rc == RC_OK)
 		d->rc = c->route->finish(c);
 	else
@@ -471,6 +500,17 @@ error_describe(struct call *c)
 	    api_error_body(c->arena, c->error, c->message, c->detail));
 }
 
+/* Whatever the distribution API answers says which API it is. */
+static void
+version_header(struct http_exchange *x)
+{
+	struct span path = x->request.path;
+
+	if (span_is(path, "/v2") || span_has_prefix(path, SPAN("/v2/")))
+		http_response_header(&x->response,
+		    "Docker-Distribution-Api-Version", SPAN("registry/2.0"));
+}
+
 static void
 answer(struct call *c, enum rc rc)
 {
@@ -482,6 +522,7 @@ answer(struct call *c, enum rc rc)
 		must(c->answer->body != HTTP_FILE);
 		error_describe(c);
 	}
+	version_header(c->x);
 	http_exchange_respond(c->x);
 }
 
@@ -494,6 +535,7 @@ dispatch_refuse(struct http_exchange *x, const char *why, void *arg)
 	(void)arg;
 	if (rs->status == 503 || rs->status == 429)
 		http_response_header(rs, "Retry-After", SPAN("1"));
+	version_header(x);
 	http_response_memory(
 	    rs, "application/json", api_error_body(&x->arena, e, why, NULL));
 }

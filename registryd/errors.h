@@ -92,6 +92,64 @@
 	    "the registry has no policy") \
 	X(LIMIT_EXCEEDED, "LimitExceededException", 400, \
 	    "a limit is exceeded") \
+	X(IMAGE_NOT_FOUND, "ImageNotFoundException", 400, "no such image") \
+	X(IMAGE_EXISTS, "ImageAlreadyExistsException", 400, \
+	    "the image exists already") \
+	X(IMAGE_TAG_EXISTS, "ImageTagAlreadyExistsException", 400, \
+	    "the tag exists already and is immutable") \
+	X(IMAGE_DIGEST_MISMATCH, "ImageDigestDoesNotMatchException", 400, \
+	    "the manifest has another digest") \
+	X(REFERENCED_IMAGES_NOT_FOUND, "ReferencedImagesNotFoundException", \
+	    400, "the manifest references images that are not there") \
+	X(LAYERS_NOT_FOUND, "LayersNotFoundException", 400, \
+	    "there are no such layers") \
+	X(LAYER_INACCESSIBLE, "LayerInaccessibleException", 400, \
+	    "no image has this layer") \
+	X(LAYER_EXISTS, "LayerAlreadyExistsException", 400, \
+	    "the layer exists already") \
+	X(LAYER_INVALID, "InvalidLayerException", 400, \
+	    "the layer has another digest") \
+	X(LAYER_PART_INVALID, "InvalidLayerPartException", 400, \
+	    "the part does not follow the one before") \
+	X(LAYER_PART_TOO_SMALL, "LayerPartTooSmallException", 400, \
+	    "a part is too small") \
+	X(UPLOAD_NOT_FOUND, "UploadNotFoundException", 400, "no such upload") \
+	X(UPLOAD_EMPTY, "EmptyUploadException", 400, \
+	    "the upload has no parts") \
+	X(STORAGE_CLASS_UNSUPPORTED, \
+	    "ImageStorageClassUpdateNotSupportedException", 400, \
+	    "the storage class of this image cannot be changed") \
+	X(IMAGE_ARCHIVED, "ImageArchivedException", 400, \
+	    "the image is archived") \
+	X(UNSUPPORTED_IMAGE_TYPE, "UnsupportedImageTypeException", 400, \
+	    "images of this type are not supported") \
+	X(SCAN_NOT_FOUND, "ScanNotFoundException", 400, "no such scan") \
+	X(LIFECYCLE_POLICY_NOT_FOUND, "LifecyclePolicyNotFoundException", 400, \
+	    "the repository has no lifecycle policy") \
+	X(LIFECYCLE_PREVIEW_NOT_FOUND, \
+	    "LifecyclePolicyPreviewNotFoundException", 400, \
+	    "the repository has no lifecycle policy preview") \
+	X(LIFECYCLE_PREVIEW_IN_PROGRESS, \
+	    "LifecyclePolicyPreviewInProgressException", 400, \
+	    "a lifecycle policy preview is in progress") \
+	X(TEMPLATE_NOT_FOUND, "TemplateNotFoundException", 400, \
+	    "no such template") \
+	X(TEMPLATE_EXISTS, "TemplateAlreadyExistsException", 400, \
+	    "the template exists already") \
+	X(CACHE_RULE_NOT_FOUND, "PullThroughCacheRuleNotFoundException", 400, \
+	    "no such pull through cache rule") \
+	X(CACHE_RULE_EXISTS, "PullThroughCacheRuleAlreadyExistsException", \
+	    400, "the pull through cache rule exists already") \
+	X(UPSTREAM_UNSUPPORTED, "UnsupportedUpstreamRegistryException", 400, \
+	    "the upstream registry is not supported") \
+	X(EXCLUSION_NOT_FOUND, "ExclusionNotFoundException", 400, \
+	    "no such exclusion") \
+	X(EXCLUSION_EXISTS, "ExclusionAlreadyExistsException", 400, \
+	    "the exclusion exists already") \
+	X(SIGNING_NOT_FOUND, "SigningConfigurationNotFoundException", 400, \
+	    "there is no signing configuration") \
+	X(BACKFILL_NOT_FOUND, "ReplicationBackfillNotFoundException", 400, \
+	    "no such replication backfill") \
 	X(KMS, "KmsException", 400, "the key cannot be used") \
 	X(REQUEST_TIMEOUT, "RequestTimeoutException", 408, \
 	    "the request arrived too slowly") \

@@ -51,8 +51,8 @@ RC_MUST_USE enum rc identify_claim(struct call *);
 
 /**
  * identify_signature(c, service):
- * By Signature Version 4 over the request and c->body, scoped to ${service}
- * ("ecr", "sts").  Sets c->region to the signed one and
+ * By Signature Version 4 over the request and its body (c->body, or what
+ * c->body_hash says of a streamed one), scoped to ${service} ("ecr", "sts").  Sets c->region to the signed one and
  * c->expires_ms to the end of temporary credentials, else INT64_MAX.  Worker.  RC_FAILED with
  * an AWS error.
  */

@@ -1,6 +1,7 @@
 #include "auth/auth.h"
 #include "auth/sigv4.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/mem.h"
 #include "base/obj.h"
 #include "registryd/identify.h"
@@ -13,6 +14,17 @@
  * at before the body is taken; the signature covers the body, and is checked
  * when that is here.
  */
+
+/* A streamed body is gone by now, but for its hash. */
+static enum rc
+body_hash(const struct call *c, uint8_t out[SIGV4_HASH_BYTES])
+{
+	if (c->body_hash != NULL)
+		return (
+		    hex_decode(span_of(c->body_hash), out, SIGV4_HASH_BYTES));
+	sigv4_body_hash(c->body, out);
+	return (RC_OK);
+}
 
 /* The request as the client signed it: behind a trusted proxy Host is what the
  * client had named. */
@@ -38,8 +50,7 @@ signed_request(struct call *c, struct sigv4_request *rq_r)
 		.headers = headers,
 		.n_headers = rq->n_headers,
 	};
-	sigv4_body_hash(c->body, rq_r->body_hash);
-	return (RC_OK);
+	return (body_hash(c, rq_r->body_hash));
 }
 
 static enum rc

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/span.h"
+#include "registryd/rates.h"
 
 /*
  * The one table of who may do what: each route of the distribution API and
@@ -30,6 +31,8 @@ struct permission {
 	 * either will do.  ACCESS_LISTED: any one lets see. */
 	const char *actions;
 	const char *head_actions; /* for HEAD; NULL: the same */
+	enum rate rate;		  /* what it counts as, once it is allowed */
+	enum rate head_rate;	  /* for HEAD; RATE_NONE: the same */
 };
 
 extern const struct permission permissions[];

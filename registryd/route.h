@@ -19,7 +19,9 @@
  */
 enum body_mode {
 	BODY_NONE,    /* a body sent all the same is drained */
-	BODY_COLLECT, /* up to what max_body gives, into c->body */
+	BODY_COLLECT, /* up to what max_body gives, into c->body; but where
+			 streams() says so: begin, then the body goes to
+			 c->write, up to what max_body gives, then finish */
 	BODY_STREAM,  /* long or of unknown length: begin, then the body goes
 			to c->upload, then finish; a begin that leaves
 			c->upload NULL has answered already.  Announced and no
@@ -48,8 +50,9 @@ struct route {
 	handler_fn *prepare; /* before the body is asked for, where it says
 				what that may be; or NULL */
 	handler_fn *handler;
-	handler_fn *begin;  /* BODY_STREAM, on a worker */
-	handler_fn *finish; /* BODY_STREAM, on a worker */
+	handler_fn *begin;  /* of a streamed body, on a worker */
+	handler_fn *finish; /* of a streamed body, on a worker */
+	bool (*streams)(const struct call *); /* BODY_COLLECT, or NULL: never */
 	uint64_t (*max_body)(const struct call *); /* BODY_COLLECT */
 	unsigned roles;				   /* bits 1u << role */
 };

@@ -1,4 +1,5 @@
 #include "registryd/api/aws.h"
+#include "registryd/api/download.h"
 #include "registryd/api/oci.h"
 #include "registryd/api/service.h"
 #include "registryd/api/token.h"
@@ -38,6 +39,15 @@ const struct route routes[] = {
 	    .body = BODY_NONE,
 	    .run = RUN_INLINE,
 	    .handler = oci_blob_get,
+	    .roles = PUBLIC,
+	},
+	{
+	    .method = HTTP_GET,
+	    .pattern = "/download/{name}/blobs/{digest}",
+	    .name = "layer-download",
+	    .body = BODY_NONE,
+	    .run = RUN_INLINE,
+	    .handler = download_get,
 	    .roles = PUBLIC,
 	},
 	{
@@ -218,6 +228,9 @@ const struct route routes[] = {
 	    .run = RUN_WORKER,
 	    .prepare = aws_begin,
 	    .handler = aws_handle,
+	    .begin = aws_stream_begin,
+	    .finish = aws_handle,
+	    .streams = aws_streams,
 	    .max_body = aws_body_max,
 	    .roles = PUBLIC,
 	},

@@ -104,6 +104,14 @@ RC_MUST_USE enum rc service_reload(
 bool service_purge(struct service *, int64_t budget_ms);
 
 /**
+ * service_scans_end(svc, budget_ms), service_previews_end(svc, budget_ms):
+ * End scans of images, and previews of lifecycle policies, that were started:
+ * at least one and then until that time is up.  The background thread.
+ */
+void service_scans_end(struct service *, int64_t budget_ms);
+void service_previews_end(struct service *, int64_t budget_ms);
+
+/**
  * service_stop(svc):
  * Accept no more, let requests end within shutdown-timeout, cancel jobs,
  * close the store, service_fini.  Also after a failed service_serve.

@@ -8,6 +8,8 @@
 #include "registryd/service.h"
 #include "registryd/service_int.h"
 #include "registryd/settings.h"
+#include "storage/images.h"
+#include "storage/lifecycles.h"
 #include "storage/repositories.h"
 #include "storage/upload.h"
 
@@ -22,6 +24,8 @@
 #define FLUSH_MS 10000
 #define PURGE_BUDGET 500
 #define PURGE_MS 200 /* in one round, which has other things to do */
+#define SCANS_MS 200
+#define PREVIEWS_MS 200
 
 #define NS_PER_MS ((int64_t)1000000)
 
@@ -78,6 +82,77 @@ service_purge(struct service *svc, int64_t budget_ms)
 	return (more);
 }
 
+/* --- scans and previews -------------------------------------------------- */
+
+/*
+ * What clients started waits in the store until here, and clients wait for it.
+ * There is nothing yet that looks into images or evaluates policies: each ends
+ * as failed, in the order in which it came.
+ */
+#define SCAN_REASON "this version of the registry has no scanner"
+#define JOB_BYTES ((size_t)64 << 10)
+
+static enum rc
+scan_end_next(struct meta *m, struct arena *arena)
+{
+	struct scan_job job;
+	enum rc rc;
+
+	if ((rc = meta_scan_next(m, arena, &job)) != RC_OK)
+		return (rc);
+	return (meta_scan_end(
+	    m, &job, SCAN_FAILED, SPAN(SCAN_REASON), clock_real_ms()));
+}
+
+static enum rc
+preview_end_next(struct meta *m, struct arena *arena)
+{
+	struct span name;
+	enum rc rc;
+
+	if ((rc = meta_preview_next(m, arena, &name)) != RC_OK)
+		return (rc);
+	rc = meta_preview_end(m, name, PREVIEW_FAILED, clock_real_ms());
+	if (rc == RC_OK)
+		log_info("the lifecycle policy preview of repository " SPAN_FMT
+			 " failed: this version of the registry does not "
+			 "evaluate lifecycle policies",
+		    SPAN_ARG(name));
+	/* Its repository went, or another one of that name came, between. */
+	return (rc == RC_NOTFOUND || rc == RC_MISSING ? RC_OK : rc);
+}
+
+static void
+jobs_end(struct service *svc, int64_t budget_ms,
+    enum rc (*end_next)(struct meta *, struct arena *))
+{
+	int64_t end_ns = clock_mono_ns() + budget_ms * NS_PER_MS;
+	struct arena arena;
+	enum rc rc;
+
+	do {
+		if (store_failed(svc->store) || atomic_load(&svc->stopping))
+			return;
+		arena_init(&arena, JOB_BYTES);
+		rc = end_next(store_meta(svc->store), &arena);
+		arena_reset(&arena);
+	} while (rc == RC_OK && clock_mono_ns() < end_ns);
+}
+
+void
+service_scans_end(struct service *svc, int64_t budget_ms)
+{
+	jobs_end(svc, budget_ms, scan_end_next);
+}
+
+void
+service_previews_end(struct service *svc, int64_t budget_ms)
+{
+	jobs_end(svc, budget_ms, preview_end_next);
+}
+
+/* --- rounds -------------------------------------------------------------- */
+
 struct rounds {
 	int64_t expire_pause_ms, expire_at_ns, flush_at_ns;
 };
@@ -90,6 +165,8 @@ background_round(struct service *svc, struct rounds *r)
 	if (svc->auth != NULL)
 		auth_refresh(svc->auth);
 	(void)service_purge(svc, PURGE_MS);
+	service_scans_end(svc, SCANS_MS);
+	service_previews_end(svc, PREVIEWS_MS);
 	if (now_ns >= r->flush_at_ns && svc->auth != NULL) {
 		auth_flush(svc->auth);
 		r->flush_at_ns = now_ns + FLUSH_MS * NS_PER_MS;

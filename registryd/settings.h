@@ -27,6 +27,26 @@ struct setting_listener {
 	const char *client_ca_file;	  /* mtls://; else NULL */
 };
 
+/* Limits of the service; 0: none. */
+struct quotas {
+	uint64_t repositories;
+	uint64_t images; /* of a repository */
+	uint64_t tags;	 /* of an image */
+	unsigned layer_parts;
+	uint64_t layer_part_bytes; /* at least, of all but the last */
+	unsigned cache_rules, creation_templates, pull_exclusions;
+	unsigned scans; /* of an image in 24 hours */
+	unsigned lifecycle_rules;
+	unsigned replication_rules, replication_destinations;
+	unsigned signing_rules;
+};
+
+/* Requests in a second; 0: any number.  registryd/rates.h */
+struct rate_limits {
+	unsigned authorization_token, check_layers, get_image, download_url,
+	    initiate_upload, upload_part, complete_upload, put_image;
+};
+
 struct settings {
 	/* where */
 	const char *data;
@@ -44,6 +64,8 @@ struct settings {
 	uint64_t upload_bytes; /* 0: no limit */
 	unsigned upload_sessions;
 	int64_t upload_lifetime_ms;
+	struct quotas quotas;
+	struct rate_limits rates;
 	unsigned loops, workers;
 	uint64_t inline_bytes, reserve_bytes, map_bytes;
 	int64_t shutdown_ms;
@@ -57,6 +79,7 @@ struct settings {
 	const char *repository_uri_format;
 	const char *master_key_file; /* never "": DATA/master.key */
 	int64_t token_lifetime_ms, token_refresh_ms;
+	int64_t download_lifetime_ms; /* of the URLs of layers */
 	enum token_challenge token_challenge;
 	bool sigv4_region_strict;  /* else any region's signature counts */
 	const char *htpasswd_file; /* "" : none */

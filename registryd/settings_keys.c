@@ -31,6 +31,8 @@
 	"http://, https:// or mtls:// in front if that is not to follow " \
 	"tls.cert"
 
+#define COUNT_MAX 1000000000
+
 /* clang-format off */
 const struct setting_key setting_keys[SETTING_KEYS] = {
 	/* where */
@@ -200,10 +202,10 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .min = 16 * KiB, .max = 64 * MiB,
 	    .help = "A manifest that is pushed. Beyond it: 413." },
 	{ .name = "limits.upload-bytes", .kind = SETTING_SIZE,
-	    .restart = true, FIELD(upload_bytes), .preset = "0",
-	    .preset_help = "no limit", .min = 1 * KiB, .max = 1024 * TiB,
-	    .zero = true,
-	    .help = "A blob that is pushed. Beyond it: 413." },
+	    .restart = true, FIELD(upload_bytes), .preset = "52000MiB",
+	    .preset_help = "ECR's quota of the size of a layer",
+	    .min = 1 * KiB, .max = 1024 * TiB, .zero = true,
+	    .help = "A blob that is pushed. Beyond it: 413. 0: no limit." },
 	{ .name = "limits.upload-sessions", .kind = SETTING_COUNT,
 	    .restart = true, FIELD(upload_sessions), .preset = "10000",
 	    .min = 1, .max = 10000000,
@@ -228,6 +230,135 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .help = "Memory for bodies that are gathered before they are "
 	    "handled (manifests, short uploads), of all requests together. "
 	    "Beyond it they get 503. 0: no limit." },
+	/* Quotas, as ECR has them. */
+	{ .name = "quotas.repositories", .kind = SETTING_COUNT,
+	    FIELD(quotas.repositories), .preset = "100000",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Repositories of the registry. Beyond it none is made: "
+	    "`LimitExceededException`, to a push 403. 0: no limit." },
+	{ .name = "quotas.images-per-repository", .kind = SETTING_COUNT,
+	    FIELD(quotas.images), .preset = "100000",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Images of a repository, those without a tag included. "
+	    "Beyond it none is pushed: `LimitExceededException`, or 403. 0: no "
+	    "limit." },
+	{ .name = "quotas.tags-per-image", .kind = SETTING_COUNT,
+	    FIELD(quotas.tags), .preset = "1000",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Tags of one image. Beyond it none is set: "
+	    "`LimitExceededException`, or 403. 0: no limit." },
+	{ .name = "quotas.layer-parts", .kind = SETTING_COUNT,
+	    FIELD(quotas.layer_parts), .preset = "4200",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Parts (`UploadLayerPart`) of one upload of a layer. "
+	    "Beyond it: `LimitExceededException`. Pushes of clients such as "
+	    "docker are not made of parts. 0: no limit." },
+	{ .name = "quotas.layer-part-bytes", .kind = SETTING_SIZE,
+	    FIELD(quotas.layer_part_bytes), .preset = "5MiB",
+	    .min = 1, .max = 20 * MiB, .zero = true,
+	    .help = "The least that a part of a layer has, but for the last "
+	    "one. With less the layer is not made: "
+	    "`LayerPartTooSmallException`. 0: parts of any size." },
+	{ .name = "quotas.cache-rules", .kind = SETTING_COUNT,
+	    FIELD(quotas.cache_rules), .preset = "50",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Pull through cache rules. Beyond it: "
+	    "`LimitExceededException`. 0: no limit." },
+	{ .name = "quotas.creation-templates", .kind = SETTING_COUNT,
+	    FIELD(quotas.creation_templates), .preset = "50",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Repository creation templates. Beyond it: "
+	    "`LimitExceededException`. 0: no limit." },
+	{ .name = "quotas.pull-exclusions", .kind = SETTING_COUNT,
+	    FIELD(quotas.pull_exclusions), .preset = "100",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Principals whose pulls do not count as the last of an "
+	    "image. Beyond it: `LimitExceededException`. 0: no limit." },
+	{ .name = "quotas.scans-per-image", .kind = SETTING_COUNT,
+	    FIELD(quotas.scans), .preset = "1",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Scans of one image that are asked for in 24 hours "
+	    "(`StartImageScan`). Beyond it: `LimitExceededException`. 0: no "
+	    "limit." },
+	{ .name = "quotas.lifecycle-rules", .kind = SETTING_COUNT,
+	    FIELD(quotas.lifecycle_rules), .preset = "50",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Rules of a lifecycle policy. A policy with more is "
+	    "refused: `InvalidParameterException`. 0: no limit." },
+	{ .name = "quotas.replication-rules", .kind = SETTING_COUNT,
+	    FIELD(quotas.replication_rules), .preset = "10",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Rules of the replication configuration. One with more is "
+	    "refused: `ValidationException`. 0: no limit." },
+	{ .name = "quotas.replication-destinations", .kind = SETTING_COUNT,
+	    FIELD(quotas.replication_destinations), .preset = "25",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Different destinations in the rules of the replication "
+	    "configuration. One with more is refused: `ValidationException`. "
+	    "0: no limit." },
+	{ .name = "quotas.signing-rules", .kind = SETTING_COUNT,
+	    FIELD(quotas.signing_rules), .preset = "10",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Rules of the signing configuration. One with more is "
+	    "refused: `ValidationException`. 0: no limit." },
+	/* How often, as ECR has it if one wants it. */
+	{ .name = "rates.authorization-token", .kind = SETTING_COUNT,
+	    FIELD(rates.authorization_token), .preset = "0",
+	    .preset_help = "no limit",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Requests in a second, of all clients together, for login "
+	    "tokens: `GetAuthorizationToken` and `/token`. Beyond it: "
+	    "`ThrottlingException`, or 429. ECR allows 500." },
+	{ .name = "rates.check-layers", .kind = SETTING_COUNT,
+	    FIELD(rates.check_layers), .preset = "0",
+	    .preset_help = "no limit",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Requests in a second, of all clients together, that ask "
+	    "whether layers are there: `BatchCheckLayerAvailability`, HEAD of "
+	    "a blob. Beyond it: `ThrottlingException`, or 429. ECR allows "
+	    "1000." },
+	{ .name = "rates.get-image", .kind = SETTING_COUNT,
+	    FIELD(rates.get_image), .preset = "0",
+	    .preset_help = "no limit",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Requests in a second, of all clients together, for "
+	    "manifests: `BatchGetImage`, GET and HEAD of a manifest. Beyond "
+	    "it: `ThrottlingException`, or 429. ECR allows 2000." },
+	{ .name = "rates.download-url", .kind = SETTING_COUNT,
+	    FIELD(rates.download_url), .preset = "0",
+	    .preset_help = "no limit",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Requests in a second, of all clients together, for "
+	    "layers: `GetDownloadUrlForLayer`, GET of a blob. Beyond it: "
+	    "`ThrottlingException`, or 429. ECR allows 3000." },
+	{ .name = "rates.initiate-upload", .kind = SETTING_COUNT,
+	    FIELD(rates.initiate_upload), .preset = "0",
+	    .preset_help = "no limit",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Requests in a second, of all clients together, that "
+	    "begin an upload: `InitiateLayerUpload`, POST of an upload. Beyond "
+	    "it: `ThrottlingException`, or 429. ECR allows 100." },
+	{ .name = "rates.upload-part", .kind = SETTING_COUNT,
+	    FIELD(rates.upload_part), .preset = "0",
+	    .preset_help = "no limit",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Requests in a second, of all clients together, that "
+	    "bring a part of an upload: `UploadLayerPart`, PATCH of an upload. "
+	    "Beyond it: `ThrottlingException`, or 429. ECR allows 500." },
+	{ .name = "rates.complete-upload", .kind = SETTING_COUNT,
+	    FIELD(rates.complete_upload), .preset = "0",
+	    .preset_help = "no limit",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Requests in a second, of all clients together, that end "
+	    "an upload: `CompleteLayerUpload`, PUT of an upload. Beyond it: "
+	    "`ThrottlingException`, or 429. ECR allows 100." },
+	{ .name = "rates.put-image", .kind = SETTING_COUNT,
+	    FIELD(rates.put_image), .preset = "0",
+	    .preset_help = "no limit",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "Requests in a second, of all clients together, that push "
+	    "an image: `PutImage`, PUT of a manifest. Beyond it: "
+	    "`ThrottlingException`, or 429. ECR allows 10." },
 	{ .name = "timeouts.idle", .kind = SETTING_DURATION,
 	    FIELD(limits.idle_ms), .preset = "75s",
 	    .min = 1 * SECOND, .max = 1 * DAY,
@@ -257,6 +388,12 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .min = 1 * SECOND, .max = 365 * DAY,
 	    .help = "How long an unfinished upload that nobody touches can be "
 	    "resumed, before it is removed." },
+	{ .name = "download.lifetime", .kind = SETTING_DURATION,
+	    FIELD(download_lifetime_ms), .preset = "1h",
+	    .min = 1 * SECOND, .max = 7 * DAY,
+	    .help = "How long the URL of a layer (`GetDownloadUrlForLayer`) "
+	    "can be fetched. Whoever has it needs no other credentials. Those "
+	    "given out already keep theirs." },
 	{ .name = "storage.inline-bytes", .kind = SETTING_SIZE,
 	    .restart = true, FIELD(inline_bytes), .preset = "128KiB",
 	    .max = 4 * MiB, .zero = true,
@@ -294,8 +431,10 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .preset_help = "`true` with `auth: none`, else `false`",
 	    .words = { "auto", "true", "false" },
 	    .help = "Whether a push to a repository that does not exist "
-	    "creates it. ECR does not: there `aws ecr create-repository` "
-	    "comes first." },
+	    "creates it, for those who may create it. ECR does not: there "
+	    "`aws ecr create-repository` comes first. A repository creation "
+	    "template for `CREATE_ON_PUSH` has what it is for created "
+	    "whatever stands here." },
 	/* logs */
 	{ .name = "log.level", .kind = SETTING_WORD, FIELD(log_level),
 	    .preset = "info",

@@ -24,6 +24,11 @@ struct scratch;
 /** scratch_create(b, id, s_r): new and empty.  RC_EXISTS, RC_NOSPACE. */
 RC_MUST_USE enum rc
 scratch_create(struct blobs *, const char *id, struct scratch **s_r);
+/** scratch_unnamed(b, id, s_r): one that is gone when it is closed, or the
+ * process ends; not to be placed.  ${id}: a new one, which it has for a moment
+ * where files without names are not known.  RC_NOSPACE. */
+RC_MUST_USE enum rc
+scratch_unnamed(struct blobs *, const char *id, struct scratch **s_r);
 /** scratch_open(b, id, s_r): RC_NOTFOUND. */
 RC_MUST_USE enum rc
 scratch_open(struct blobs *, const char *id, struct scratch **s_r);

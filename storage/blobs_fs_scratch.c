@@ -14,7 +14,8 @@
 /*
  * Content on its way in: a file DIR/uploads/<id>.  What is appended is in
  * the page cache only, until scratch_place() makes it durable; a session's
- * offset after a crash is whatever size the file has then.
+ * offset after a crash is whatever size the file has then.  One without a
+ * name is only read again, while it is open.
  */
 
 /* So much is written before the kernel is told to start on it; the final
@@ -26,6 +27,7 @@ struct scratch {
 	struct blobs *blobs;
 	char id[UPLOAD_ID_BYTES];
 	int fd;
+	bool unnamed;
 	uint64_t size_bytes;
 	uint64_t written_back_bytes; /* write-back was started up to here */
 };
@@ -65,6 +67,41 @@ scratch_create(struct blobs *b, const char *id, struct scratch **s_r)
 		return (blobs_fs_failed(b, "create uploads/", id));
 	}
 	*s_r = scratch_new(b, id, fd, 0);
+	return (RC_OK);
+}
+
+/* Filesystems that cannot say so in several ways. */
+static bool
+unnamed_unknown(int err)
+{
+	return (err == EOPNOTSUPP || err == EISDIR || err == EINVAL ||
+		err == ENOENT);
+}
+
+enum rc
+scratch_unnamed(struct blobs *b, const char *id, struct scratch **s_r)
+{
+	int fd;
+	enum rc rc;
+
+	OBJ_CHECK(b, BLOBS_MAGIC);
+	must(id_ok(id));
+	fd = openat(
+	    b->uploads_fd, ".", O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+	if (fd >= 0) {
+		*s_r = scratch_new(b, id, fd, 0);
+	} else if (unnamed_unknown(errno)) {
+		/* A crash before the name is gone leaves it to the sweep. */
+		if ((rc = scratch_create(b, id, s_r)) != RC_OK)
+			return (rc);
+		if ((rc = scratch_remove(b, id)) != RC_OK) {
+			scratch_close(s_r);
+			return (rc);
+		}
+	} else {
+		return (blobs_fs_failed(b, "create uploads/", id));
+	}
+	(*s_r)->unnamed = true;
 	return (RC_OK);
 }
 
@@ -121,7 +158,8 @@ write_back_start(struct scratch *s)
 {
 	uint64_t n = s->size_bytes - s->written_back_bytes;
 
-	if (n < WRITE_BACK_BYTES)
+	/* What has no name is never synced. */
+	if (n < WRITE_BACK_BYTES || s->unnamed)
 		return;
 	(void)sync_file_range(s->fd, (off_t)s->written_back_bytes, (off_t)n,
 	    SYNC_FILE_RANGE_WRITE);
@@ -236,7 +274,7 @@ scratch_place(struct scratch *s, uint32_t key_domain, const struct digest *d)
 	enum rc rc;
 
 	OBJ_CHECK(s, SCRATCH_MAGIC);
-	must(s->fd >= 0);
+	must(s->fd >= 0 && !s->unnamed);
 	if ((rc = scratch_sync(s)) != RC_OK)
 		return (rc);
 	rc = blobs_fs_place(s->blobs, s->id, key_domain, d);

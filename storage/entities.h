@@ -13,8 +13,8 @@
  * A part of the seam of meta.h: entities of identity and of configuration.
  * They are few, small, owned by rooms above that write their records (JSON
  * objects), and changed together: a change of several is one transaction.
- * Each change of others than notes moves the generation on, by which holders
- * of a copy see that it is old.
+ * Each change moves the generation on, by which holders of a copy see that it
+ * is old; notes, and what is changed apart, nobody has a copy of.
  */
 struct meta;
 
@@ -24,11 +24,15 @@ enum entity_kind { /* stored: never renumber */
 	ENTITY_POLICY = 3,
 	ENTITY_ACCESS_KEY = 4,
 	ENTITY_SEAL_KEY = 5, /* wrapped; base/keyring.h */
-	ENTITY_REGISTRY = 6, /* what there is one of: "policy", ... */
+	ENTITY_REGISTRY =
+	    6,		 /* what there is one of: "policy", "scanning", ... */
 	ENTITY_NOTE = 7, /* last use of an access key; moves no generation */
+	ENTITY_CREATION_TEMPLATE = 8, /* by prefix */
+	ENTITY_CACHE_RULE = 9,	      /* by prefix */
+	ENTITY_PULL_EXCLUSION = 10,   /* by the principal's ARN */
 };
 
-#define ENTITY_NAME_MAX_BYTES 240
+#define ENTITY_NAME_MAX_BYTES 256
 #define ENTITY_RECORD_MAX_BYTES ((size_t)1 << 20)
 
 struct entity {
@@ -61,14 +65,20 @@ struct entity_change {
 	struct entity entity; /* .record.p NULL: delete it */
 	bool must_be_new;     /* RC_EXISTS if there is one of that name */
 	bool must_exist;      /* RC_NOTFOUND if not */
+	bool apart;	    /* the generation is neither looked at nor moved */
+	struct span was;    /* RC_BUSY if its record is another by now; .p
+				 NULL: whatever it is */
+	size_t max_of_kind; /* with must_be_new: RC_LIMIT if there are so
+				 many of its kind; 0: any number */
 };
 
 /**
  * meta_entities_change(m, expected, changes, n, generation_r):
  * All or none.  RC_BUSY: the generation is not ${expected} any more (somebody
  * changed entities meanwhile): read again.  RC_EXISTS, RC_NOTFOUND; RC_TOOBIG:
- * a name or record is too long; RC_INVALID: one is empty.  Notes only:
- * ${expected} is not looked at.  *${generation_r}: that from now on.
+ * a name or record is too long; RC_INVALID: one is empty.  Notes and changes
+ * apart only: ${expected} is not looked at.  *${generation_r}: that from now
+ * on.
  */
 RC_MUST_USE enum rc meta_entities_change(struct meta *, uint64_t expected,
     const struct entity_change *, size_t n, uint64_t *generation_r);

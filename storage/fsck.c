@@ -392,6 +392,9 @@ records_check(struct fsck *f)
 		{ TABLE_REPOSITORY_SETTINGS, fsck_set_row },
 		{ TABLE_REPOSITORY_TAGS, fsck_set_row },
 		{ TABLE_REPOSITORY_POLICIES, fsck_set_row },
+		{ TABLE_LIFECYCLE_POLICIES, fsck_set_row },
+		{ TABLE_LIFECYCLE_PREVIEWS, fsck_preview_row },
+		{ TABLE_PREVIEW_QUEUE, fsck_preview_queue_row },
 		{ TABLE_ENTITIES, fsck_entity_row },
 		{ TABLE_BLOBS, fsck_blob_row },
 		{ TABLE_MANIFESTS, fsck_manifest_row },
@@ -399,6 +402,9 @@ records_check(struct fsck *f)
 		{ TABLE_REFERRERS, fsck_referrer_row },
 		{ TABLE_EDGES, fsck_edge_row },
 		{ TABLE_PARENTS, fsck_parent_row },
+		{ TABLE_IMAGE_COUNTS, fsck_image_count_row },
+		{ TABLE_IMAGE_SCANS, fsck_scan_row },
+		{ TABLE_SCAN_QUEUE, fsck_scan_queue_row },
 		{ TABLE_TAGS, fsck_tag_row },
 		{ TABLE_DIGEST_TAGS, fsck_digest_tag_row },
 		{ TABLE_HOLDERS, fsck_holder_row },
@@ -411,6 +417,10 @@ records_check(struct fsck *f)
 
 	for (i = 0; i < ARRAY_LEN(passes) && rc == RC_OK; i++)
 		rc = fsck_table(f, passes[i].table, passes[i].check, true);
+	/* Once more, now that all edges are as they are to be. */
+	if (rc == RC_OK)
+		rc =
+		    fsck_table(f, TABLE_MANIFESTS, fsck_image_bytes_row, false);
 	return (rc);
 }
 

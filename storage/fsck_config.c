@@ -76,6 +76,8 @@ value_readable(const struct fsck_check *c)
 	struct resource_tag tags[REPOSITORY_TAGS_MAX];
 	struct span filters[REPOSITORY_EXCLUSIONS_MAX];
 	struct repository_settings settings;
+	struct lifecycle_row lifecycle;
+	struct preview_row preview;
 	struct policy_rec policy;
 	size_t n;
 
@@ -83,6 +85,10 @@ value_readable(const struct fsck_check *c)
 		return (rec_settings_read(c->value, filters, &settings));
 	if (c->table == TABLE_REPOSITORY_TAGS)
 		return (rec_resource_tags_read(c->value, tags, &n));
+	if (c->table == TABLE_LIFECYCLE_POLICIES)
+		return (rec_lifecycle_read(c->value, &lifecycle));
+	if (c->table == TABLE_LIFECYCLE_PREVIEWS)
+		return (rec_preview_read(c->value, &preview));
 	return (rec_policy_read(c->value, &policy));
 }
 
@@ -91,7 +97,13 @@ value_name(const struct fsck_check *c)
 {
 	if (c->table == TABLE_REPOSITORY_SETTINGS)
 		return ("settings");
-	return (c->table == TABLE_REPOSITORY_TAGS ? "resource tags" : "policy");
+	if (c->table == TABLE_REPOSITORY_TAGS)
+		return ("resource tags");
+	if (c->table == TABLE_LIFECYCLE_POLICIES)
+		return ("lifecycle policy");
+	if (c->table == TABLE_LIFECYCLE_PREVIEWS)
+		return ("preview of a lifecycle policy");
+	return ("policy");
 }
 
 enum rc
@@ -113,6 +125,64 @@ fsck_set_row(struct fsck_check *c)
 	return (rc);
 }
 
+/* --- previews ------------------------------------------------------------ */
+
+/* Besides: one that is in progress is in the queue. */
+enum rc
+fsck_preview_row(struct fsck_check *c)
+{
+	struct preview_row preview;
+	struct rec_key k;
+	uint64_t repo;
+	bool ok;
+	enum rc rc;
+
+	if (!key_read_repo(c->key, &repo) ||
+	    !rec_preview_read(c->value, &preview) ||
+	    preview.status != PREVIEW_IN_PROGRESS)
+		return (fsck_set_row(c));
+	rc = fsck_need_repository(c, repo, value_name(c), &ok);
+	if (rc != RC_OK || !ok)
+		return (rc);
+	key_repo(&k, repo);
+	rc = fsck_has(c, TABLE_PREVIEW_QUEUE, &k, &ok);
+	if (rc == RC_OK && !ok &&
+	    fsck_found(c, FSCK_INDEX, true,
+		"%s: a preview is in progress, but not in the queue",
+		fsck_repo_text(c, repo)))
+		rc =
+		    kv_put(c->t, TABLE_PREVIEW_QUEUE, key_span(&k), rec_none());
+	return (rc);
+}
+
+enum rc
+fsck_preview_queue_row(struct fsck_check *c)
+{
+	struct preview_row preview;
+	struct span value;
+	uint64_t repo;
+	bool doomed;
+	enum rc rc;
+
+	if (!key_read_repo(c->key, &repo))
+		return (fsck_unreadable(c));
+	if ((rc = fsck_doomed(c, repo, &doomed)) != RC_OK || doomed)
+		return (rc);
+	if ((rc = fsck_none(c)) != RC_OK)
+		return (rc);
+	rc = kv_get(c->t, TABLE_LIFECYCLE_PREVIEWS, c->key, &value);
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return (rc);
+	if (rc == RC_OK && rec_preview_read(value, &preview) &&
+	    preview.status == PREVIEW_IN_PROGRESS)
+		return (RC_OK);
+	if (fsck_found(c, FSCK_INDEX, true,
+		"%s: in the queue of previews, but none is in progress",
+		fsck_repo_text(c, repo)))
+		return (fsck_row_delete(c));
+	return (RC_OK);
+}
+
 /* --- entities ------------------------------------------------------------ */
 
 static const char *
@@ -126,6 +196,9 @@ entity_kind_name(uint8_t kind)
 		[ENTITY_SEAL_KEY] = "seal key",
 		[ENTITY_REGISTRY] = "registry's",
 		[ENTITY_NOTE] = "note of",
+		[ENTITY_CREATION_TEMPLATE] = "creation template",
+		[ENTITY_CACHE_RULE] = "pull through cache rule",
+		[ENTITY_PULL_EXCLUSION] = "pull time exclusion",
 	};
 
 	must(kind < ARRAY_LEN(names) && names[kind] != NULL);
@@ -156,41 +229,70 @@ struct numbers {
 	uint64_t generation, revision;
 };
 
+/* Is there one of a kind from ${first} on, below ${end}? */
 static enum rc
-generation_least(struct meta_txn *t, struct numbers *n)
+entity_any(struct meta_txn *t, uint8_t first, uint8_t end, bool *any_r)
 {
+	struct rec_key from;
 	struct span name;
 	struct kv_walk w;
 	uint8_t kind;
 	enum rc rc;
 
-	rc = kv_walk_begin(t, TABLE_ENTITIES, SPAN_NONE, SPAN_NONE, &w);
+	key_entity(&from, first, SPAN_NONE);
+	rc = kv_walk_begin(t, TABLE_ENTITIES, SPAN_NONE, key_span(&from), &w);
 	if (rc != RC_OK)
 		return (rc);
-	/* Notes are the last. */
 	rc = kv_walk_next(&w);
-	if (rc == RC_OK && key_read_entity(w.key, &kind, &name) &&
-	    kind != ENTITY_NOTE)
-		n->generation = 1;
+	*any_r =
+	    rc == RC_OK && key_read_entity(w.key, &kind, &name) && kind < end;
 	kv_walk_end(&w);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
+/* All but notes. */
 static enum rc
-revision_least(struct meta_txn *t, struct numbers *n)
+generation_least(struct meta_txn *t, struct numbers *n)
 {
-	struct policy_rec rec;
-	struct kv_walk w;
+	bool before, behind;
 	enum rc rc;
 
-	rc = kv_walk_begin(
-	    t, TABLE_REPOSITORY_POLICIES, SPAN_NONE, SPAN_NONE, &w);
+	if ((rc = entity_any(t, 0, ENTITY_NOTE, &before)) != RC_OK)
+		return (rc);
+	rc = entity_any(t, ENTITY_NOTE + 1, UINT8_MAX, &behind);
+	if (rc == RC_OK && (before || behind))
+		n->generation = 1;
+	return (rc);
+}
+
+static uint64_t
+revision_of(enum meta_table table, struct span value)
+{
+	struct lifecycle_row lifecycle;
+	struct policy_rec policy;
+
+	if (table == TABLE_LIFECYCLE_POLICIES)
+		return (rec_lifecycle_read(value, &lifecycle)
+			    ? lifecycle.revision
+			    : 0);
+	return (rec_policy_read(value, &policy) ? policy.revision : 0);
+}
+
+static enum rc
+revision_least(struct meta_txn *t, enum meta_table table, struct numbers *n)
+{
+	struct kv_walk w;
+	uint64_t revision;
+	enum rc rc;
+
+	rc = kv_walk_begin(t, table, SPAN_NONE, SPAN_NONE, &w);
 	if (rc != RC_OK)
 		return (rc);
-	while ((rc = kv_walk_next(&w)) == RC_OK)
-		if (rec_policy_read(w.value, &rec) &&
-		    rec.revision > n->revision)
-			n->revision = rec.revision;
+	while ((rc = kv_walk_next(&w)) == RC_OK) {
+		revision = revision_of(table, w.value);
+		if (revision > n->revision)
+			n->revision = revision;
+	}
 	kv_walk_end(&w);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
@@ -203,7 +305,10 @@ numbers_least(struct meta_txn *t, struct numbers *n_r)
 	*n_r = (struct numbers){ 0 };
 	if ((rc = generation_least(t, n_r)) != RC_OK)
 		return (rc);
-	return (revision_least(t, n_r));
+	rc = revision_least(t, TABLE_REPOSITORY_POLICIES, n_r);
+	if (rc != RC_OK)
+		return (rc);
+	return (revision_least(t, TABLE_LIFECYCLE_POLICIES, n_r));
 }
 
 static enum rc

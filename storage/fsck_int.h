@@ -118,7 +118,8 @@ const char *fsck_digest_text(struct fsck_check *, const struct digest *);
 
 /* fsck_config.c */
 
-fsck_check_fn fsck_doomed_row, fsck_set_row, fsck_entity_row;
+fsck_check_fn fsck_doomed_row, fsck_set_row, fsck_preview_row,
+    fsck_preview_queue_row, fsck_entity_row;
 
 /** fsck_doomed(c, repo, doomed_r): deleted, and its rows on their way out?
  * Then they need not agree with anything. */
@@ -131,6 +132,11 @@ RC_MUST_USE enum rc fsck_numbers(struct fsck *);
 
 fsck_check_fn fsck_manifest_row, fsck_edge_row, fsck_parent_row,
     fsck_referrer_row;
+
+/* fsck_image.c */
+
+fsck_check_fn fsck_image_count_row, fsck_image_bytes_row, fsck_scan_row,
+    fsck_scan_queue_row;
 
 /* fsck_blob.c */
 

@@ -95,26 +95,42 @@ text_parse(struct fsck_check *c, const struct subject *s,
 	return (RC_OK);
 }
 
+/* ${old}: what is known besides the text, or NULL.  How much an index takes is
+ * added up when somebody asks. */
 static enum rc
 row_write(struct fsck_check *c, const struct manifest *m, uint64_t size_bytes,
-    int64_t pushed_ms, int64_t pulled_ms)
+    const struct manifest_rec *old)
 {
-	const struct manifest_rec rec = {
-		.flags = m->has_subject ? MANIFEST_HAS_SUBJECT : 0,
-		.size_bytes = size_bytes,
-		.pushed_ms = pushed_ms,
-		.pulled_ms = pulled_ms,
-		.media_type = m->media_type,
-		.artifact_type = m->artifact_type,
-		.subject = m->subject,
+	struct manifest_rec rec = {
+		.pushed_ms = c->now_ms,
+		.status = IMAGE_ACTIVE,
 	};
 	uint8_t *p;
 	enum rc rc;
 
+	if (old != NULL)
+		rec = *old;
+	rec.flags = m->has_subject ? MANIFEST_HAS_SUBJECT : 0;
+	rec.size_bytes = size_bytes;
+	rec.media_type = m->media_type;
+	rec.artifact_type = m->artifact_type;
+	rec.subject = m->subject;
+	rec.image_bytes = m->kind == MANIFEST_IMAGE ? m->layers_size_bytes
+						    : MANIFEST_BYTES_UNKNOWN;
 	rc = kv_reserve(c->t, c->table, c->key, rec_manifest_size(&rec), &p);
 	if (rc == RC_OK)
 		rec_manifest_write(&rec, p);
 	return (rc);
+}
+
+static enum rc
+row_give_up(struct fsck_check *c, const struct subject *s)
+{
+	enum rc rc;
+
+	if ((rc = fsck_row_delete(c)) != RC_OK)
+		return (rc);
+	return (image_count_add(c->t, s->repo, -1));
 }
 
 /* Made anew from the text, or given up. */
@@ -136,8 +152,18 @@ row_rebuild(struct fsck_check *c, const struct subject *s)
 		return (rc);
 	if (!sound ||
 	    manifest_parse(SPAN_NONE, text, c->arena, &m, why) != RC_OK)
-		return (fsck_row_delete(c));
-	return (row_write(c, &m, text.n, c->now_ms, 0));
+		return (row_give_up(c, s));
+	return (row_write(c, &m, text.n, NULL));
+}
+
+/* That of an index is held against its children, when they have been looked
+ * at: fsck_image_bytes_row(). */
+static bool
+bytes_agree(const struct manifest_rec *rec, const struct manifest *m)
+{
+	return (m->kind == MANIFEST_INDEX ||
+		rec->image_bytes == MANIFEST_BYTES_UNKNOWN ||
+		rec->image_bytes == m->layers_size_bytes);
 }
 
 static enum rc
@@ -147,7 +173,7 @@ row_check(struct fsck_check *c, const struct subject *s,
 {
 	bool has_subject = (rec->flags & MANIFEST_HAS_SUBJECT) != 0;
 
-	if (rec->size_bytes == size_bytes &&
+	if (rec->size_bytes == size_bytes && bytes_agree(rec, m) &&
 	    span_eq(rec->media_type, m->media_type) &&
 	    span_eq(rec->artifact_type, m->artifact_type) &&
 	    has_subject == m->has_subject &&
@@ -156,8 +182,7 @@ row_check(struct fsck_check *c, const struct subject *s,
 	if (fsck_found(c, FSCK_INDEX, true,
 		"%s: the record of manifest %s differs from its text",
 		s->repo_text, s->digest_text))
-		return (row_write(
-		    c, m, size_bytes, rec->pushed_ms, rec->pulled_ms));
+		return (row_write(c, m, size_bytes, rec));
 	return (RC_OK);
 }
 

@@ -239,12 +239,22 @@ registry_create(struct meta_txn *t, unsigned format)
 	    (struct span){ (const char *)value, sizeof(value) }));
 }
 
+/* Which tables a folder of that format has. */
+static unsigned
+tables_of_format(unsigned format)
+{
+
+	if (format == 1)
+		return (META_TABLES_OF_FORMAT_1);
+	return (format == 2 ? META_TABLES_OF_FORMAT_2 : META_TABLES);
+}
+
 static bool
-tables_absent(const struct meta *m)
+tables_absent(const struct meta *m, unsigned format)
 {
 	unsigned i;
 
-	for (i = 0; i < META_TABLES; i++)
+	for (i = 0; i < tables_of_format(format); i++)
 		if (m->tables[i] == TABLE_ABSENT)
 			return (true);
 	return (false);
@@ -260,7 +270,7 @@ registry_read(struct meta_txn *t, const struct meta_options *o, char *why)
 	rc = meta_format_get(t, &format);
 	if (rc == RC_NOTFOUND && o->create)
 		rc = registry_create(t, o->format);
-	else if (rc == RC_OK && format > 1 && tables_absent(t->m))
+	else if (rc == RC_OK && tables_absent(t->m, format))
 		rc = RC_CORRUPT;
 	if (rc == RC_OK)
 		rc = meta_counts_kept(t, &t->m->counts);
@@ -282,7 +292,7 @@ tables_open(struct meta *m, MDB_txn *txn)
 	for (i = 0; i < META_TABLES && err == 0; i++) {
 		err = mdb_dbi_open(txn, meta_table_name((enum meta_table)i),
 		    flags, &m->tables[i]);
-		/* A folder of format 1 that is not to be changed. */
+		/* A folder of an old format that is not to be changed. */
 		if (err == MDB_NOTFOUND && i >= META_TABLES_OF_FORMAT_1) {
 			m->tables[i] = TABLE_ABSENT;
 			err = 0;

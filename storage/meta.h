@@ -29,6 +29,7 @@
  * Times are milliseconds since 1970.  Threads: any.
  */
 struct meta;
+struct repository_preset; /* storage/repositories.h */
 
 enum read_mode { READ_INLINE, READ_BLOCKING };
 
@@ -76,6 +77,7 @@ struct manifest_row {
 	int64_t pulled_ms; /* 0: never */
 	bool has_subject;
 	struct digest subject;
+	bool archived;	  /* not to be pulled; storage/images.h */
 	struct span text; /* with MANIFEST_TEXT only */
 };
 
@@ -94,6 +96,17 @@ RC_MUST_USE enum rc meta_manifest_get(struct meta *, struct span repository,
  */
 enum sparse { SPARSE_NONE, SPARSE_INDEX, SPARSE_ALL };
 
+/* Quotas that a change may run into; 0: none. */
+struct manifest_quota {
+	uint64_t images; /* of the repository */
+	uint64_t tags;	 /* of the image */
+};
+
+enum manifest_limit { LIMIT_REPOSITORIES, LIMIT_IMAGES, LIMIT_TAGS };
+
+/* How many of the things that are missing are named. */
+#define META_MISSING_SHOWN 16
+
 struct manifest_put {
 	struct span repository;
 	struct digest digest; /* of ${text}, verified by the caller */
@@ -102,15 +115,26 @@ struct manifest_put {
 	const struct span *tags;
 	size_t n_tags;
 	enum sparse sparse;
-	bool create_repository;
+	struct manifest_quota quota;
+	/* What to make the repository as when it is not there; NULL: not. */
+	const struct repository_preset *create;
+	bool must_change; /* RC_REFERENCED when the manifest is here, not
+			     archived, and has the tags already */
+	bool scan; /* queue a scan, as the repository's own settings may too,
+		      when the manifest is an image that was not here */
 	int64_t now_ms;
 };
 
 struct manifest_put_result {
-	bool existed;	       /* the manifest was here; its times are kept */
-	struct digest missing; /* with RC_MISSING */
-	enum edge_kind missing_kind;
-	struct span immutable_tag; /* with RC_EXISTS; of put->tags */
+	bool existed; /* the manifest was here; its time of push is kept */
+	/* With RC_MISSING: config and layers, else children; not more than
+	 * those of the kind that is told first. */
+	struct digest missing[META_MISSING_SHOWN];
+	size_t n_missing;
+	bool more_missing;
+	enum edge_kind missing_kind; /* of the first */
+	struct span immutable_tag;   /* with RC_EXISTS; of put->tags */
+	enum manifest_limit limit;   /* with RC_LIMIT */
 };
 
 /**
@@ -120,7 +144,8 @@ struct manifest_put_result {
  * repository and none to be created.  RC_MISSING: something it references is
  * not in the repository; ${result_r} tells what.  RC_EXISTS: one of the tags
  * points at another manifest, and the repository's settings make it
- * immutable.
+ * immutable.  RC_LIMIT: a quota.  An archived image that is pushed again is
+ * restored.
  */
 RC_MUST_USE enum rc meta_manifest_put(struct meta *,
     const struct manifest_put *, struct manifest_put_result *result_r);
@@ -209,24 +234,26 @@ struct blob_put {
 	enum blob_location location; /* BLOB_IN_FILE: already durable there */
 	struct span content;	     /* BLOB_IN_META */
 	struct span upload_id; /* the session that ends with it, or empty */
-	bool create_repository;
+	const struct repository_preset *create; /* NULL: not */
 	int64_t now_ms;
 };
 
 /** meta_blob_put(m, put): record, link and end the session.  A record that is
- * there already is healed by the new content.  RC_NOTFOUND: repository. */
+ * there already is healed by the new content.  RC_NOTFOUND: repository; RC_LIMIT: there are as
+ * many repositories as there may be. */
 RC_MUST_USE enum rc meta_blob_put(struct meta *, const struct blob_put *);
 
 struct blob_mount {
 	struct span from;
 	struct span to;
 	struct digest digest;
-	bool create_repository;
+	const struct repository_preset *create; /* NULL: not */
 	int64_t now_ms;
 };
 
 /** meta_blob_mount(m, mount): link what ${from} holds into ${to}.
- * RC_NOTFOUND: not in ${from}; or no ${to} and none to be created. */
+ * RC_NOTFOUND: not in ${from}; or no ${to} and none to be created.  RC_LIMIT:
+ * as of meta_blob_put. */
 RC_MUST_USE enum rc meta_blob_mount(struct meta *, const struct blob_mount *);
 
 /** meta_blob_holders(m, digest, max, arena, page_r): the names of up to
@@ -248,11 +275,19 @@ struct upload_row {
 	struct span repository;
 	uint8_t alg; /* enum digest_alg the content is hashed with */
 	int64_t started_ms;
+	uint32_t parts;	  /* of UploadLayerPart */
+	bool short_part;  /* the last one was shorter than parts may be */
+	bool short_inner; /* one before the last was */
 };
 
 /** meta_upload_add(m, row): queued, not waited for: it is durable with the
  * next commit.  Loop or worker.  RC_BUSY: the queue is full. */
 RC_MUST_USE enum rc meta_upload_add(struct meta *, const struct upload_row *);
+
+/** meta_upload_parts(m, row): note .parts and what follows of a session;
+ * queued as by meta_upload_add, or, when the queue is full, waited for: workers
+ * only.  RC_OK also when it is gone by then. */
+RC_MUST_USE enum rc meta_upload_parts(struct meta *, const struct upload_row *);
 
 /** meta_upload_get(m, id, arena, row_r): RC_NOTFOUND. */
 RC_MUST_USE enum rc meta_upload_get(

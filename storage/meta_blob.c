@@ -45,8 +45,7 @@ blob_put(struct meta_txn *t, void *arg)
 	uint64_t repo;
 	enum rc rc;
 
-	rc = repo_take(
-	    t, put->repository, put->create_repository, put->now_ms, &repo);
+	rc = repo_take(t, put->repository, put->create, put->now_ms, &repo);
 	if (rc != RC_OK)
 		return (rc);
 	if ((rc = blob_record(t, &in)) != RC_OK)
@@ -80,8 +79,7 @@ blob_mount(struct meta_txn *t, void *arg)
 		return (rc);
 	if ((rc = blob_linked(t, from.id, &mount->digest, &rec)) != RC_OK)
 		return (rc);
-	rc = repo_take(
-	    t, mount->to, mount->create_repository, mount->now_ms, &to);
+	rc = repo_take(t, mount->to, mount->create, mount->now_ms, &to);
 	if (rc != RC_OK)
 		return (rc);
 	return (link_put(t, to, &mount->digest, mount->now_ms));
@@ -142,6 +140,27 @@ meta_blob_unlink(struct meta *m, struct span repository, const struct digest *d,
 }
 
 /* Reading. */
+
+enum rc
+meta_blob_used(struct meta *m, struct span repository, const struct digest *d,
+    bool *used_r)
+{
+	static const uint8_t kinds[] = { EDGE_CONFIG, EDGE_LAYER, 0 };
+	struct repository_row repo;
+	struct holding holding;
+	struct meta_txn t;
+	enum rc rc;
+
+	*used_r = false;
+	if ((rc = meta_read_begin(m, &t)) != RC_OK)
+		return (rc);
+	rc = repo_find(&t, repository, &repo);
+	if (rc == RC_OK)
+		rc = edge_holders(&t, repo.id, d, kinds, &holding);
+	meta_read_end(&t);
+	*used_r = rc == RC_REFERENCED;
+	return (rc == RC_REFERENCED || rc == RC_NOTFOUND ? RC_OK : rc);
+}
 
 static enum rc
 blob_get(struct meta_txn *t, struct span repository, const struct digest *d,

@@ -32,29 +32,69 @@ holding_add(struct holding *h, const struct digest *d)
 		h->by[h->n++] = *d;
 }
 
+/* Does it count?  RC_NOTFOUND: not. */
+typedef enum rc
+holder_fn(struct meta_txn *, uint64_t repo, const struct digest *);
+
+static enum rc
+holder_any(struct meta_txn *t, uint64_t repo, const struct digest *d)
+{
+
+	(void)t;
+	(void)repo;
+	(void)d;
+	return (RC_OK);
+}
+
+static enum rc
+holder_active(struct meta_txn *t, uint64_t repo, const struct digest *d)
+{
+	struct manifest_rec rec;
+	enum rc rc;
+
+	rc = manifest_row(t, repo, d, &rec);
+	if (rc == RC_OK && rec.status == IMAGE_ARCHIVED)
+		rc = RC_NOTFOUND;
+	return (rc);
+}
+
+static enum rc
+holders_walk(struct kv_walk *w, holder_fn *counts, struct holding *h)
+{
+	struct digest child, parent;
+	uint64_t repo;
+	uint8_t kind;
+	enum rc rc;
+
+	while (!h->more) {
+		if ((rc = kv_walk_next(w)) != RC_OK)
+			return (rc == RC_NOTFOUND ? RC_OK : rc);
+		if (!key_read_edge(w->key, &repo, &child, &kind, &parent))
+			return (meta_corrupt(w->table, w->key));
+		rc = counts(w->t, repo, &parent);
+		if (rc == RC_OK)
+			holding_add(h, &parent);
+		else if (rc != RC_NOTFOUND)
+			return (rc);
+	}
+	return (RC_OK);
+}
+
 static enum rc
 holders_of_kind(struct meta_txn *t, uint64_t repo, const struct digest *child,
-    uint8_t kind, struct holding *h)
+    uint8_t kind, holder_fn *counts, struct holding *h)
 {
-	struct digest from, parent;
 	struct rec_key prefix;
 	struct kv_walk w;
-	uint8_t k;
 	enum rc rc;
 
 	key_edge(&prefix, repo, child, kind, NULL);
 	rc = kv_walk_begin(t, TABLE_PARENTS, key_span(&prefix), SPAN_NONE, &w);
 	if (rc != RC_OK)
 		return (rc);
-	while (!h->more && (rc = kv_walk_next(&w)) == RC_OK) {
-		if (!key_read_edge(w.key, &repo, &from, &k, &parent)) {
-			rc = meta_corrupt(w.table, w.key);
-			break;
-		}
-		holding_add(h, &parent);
-	}
+	rc = holders_walk(&w, counts, h);
 	kv_walk_end(&w);
-	return (rc == RC_NOTFOUND ? RC_OK : rc);
+	return (rc);
 }
 
 enum rc
@@ -65,10 +105,25 @@ edge_holders(struct meta_txn *t, uint64_t repo, const struct digest *child,
 
 	*holding_r = (struct holding){ 0 };
 	for (; *kinds != 0; kinds++) {
-		rc = holders_of_kind(t, repo, child, *kinds, holding_r);
+		rc = holders_of_kind(
+		    t, repo, child, *kinds, holder_any, holding_r);
 		if (rc != RC_OK)
 			return (rc);
 	}
+	return (holding_r->n > 0 ? RC_REFERENCED : RC_OK);
+}
+
+enum rc
+edge_holders_active(struct meta_txn *t, uint64_t repo,
+    const struct digest *child, struct holding *holding_r)
+{
+	enum rc rc;
+
+	*holding_r = (struct holding){ 0 };
+	rc = holders_of_kind(
+	    t, repo, child, EDGE_MANIFEST, holder_active, holding_r);
+	if (rc != RC_OK)
+		return (rc);
 	return (holding_r->n > 0 ? RC_REFERENCED : RC_OK);
 }
 
@@ -93,22 +148,31 @@ may_be_absent(const struct descriptor *e, enum sparse sparse)
 }
 
 enum rc
+edge_child(struct meta_txn *t, uint64_t repo, const struct descriptor *e,
+    enum sparse sparse, bool *there_r)
+{
+	enum rc rc;
+
+	rc = child_find(t, repo, e);
+	*there_r = rc == RC_OK;
+	if (rc != RC_NOTFOUND)
+		return (rc);
+	return (may_be_absent(e, sparse) ? RC_OK : RC_MISSING);
+}
+
+enum rc
 edge_put(struct meta_txn *t, uint64_t repo, const struct digest *parent,
     const struct descriptor *e, enum sparse sparse)
 {
 	struct edge_rec rec = { .size_bytes = e->size_bytes };
 	uint8_t value[REC_EDGE_BYTES];
 	struct rec_key k;
+	bool there;
 	enum rc rc;
 
-	rc = child_find(t, repo, e);
-	if (rc == RC_NOTFOUND) {
-		if (!may_be_absent(e, sparse))
-			return (RC_MISSING);
-		rec.flags = EDGE_ABSENT;
-	} else if (rc != RC_OK) {
+	if ((rc = edge_child(t, repo, e, sparse, &there)) != RC_OK)
 		return (rc);
-	}
+	rec.flags = there ? 0 : EDGE_ABSENT;
 	rec_edge_write(&rec, value);
 	key_edge(&k, repo, parent, (uint8_t)e->kind, &e->digest);
 	rc = kv_put(t, TABLE_EDGES, key_span(&k),

@@ -1,5 +1,7 @@
 #include "storage/entities.h"
 
+#include <assert.h>
+
 #include "base/obj.h"
 #include "storage/meta_ops_int.h"
 
@@ -9,6 +11,8 @@
  */
 
 #define PAGE_FIRST 16
+
+static_assert(1 + ENTITY_NAME_MAX_BYTES <= KEY_MAX_BYTES, "a kind and a name");
 
 enum rc
 meta_entity_generation(struct meta *m, uint64_t *generation_r)
@@ -151,7 +155,7 @@ struct change_arg {
 	uint64_t expected;
 	const struct entity_change *changes;
 	size_t n;
-	bool notes_only;
+	bool apart;
 	uint64_t generation;
 };
 
@@ -168,21 +172,69 @@ entity_put(struct meta_txn *t, const struct rec_key *k, struct span record)
 	return (rc);
 }
 
+/* RC_LIMIT: there are ${max} of its kind, or more. */
+static enum rc
+kind_count(struct meta_txn *t, const struct rec_key *k, size_t max)
+{
+	const struct span kind = { (const char *)k->p, 1 };
+	struct kv_walk w;
+	size_t n = 0;
+	enum rc rc;
+
+	rc = kv_walk_begin(t, TABLE_ENTITIES, kind, SPAN_NONE, &w);
+	if (rc != RC_OK)
+		return (rc);
+	while (n < max && (rc = kv_walk_next(&w)) == RC_OK)
+		n++;
+	kv_walk_end(&w);
+	if (n == max)
+		return (RC_LIMIT);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+static enum rc
+new_check(
+    struct meta_txn *t, const struct rec_key *k, const struct entity_change *c)
+{
+
+	if (c->must_exist)
+		return (RC_NOTFOUND);
+	if (c->was.p != NULL)
+		return (RC_BUSY);
+	if (!c->must_be_new || c->max_of_kind == 0)
+		return (RC_OK);
+	return (kind_count(t, k, c->max_of_kind));
+}
+
+static enum rc
+old_check(
+    const struct rec_key *k, struct span value, const struct entity_change *c)
+{
+	struct span record;
+
+	if (c->must_be_new)
+		return (RC_EXISTS);
+	if (c->was.p == NULL)
+		return (RC_OK);
+	if (!rec_entity_read(value, &record))
+		return (meta_corrupt(TABLE_ENTITIES, key_span(k)));
+	return (span_eq(record, c->was) ? RC_OK : RC_BUSY);
+}
+
 static enum rc
 entity_change(struct meta_txn *t, const struct entity_change *c)
 {
 	struct rec_key k;
 	struct span value;
-	enum rc rc;
+	enum rc rc, may;
 
 	key_entity(&k, (uint8_t)c->entity.kind, c->entity.name);
 	rc = kv_get(t, TABLE_ENTITIES, key_span(&k), &value);
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return (rc);
-	if (rc == RC_OK && c->must_be_new)
-		return (RC_EXISTS);
-	if (rc == RC_NOTFOUND && c->must_exist)
-		return (RC_NOTFOUND);
+	may = rc == RC_OK ? old_check(&k, value, c) : new_check(t, &k, c);
+	if (may != RC_OK)
+		return (may);
 	if (c->entity.record.p != NULL)
 		return (entity_put(t, &k, c->entity.record));
 	if (rc == RC_NOTFOUND)
@@ -200,12 +252,12 @@ entities_change(struct meta_txn *t, void *arg)
 	rc = meta_number_get(t, NUMBER_GENERATION, &ca->generation);
 	if (rc != RC_OK)
 		return (rc);
-	if (!ca->notes_only && ca->generation != ca->expected)
+	if (!ca->apart && ca->generation != ca->expected)
 		return (RC_BUSY);
 	for (i = 0; i < ca->n; i++)
 		if ((rc = entity_change(t, &ca->changes[i])) != RC_OK)
 			return (rc);
-	if (ca->notes_only)
+	if (ca->apart)
 		return (RC_OK);
 	ca->generation++;
 	return (meta_number_set(t, NUMBER_GENERATION, ca->generation));
@@ -216,7 +268,7 @@ change_check(const struct entity_change *c)
 {
 	const struct entity *e = &c->entity;
 
-	must(e->kind >= ENTITY_USER && e->kind <= ENTITY_NOTE);
+	must(e->kind >= ENTITY_USER && e->kind <= ENTITY_PULL_EXCLUSION);
 	if (e->name.n > ENTITY_NAME_MAX_BYTES ||
 	    (e->record.p != NULL && e->record.n > ENTITY_RECORD_MAX_BYTES))
 		return (RC_TOOBIG);
@@ -233,7 +285,7 @@ meta_entities_change(struct meta *m, uint64_t expected,
 		.expected = expected,
 		.changes = changes,
 		.n = n,
-		.notes_only = true,
+		.apart = true,
 	};
 	size_t i, weight_bytes = 0;
 	enum rc rc;
@@ -242,8 +294,8 @@ meta_entities_change(struct meta *m, uint64_t expected,
 		if ((rc = change_check(&changes[i])) != RC_OK)
 			return (rc);
 		weight_bytes += changes[i].entity.record.n;
-		if (changes[i].entity.kind != ENTITY_NOTE)
-			arg.notes_only = false;
+		if (changes[i].entity.kind != ENTITY_NOTE && !changes[i].apart)
+			arg.apart = false;
 	}
 	rc = meta_change(m, entities_change, &arg, weight_bytes);
 	if (rc == RC_OK)

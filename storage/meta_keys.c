@@ -111,6 +111,15 @@ key_entity(struct rec_key *k, uint8_t kind, struct span name)
 		key_end(k, put_bytes(put_u8(k->p, kind), name));
 }
 
+void
+key_scan(struct rec_key *k, int64_t started_ms, uint64_t repo,
+    const struct digest *d)
+{
+	uint8_t *p = put_u64(put_i64(k->p, started_ms), repo);
+
+	key_end(k, put_digest(p, d));
+}
+
 bool
 key_read_repo(struct span key, uint64_t *repo_r)
 {
@@ -229,6 +238,18 @@ key_read_entity(struct span key, uint8_t *kind_r, struct span *name_r)
 	*kind_r = get_u8(&r);
 	*name_r = get_rest(&r);
 	return (reader_end(&r) && *kind_r >= ENTITY_USER &&
-		*kind_r <= ENTITY_NOTE && name_r->n > 0 &&
+		*kind_r <= ENTITY_PULL_EXCLUSION && name_r->n > 0 &&
 		name_r->n <= ENTITY_NAME_MAX_BYTES);
+}
+
+bool
+key_read_scan(
+    struct span key, int64_t *started_r, uint64_t *repo_r, struct digest *d)
+{
+	struct reader r = reader_of(key);
+
+	*started_r = get_i64(&r);
+	*repo_r = get_u64(&r);
+	get_digest(&r, d);
+	return (reader_end(&r));
 }

@@ -12,42 +12,54 @@
  * manifest is to its repository.
  */
 
-static enum rc
-manifest_load(
-    struct meta_txn *t, const struct rec_key *k, struct manifest_rec *rec_r)
+enum rc
+manifest_row(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    struct manifest_rec *rec_r)
 {
+	struct rec_key k;
 	struct span value;
 	enum rc rc;
 
-	rc = kv_get(t, TABLE_MANIFESTS, key_span(k), &value);
+	key_repo_digest(&k, repo, d);
+	rc = kv_get(t, TABLE_MANIFESTS, key_span(&k), &value);
 	if (rc == RC_OK && !rec_manifest_read(value, rec_r))
-		rc = meta_corrupt(TABLE_MANIFESTS, key_span(k));
+		rc = meta_corrupt(TABLE_MANIFESTS, key_span(&k));
 	return (rc);
+}
+
+enum manifest_kind
+manifest_kind_of(struct span media_type)
+{
+
+	if (span_is(media_type, MEDIA_OCI_INDEX) ||
+	    span_is(media_type, MEDIA_DOCKER_LIST))
+		return (MANIFEST_INDEX);
+	return (MANIFEST_IMAGE);
 }
 
 enum rc
 manifest_find(struct meta_txn *t, uint64_t repo, const struct digest *d,
     struct manifest_rec *rec_r)
 {
-	struct rec_key k;
 	enum rc rc;
 
-	key_repo_digest(&k, repo, d);
-	rc = manifest_load(t, &k, rec_r);
+	rc = manifest_row(t, repo, d, rec_r);
 	if (rc == RC_OK && (rec_r->flags & MANIFEST_QUARANTINED) != 0)
 		rc = RC_NOTFOUND;
 	return (rc);
 }
 
-static enum rc
-manifest_save(
-    struct meta_txn *t, const struct rec_key *k, const struct manifest_rec *rec)
+enum rc
+manifest_save(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    const struct manifest_rec *rec)
 {
+	struct rec_key k;
 	uint8_t *p;
 	enum rc rc;
 
+	key_repo_digest(&k, repo, d);
 	rc = kv_reserve(
-	    t, TABLE_MANIFESTS, key_span(k), rec_manifest_size(rec), &p);
+	    t, TABLE_MANIFESTS, key_span(&k), rec_manifest_size(rec), &p);
 	if (rc == RC_OK)
 		rec_manifest_write(rec, p);
 	return (rc);
@@ -56,13 +68,27 @@ manifest_save(
 /* Changing a row in place. */
 
 static bool
+touch_status(struct manifest_rec *rec, const struct manifest_touch *touch)
+{
+
+	if (touch->status == 0 || rec->status == (uint8_t)touch->status)
+		return (false);
+	rec->status = (uint8_t)touch->status;
+	if (touch->status == IMAGE_ARCHIVED)
+		rec->archived_ms = touch->status_ms;
+	else
+		rec->activated_ms = touch->status_ms;
+	return (true);
+}
+
+static bool
 touch_apply(struct manifest_rec *rec, const struct manifest_touch *touch)
 {
 	uint8_t flags = rec->flags;
-	bool changed;
+	bool changed = touch_status(rec, touch);
 
 	flags = (uint8_t)((flags & ~touch->clear_flags) | touch->set_flags);
-	changed = flags != rec->flags;
+	changed = changed || flags != rec->flags;
 	rec->flags = flags;
 	/* An earlier pull was one of a manifest that is gone. */
 	if (rec->pulled_ms < touch->pulled_ms &&
@@ -93,7 +119,7 @@ manifest_touch(struct meta_txn *t, uint64_t repo, const struct digest *d,
 	if (!rec_manifest_read((struct span){ copy, value.n }, &rec))
 		rc = meta_corrupt(TABLE_MANIFESTS, key_span(&k));
 	else if (touch_apply(&rec, touch))
-		rc = manifest_save(t, &k, &rec);
+		rc = manifest_save(t, repo, d, &rec);
 	free(copy);
 	return (rc);
 }
@@ -133,8 +159,8 @@ manifest_mark(struct meta_txn *t, const struct digest *d, bool quarantined)
 /* Reading: repository, tag, row, text; four look-ups for the whole of the
  * most frequent request there is. */
 
-static enum rc
-row_fill(const struct digest *d, const struct manifest_rec *rec,
+enum rc
+manifest_row_fill(const struct digest *d, const struct manifest_rec *rec,
     enum read_mode mode, struct arena *a, struct manifest_row *row)
 {
 	enum rc rc;
@@ -148,6 +174,7 @@ row_fill(const struct digest *d, const struct manifest_rec *rec,
 	row->pulled_ms = rec->pulled_ms;
 	row->has_subject = (rec->flags & MANIFEST_HAS_SUBJECT) != 0;
 	row->subject = rec->subject;
+	row->archived = rec->status == IMAGE_ARCHIVED;
 	row->text = SPAN_NONE;
 	if ((rc = copy_out(a, rec->media_type, &row->media_type)) != RC_OK)
 		return (rc);
@@ -172,7 +199,7 @@ manifest_get(struct meta_txn *t, struct span repository,
 		return (rc);
 	if ((rc = manifest_find(t, repo.id, &d, &rec)) != RC_OK)
 		return (rc);
-	return (row_fill(&d, &rec, mode, a, row_r));
+	return (manifest_row_fill(&d, &rec, mode, a, row_r));
 }
 
 enum rc
@@ -193,159 +220,6 @@ meta_manifest_get(struct meta *m, struct span repository,
 	return (rc);
 }
 
-/* Putting. */
-
-struct put_arg {
-	const struct manifest_put *put;
-	struct manifest_put_result *result;
-};
-
-static enum rc
-put_text(struct meta_txn *t, uint64_t repo, const struct manifest_put *put)
-{
-	const struct blob_in in = {
-		.digest = &put->digest,
-		.size_bytes = put->text.n,
-		.location = BLOB_IN_META,
-		.content = put->text,
-		.now_ms = put->now_ms,
-	};
-	enum rc rc;
-
-	if ((rc = blob_record(t, &in)) != RC_OK)
-		return (rc);
-	return (blob_hold(t, &put->digest, HOLDER_MANIFEST, repo));
-}
-
-static enum rc
-put_row(struct meta_txn *t, uint64_t repo, const struct manifest_put *put,
-    struct manifest_put_result *result)
-{
-	const struct manifest *m = put->manifest;
-	struct manifest_rec old, rec = {
-		.flags = m->has_subject ? MANIFEST_HAS_SUBJECT : 0,
-		.size_bytes = put->text.n,
-		.pushed_ms = put->now_ms,
-		.media_type = m->media_type,
-		.artifact_type = m->artifact_type,
-		.subject = m->subject,
-	};
-	struct rec_key k;
-	enum rc rc;
-
-	key_repo_digest(&k, repo, &put->digest);
-	rc = manifest_load(t, &k, &old);
-	if (rc == RC_OK) {
-		result->existed = true;
-		rec.pushed_ms = old.pushed_ms;
-		rec.pulled_ms = old.pulled_ms;
-	} else if (rc != RC_NOTFOUND) {
-		return (rc);
-	}
-	return (manifest_save(t, &k, &rec));
-}
-
-static enum rc
-put_edges(struct meta_txn *t, uint64_t repo, const struct manifest_put *put,
-    struct manifest_put_result *result)
-{
-	const struct descriptor *e;
-	size_t i;
-	enum rc rc;
-
-	for (i = 0; i < put->manifest->n_edges; i++) {
-		e = &put->manifest->edges[i];
-		rc = edge_put(t, repo, &put->digest, e, put->sparse);
-		if (rc == RC_MISSING) {
-			result->missing = e->digest;
-			result->missing_kind = e->kind;
-		}
-		if (rc != RC_OK)
-			return (rc);
-	}
-	return (RC_OK);
-}
-
-static enum rc
-put_tags(struct meta_txn *t, uint64_t repo, const struct manifest_put *put)
-{
-	size_t i;
-	enum rc rc = RC_OK;
-
-	for (i = 0; i < put->n_tags && rc == RC_OK; i++)
-		rc = tag_set(t, repo, put->tags[i], &put->digest, put->now_ms);
-	return (rc);
-}
-
-/* Before anything is changed, since what is read of the settings borrows. */
-static enum rc
-put_tags_check(struct meta_txn *t, uint64_t repo,
-    const struct manifest_put *put, struct manifest_put_result *result)
-{
-	struct span room[REPOSITORY_EXCLUSIONS_MAX];
-	struct repository_settings s;
-	struct digest d;
-	size_t i;
-	enum rc rc;
-
-	if (put->n_tags == 0)
-		return (RC_OK);
-	if ((rc = repo_settings_load(t, repo, room, &s)) != RC_OK)
-		return (rc);
-	for (i = 0; i < put->n_tags; i++) {
-		if (!repo_settings_immutable(&s, put->tags[i]))
-			continue;
-		rc = tag_find(t, repo, put->tags[i], &d);
-		if (rc == RC_OK && !digest_eq(&d, &put->digest)) {
-			result->immutable_tag = put->tags[i];
-			return (RC_EXISTS);
-		}
-		if (rc != RC_OK && rc != RC_NOTFOUND)
-			return (rc);
-	}
-	return (RC_OK);
-}
-
-static enum rc
-manifest_put(struct meta_txn *t, void *arg)
-{
-	const struct put_arg *pa = arg;
-	const struct manifest_put *put = pa->put;
-	uint64_t repo;
-	enum rc rc;
-
-	*pa->result = (struct manifest_put_result){ 0 };
-	rc = repo_take(
-	    t, put->repository, put->create_repository, put->now_ms, &repo);
-	if (rc != RC_OK)
-		return (rc);
-	if ((rc = put_tags_check(t, repo, put, pa->result)) != RC_OK)
-		return (rc);
-	if ((rc = put_edges(t, repo, put, pa->result)) != RC_OK)
-		return (rc);
-	if ((rc = put_text(t, repo, put)) != RC_OK)
-		return (rc);
-	if ((rc = put_row(t, repo, put, pa->result)) != RC_OK)
-		return (rc);
-	if (put->manifest->has_subject)
-		rc = referrer_put(
-		    t, repo, &put->digest, put->manifest, put->text.n);
-	if (rc != RC_OK)
-		return (rc);
-	return (put_tags(t, repo, put));
-}
-
-enum rc
-meta_manifest_put(struct meta *m, const struct manifest_put *put,
-    struct manifest_put_result *result_r)
-{
-	struct put_arg arg;
-
-	*result_r = (struct manifest_put_result){ 0 };
-	arg = (struct put_arg){ put, result_r };
-	return (meta_change(m, manifest_put, &arg, put->text.n));
-}
-
 /* Deleting. */
 
 struct delete_arg {
@@ -355,7 +229,7 @@ struct delete_arg {
 	int64_t now_ms;
 };
 
-static enum rc
+enum rc
 manifest_drop(struct meta_txn *t, uint64_t repo, const struct digest *d,
     const struct manifest_rec *rec, int64_t now_ms)
 {
@@ -372,8 +246,12 @@ manifest_drop(struct meta_txn *t, uint64_t repo, const struct digest *d,
 		rc = referrer_drop(t, repo, &subject, d);
 	if (rc != RC_OK)
 		return (rc);
+	if ((rc = scan_drop(t, repo, d)) != RC_OK)
+		return (rc);
 	key_repo_digest(&k, repo, d);
 	if ((rc = kv_delete(t, TABLE_MANIFESTS, key_span(&k))) != RC_OK)
+		return (rc);
+	if ((rc = image_count_add(t, repo, -1)) != RC_OK)
 		return (rc);
 	return (blob_release(t, d, HOLDER_MANIFEST, repo, now_ms));
 }
@@ -386,14 +264,12 @@ manifest_delete(struct meta_txn *t, void *arg)
 	const struct delete_arg *da = arg;
 	struct repository_row row;
 	struct manifest_rec rec;
-	struct rec_key k;
 	enum rc rc;
 
 	*da->holding = (struct holding){ 0 };
 	if ((rc = repo_find(t, da->repository, &row)) != RC_OK)
 		return (rc);
-	key_repo_digest(&k, row.id, da->digest);
-	if ((rc = manifest_load(t, &k, &rec)) != RC_OK)
+	if ((rc = manifest_row(t, row.id, da->digest, &rec)) != RC_OK)
 		return (rc);
 	rc = edge_holders(t, row.id, da->digest, kinds, da->holding);
 	if (rc != RC_OK)

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/rc.h"
 #include "base/span.h"
+#include "storage/images.h"
 #include "storage/meta_int.h"
 #include "storage/repositories.h"
 
@@ -30,10 +31,18 @@ RC_MUST_USE enum rc copy_out(struct arena *, struct span s, struct span *s_r);
 RC_MUST_USE enum rc
 repo_find(struct meta_txn *, struct span name, struct repository_row *row_r);
 
-/** repo_take(t, name, create, now_ms, id_r): find or, if ${create}, make.
- * RC_NOTFOUND; RC_INVALID: not a name. */
-RC_MUST_USE enum rc repo_take(struct meta_txn *, struct span name, bool create,
-    int64_t now_ms, uint64_t *id_r);
+/** repo_take(t, name, create, now_ms, id_r): find or, unless ${create} is
+ * NULL, make as that says.  RC_NOTFOUND; RC_INVALID: not a name, or as
+ * repo_preset_apply(); RC_TOOBIG; RC_LIMIT: there are max_repositories. */
+RC_MUST_USE enum rc repo_take(struct meta_txn *, struct span name,
+    const struct repository_preset *create, int64_t now_ms, uint64_t *id_r);
+
+/** repo_preset_apply(t, repo, preset, now_ms): give a new repository, which
+ * has no rows yet, its settings, resource tags, policy and lifecycle policy.
+ * RC_INVALID: too many filters or tags, or a tag's key twice; RC_TOOBIG: a
+ * policy. */
+RC_MUST_USE enum rc repo_preset_apply(struct meta_txn *, uint64_t repo,
+    const struct repository_preset *, int64_t now_ms);
 
 /** repo_name(t, id, arena, name_r): RC_CORRUPT: no such id. */
 RC_MUST_USE enum rc
@@ -64,6 +73,26 @@ repo_describe(struct meta_txn *, const struct repository_row *, struct arena *,
 /** resource_tags_get(t, repo, arena, tags_r, n_r). */
 RC_MUST_USE enum rc resource_tags_get(struct meta_txn *, uint64_t repo,
     struct arena *, struct resource_tag **tags_r, size_t *n_r);
+/** resource_tags_put(t, repo, tags, n): in place of what was; by key, none
+ * twice, at most REPOSITORY_TAGS_MAX.  ${tags} may borrow from the map. */
+RC_MUST_USE enum rc resource_tags_put(struct meta_txn *, uint64_t repo,
+    const struct resource_tag *tags, size_t n);
+/** resource_tags_sort(tags, n, sorted): by key; ${sorted} has room for ${n}.
+ * RC_INVALID: a key twice. */
+RC_MUST_USE enum rc resource_tags_sort(
+    const struct resource_tag *tags, size_t n, struct resource_tag *sorted);
+
+/** policy_revision_take(t, revision_r): one that no policy, of whichever kind,
+ * has ever had. */
+RC_MUST_USE enum rc
+policy_revision_take(struct meta_txn *, uint64_t *revision_r);
+/** repo_policy_put(t, repo, text): not empty, nor too big. */
+RC_MUST_USE enum rc
+repo_policy_put(struct meta_txn *, uint64_t repo, struct span text);
+/** repo_lifecycle_put(t, repo, text, now_ms): the same of a lifecycle policy;
+ * nothing changes if it has that text. */
+RC_MUST_USE enum rc repo_lifecycle_put(
+    struct meta_txn *, uint64_t repo, struct span text, int64_t now_ms);
 
 /* Tags. */
 
@@ -73,6 +102,9 @@ RC_MUST_USE enum rc tag_find(
 /** tag_set(t, repo, tag, digest, now_ms): RC_INVALID: not a tag. */
 RC_MUST_USE enum rc tag_set(struct meta_txn *, uint64_t repo, struct span tag,
     const struct digest *, int64_t now_ms);
+/** tag_drop(t, repo, tag, digest): one that points at ${digest}. */
+RC_MUST_USE enum rc tag_drop(
+    struct meta_txn *, uint64_t repo, struct span tag, const struct digest *);
 /** tags_drop(t, repo, digest): all that point at it. */
 RC_MUST_USE enum rc
 tags_drop(struct meta_txn *, uint64_t repo, const struct digest *);
@@ -113,9 +145,29 @@ RC_MUST_USE enum rc blob_content(struct meta_txn *, const struct digest *,
 RC_MUST_USE enum rc manifest_find(struct meta_txn *, uint64_t repo,
     const struct digest *, struct manifest_rec *rec_r);
 
+/** manifest_row(t, repo, digest, rec_r): the same, of one in quarantine too. */
+RC_MUST_USE enum rc manifest_row(struct meta_txn *, uint64_t repo,
+    const struct digest *, struct manifest_rec *rec_r);
+/** manifest_save(t, repo, digest, rec): none of it lies in the map. */
+RC_MUST_USE enum rc manifest_save(struct meta_txn *, uint64_t repo,
+    const struct digest *, const struct manifest_rec *);
+/** manifest_row_fill(digest, rec, mode, arena, row): without its text.
+ * RC_WOULDBLOCK. */
+RC_MUST_USE enum rc
+manifest_row_fill(const struct digest *, const struct manifest_rec *,
+    enum read_mode, struct arena *, struct manifest_row *);
+/** manifest_drop(t, repo, digest, rec, now_ms): with its tags, edges, scan and
+ * all; whether it may go is the caller's matter. */
+RC_MUST_USE enum rc manifest_drop(struct meta_txn *, uint64_t repo,
+    const struct digest *, const struct manifest_rec *, int64_t now_ms);
+/** manifest_kind_of(media_type): that of a manifest that was taken in. */
+enum manifest_kind manifest_kind_of(struct span media_type);
+
 struct manifest_touch {
 	uint8_t set_flags, clear_flags;
-	int64_t pulled_ms; /* a later one only */
+	int64_t pulled_ms;	  /* a later one only */
+	enum image_status status; /* 0: as it is */
+	int64_t status_ms;	  /* since when, if it is another */
 };
 /** manifest_touch(t, repo, digest, touch): RC_NOTFOUND. */
 RC_MUST_USE enum rc manifest_touch(struct meta_txn *, uint64_t repo,
@@ -131,12 +183,72 @@ manifest_mark(struct meta_txn *, const struct digest *, bool quarantined);
 RC_MUST_USE enum rc
 edge_holders(struct meta_txn *, uint64_t repo, const struct digest *child,
     const uint8_t *kinds, struct holding *holding_r);
+/** edge_holders_active(t, repo, child, holding_r): which indexes that are not
+ * archived?  RC_REFERENCED, RC_OK: none. */
+RC_MUST_USE enum rc edge_holders_active(struct meta_txn *, uint64_t repo,
+    const struct digest *child, struct holding *holding_r);
+/** edge_child(t, repo, e, sparse, there_r): RC_MISSING: it is not there and
+ * must be. */
+RC_MUST_USE enum rc edge_child(struct meta_txn *, uint64_t repo,
+    const struct descriptor *, enum sparse, bool *there_r);
 /** edge_put(t, repo, parent, e, sparse): RC_MISSING. */
 RC_MUST_USE enum rc edge_put(struct meta_txn *, uint64_t repo,
     const struct digest *parent, const struct descriptor *, enum sparse);
 /** edges_drop(t, repo, parent): all of a manifest. */
 RC_MUST_USE enum rc
 edges_drop(struct meta_txn *, uint64_t repo, const struct digest *parent);
+
+/* Images. */
+
+/* The size of an image is added up from the rows of its edges. */
+struct image_size {
+	size_t left; /* so many rows may still be looked at; the caller's */
+	uint64_t bytes;
+	bool settled; /* it stays so for as long as the manifest is there */
+};
+
+/** image_size_walk(t, repo, digest, size): whatever its own row says. */
+RC_MUST_USE enum rc image_size_walk(struct meta_txn *, uint64_t repo,
+    const struct digest *, struct image_size *);
+
+/** image_tags(t, repo, digest, arena, tags_r, n_r): in byte order. */
+RC_MUST_USE enum rc image_tags(struct meta_txn *, uint64_t repo,
+    const struct digest *, struct arena *, struct span **tags_r, size_t *n_r);
+/** image_get(t, repo, digest, arena, row_r): RC_NOTFOUND, also when
+ * quarantined. */
+RC_MUST_USE enum rc image_get(struct meta_txn *, uint64_t repo,
+    const struct digest *, struct arena *, struct image_row *row_r);
+
+/** image_count(t, repo, n_r): manifests of a repository, those in quarantine
+ * too; of one that has not changed since format 2 they are counted. */
+RC_MUST_USE enum rc
+image_count(struct meta_txn *, uint64_t repo, uint64_t *n_r);
+/** image_count_walk(t, repo, n_r): the same by counting. */
+RC_MUST_USE enum rc
+image_count_walk(struct meta_txn *, uint64_t repo, uint64_t *n_r);
+/** image_count_put(t, repo, n). */
+RC_MUST_USE enum rc
+image_count_put(struct meta_txn *, uint64_t repo, uint64_t n);
+/** image_count_add(t, repo, one): ${one} is 1 or -1, and the row of the
+ * manifest has come or gone already. */
+RC_MUST_USE enum rc image_count_add(struct meta_txn *, uint64_t repo, int one);
+
+/* Scans. */
+
+/** scan_load(t, repo, digest, rec_r): borrowed.  RC_NOTFOUND. */
+RC_MUST_USE enum rc scan_load(struct meta_txn *, uint64_t repo,
+    const struct digest *, struct scan_rec *rec_r);
+/** scan_get(t, repo, digest, arena, scan_r): SCAN_NONE if there is none. */
+RC_MUST_USE enum rc scan_get(struct meta_txn *, uint64_t repo,
+    const struct digest *, struct arena *, struct image_scan *scan_r);
+/** scan_begin(t, repo, start): of a manifest that is there, ${start} says of
+ * which repository it was meant.  RC_LIMIT. */
+RC_MUST_USE enum rc
+scan_begin(struct meta_txn *, uint64_t repo, const struct scan_start *);
+/** scan_drop(t, repo, digest): what is known of it, and its place in the
+ * queue. */
+RC_MUST_USE enum rc
+scan_drop(struct meta_txn *, uint64_t repo, const struct digest *);
 
 /* Referrers. */
 

@@ -5,7 +5,8 @@
  *
  * A policy has a revision by which those above know what they have compiled.
  * It is taken from one count of the registry, so that no two policies that
- * ever were, of whatever repository, have the same one.
+ * ever were, of whatever repository, have the same one.  Lifecycle policies
+ * take theirs from the same count.
  */
 
 /* Its text borrows from the map. */
@@ -72,31 +73,47 @@ struct policy_arg {
 	struct span *text_r;
 };
 
-static enum rc
-policy_set(struct meta_txn *t, void *arg)
+enum rc
+policy_revision_take(struct meta_txn *t, uint64_t *revision_r)
 {
-	const struct policy_arg *pa = arg;
-	struct policy_rec rec = { .text = pa->text };
-	struct repository_row row;
+	uint64_t last;
+	enum rc rc;
+
+	rc = meta_number_get(t, NUMBER_POLICY_REVISION, &last);
+	if (rc != RC_OK)
+		return (rc);
+	*revision_r = last + 1;
+	return (meta_number_set(t, NUMBER_POLICY_REVISION, *revision_r));
+}
+
+enum rc
+repo_policy_put(struct meta_txn *t, uint64_t repo, struct span text)
+{
+	struct policy_rec rec = { .text = text };
 	struct rec_key k;
 	uint8_t *p;
 	enum rc rc;
 
-	if ((rc = repo_find(t, pa->repository, &row)) != RC_OK)
+	if ((rc = policy_revision_take(t, &rec.revision)) != RC_OK)
 		return (rc);
-	rc = meta_number_get(t, NUMBER_POLICY_REVISION, &rec.revision);
-	if (rc != RC_OK)
-		return (rc);
-	rec.revision++;
-	rc = meta_number_set(t, NUMBER_POLICY_REVISION, rec.revision);
-	if (rc != RC_OK)
-		return (rc);
-	key_repo(&k, row.id);
+	key_repo(&k, repo);
 	rc = kv_reserve(t, TABLE_REPOSITORY_POLICIES, key_span(&k),
 	    rec_policy_size(&rec), &p);
 	if (rc == RC_OK)
 		rec_policy_write(&rec, p);
 	return (rc);
+}
+
+static enum rc
+policy_set(struct meta_txn *t, void *arg)
+{
+	const struct policy_arg *pa = arg;
+	struct repository_row row;
+	enum rc rc;
+
+	if ((rc = repo_find(t, pa->repository, &row)) != RC_OK)
+		return (rc);
+	return (repo_policy_put(t, row.id, pa->text));
 }
 
 enum rc

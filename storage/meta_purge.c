@@ -198,6 +198,27 @@ holder_drop(struct meta_txn *t, enum holder_kind kind, uint64_t repo,
 	return (rc == RC_CORRUPT ? RC_OK : rc);
 }
 
+/* A scan that waits goes from the queue with its row. */
+static enum rc
+scan_purge(struct kv_walk *w, uint64_t repo)
+{
+	struct scan_rec rec;
+	struct digest d;
+	struct rec_key k;
+	enum rc rc;
+
+	if (!key_read_repo_digest(w->key, &repo, &d) ||
+	    !rec_scan_read(w->value, &rec)) {
+		(void)meta_corrupt(w->table, w->key);
+		return (kv_walk_delete(w));
+	}
+	if ((rc = kv_walk_delete(w)) != RC_OK)
+		return (rc);
+	key_scan(&k, rec.started_ms, repo, &d);
+	rc = kv_delete(w->t, TABLE_SCAN_QUEUE, key_span(&k));
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
 static enum rc
 row_purge(struct kv_walk *w, uint64_t repo, int64_t now_ms)
 {
@@ -208,6 +229,8 @@ row_purge(struct kv_walk *w, uint64_t repo, int64_t now_ms)
 	struct digest d;
 	enum rc rc;
 
+	if (w->table == TABLE_IMAGE_SCANS)
+		return (scan_purge(w, repo));
 	/* The key is gone with its row. */
 	if (holds && !key_read_repo_digest(w->key, &repo, &d)) {
 		(void)meta_corrupt(w->table, w->key);
@@ -248,7 +271,9 @@ doomed_purge(struct meta_txn *t, const struct rec_key *id, uint64_t repo,
 	static const enum meta_table tables[] = { TABLE_TAGS, TABLE_DIGEST_TAGS,
 		TABLE_REFERRERS, TABLE_EDGES, TABLE_PARENTS, TABLE_MANIFESTS,
 		TABLE_BLOB_LINKS, TABLE_REPOSITORY_SETTINGS,
-		TABLE_REPOSITORY_TAGS, TABLE_REPOSITORY_POLICIES };
+		TABLE_REPOSITORY_TAGS, TABLE_REPOSITORY_POLICIES,
+		TABLE_IMAGE_COUNTS, TABLE_IMAGE_SCANS, TABLE_LIFECYCLE_POLICIES,
+		TABLE_LIFECYCLE_PREVIEWS, TABLE_PREVIEW_QUEUE };
 	size_t i;
 	enum rc rc;
 

@@ -25,7 +25,15 @@ static const char *const table_names[META_TABLES] = {
 	[TABLE_REPOSITORY_POLICIES] = "repository_policies",
 	[TABLE_DOOMED] = "doomed",
 	[TABLE_ENTITIES] = "entities",
+	[TABLE_IMAGE_COUNTS] = "image_counts",
+	[TABLE_IMAGE_SCANS] = "image_scans",
+	[TABLE_SCAN_QUEUE] = "scan_queue",
+	[TABLE_LIFECYCLE_POLICIES] = "lifecycle_policies",
+	[TABLE_LIFECYCLE_PREVIEWS] = "lifecycle_previews",
+	[TABLE_PREVIEW_QUEUE] = "preview_queue",
 };
+
+#define MANIFEST_VERSION 2
 
 const char *
 meta_table_name(enum meta_table table)
@@ -181,7 +189,7 @@ rec_tag_read(struct span value, struct tag_rec *t)
 size_t
 rec_manifest_size(const struct manifest_rec *m)
 {
-	size_t n = 1 + 1 + 8 + 8 + 8;
+	size_t n = 1 + 1 + 8 + 8 + 8 + 8 + 1 + 8 + 8;
 
 	n += 4 + m->media_type.n + 4 + m->artifact_type.n;
 	if ((m->flags & MANIFEST_HAS_SUBJECT) != 0)
@@ -193,33 +201,58 @@ void
 rec_manifest_write(const struct manifest_rec *m, uint8_t *p)
 {
 
-	p = put_u8(put_u8(p, RECORD_VERSION), m->flags);
+	must(m->status == IMAGE_ACTIVE || m->status == IMAGE_ARCHIVED);
+	p = put_u8(put_u8(p, MANIFEST_VERSION), m->flags);
 	p = put_u64(p, m->size_bytes);
 	p = put_i64(p, m->pushed_ms);
 	p = put_i64(p, m->pulled_ms);
 	p = put_str(p, m->media_type);
 	p = put_str(p, m->artifact_type);
 	if ((m->flags & MANIFEST_HAS_SUBJECT) != 0)
-		(void)put_digest(p, &m->subject);
+		p = put_digest(p, &m->subject);
+	p = put_u64(p, m->image_bytes);
+	p = put_u8(p, m->status);
+	(void)put_i64(put_i64(p, m->archived_ms), m->activated_ms);
+}
+
+/* What version 1 has too. */
+static void
+manifest_read_common(struct reader *r, struct manifest_rec *m)
+{
+
+	m->flags = get_u8(r);
+	m->size_bytes = get_u64(r);
+	m->pushed_ms = get_i64(r);
+	m->pulled_ms = get_i64(r);
+	m->media_type = get_str(r);
+	m->artifact_type = get_str(r);
+	if ((m->flags & MANIFEST_HAS_SUBJECT) != 0)
+		get_digest(r, &m->subject);
+	else
+		memset(&m->subject, 0, sizeof(m->subject));
 }
 
 bool
 rec_manifest_read(struct span value, struct manifest_rec *m)
 {
 	const uint8_t known = MANIFEST_HAS_SUBJECT | MANIFEST_QUARANTINED;
-	struct reader r = reader_of_value(value);
+	struct reader r = reader_of(value);
+	uint8_t version = get_u8(&r);
 
-	m->flags = get_u8(&r);
-	m->size_bytes = get_u64(&r);
-	m->pushed_ms = get_i64(&r);
-	m->pulled_ms = get_i64(&r);
-	m->media_type = get_str(&r);
-	m->artifact_type = get_str(&r);
-	if ((m->flags & MANIFEST_HAS_SUBJECT) != 0)
-		get_digest(&r, &m->subject);
-	else
-		memset(&m->subject, 0, sizeof(m->subject));
-	return (reader_end(&r) && (m->flags & ~known) == 0);
+	manifest_read_common(&r, m);
+	m->image_bytes = MANIFEST_BYTES_UNKNOWN;
+	m->status = IMAGE_ACTIVE;
+	m->archived_ms = 0;
+	m->activated_ms = 0;
+	if (version == MANIFEST_VERSION) {
+		m->image_bytes = get_u64(&r);
+		m->status = get_u8(&r);
+		m->archived_ms = get_i64(&r);
+		m->activated_ms = get_i64(&r);
+	}
+	return (reader_end(&r) && (m->flags & ~known) == 0 &&
+		(version == RECORD_VERSION || version == MANIFEST_VERSION) &&
+		(m->status == IMAGE_ACTIVE || m->status == IMAGE_ARCHIVED));
 }
 
 void
@@ -319,27 +352,37 @@ rec_referrer_read(struct span value, struct referrer_rec *f)
 }
 
 size_t
-rec_upload_size(const struct upload_rec *u)
+rec_scan_size(const struct scan_rec *rec)
 {
 
-	return (1 + 1 + 8 + u->repository.n);
+	return (1 + 1 + 8 + 8 + 4 + rec->reason.n + 8 * rec->n_earlier);
 }
 
 void
-rec_upload_write(const struct upload_rec *u, uint8_t *p)
+rec_scan_write(const struct scan_rec *rec, uint8_t *p)
 {
+	size_t i;
 
-	p = put_u8(put_u8(p, RECORD_VERSION), u->alg);
-	(void)put_bytes(put_i64(p, u->started_ms), u->repository);
+	must(rec->n_earlier <= SCAN_EARLIER_MAX);
+	p = put_u8(put_u8(p, RECORD_VERSION), rec->status);
+	p = put_i64(put_i64(p, rec->started_ms), rec->ended_ms);
+	p = put_str(p, rec->reason);
+	for (i = 0; i < rec->n_earlier; i++)
+		p = put_i64(p, rec->earlier_ms[i]);
 }
 
 bool
-rec_upload_read(struct span value, struct upload_rec *u)
+rec_scan_read(struct span value, struct scan_rec *rec)
 {
 	struct reader r = reader_of_value(value);
 
-	u->alg = get_u8(&r);
-	u->started_ms = get_i64(&r);
-	u->repository = get_rest(&r);
-	return (reader_end(&r));
+	rec->status = get_u8(&r);
+	rec->started_ms = get_i64(&r);
+	rec->ended_ms = get_i64(&r);
+	rec->reason = get_str(&r);
+	rec->n_earlier = 0;
+	while (!r.bad && r.n > 0 && rec->n_earlier < SCAN_EARLIER_MAX)
+		rec->earlier_ms[rec->n_earlier++] = get_i64(&r);
+	return (reader_end(&r) && rec->status >= SCAN_IN_PROGRESS &&
+		rec->status <= SCAN_UNSUPPORTED_IMAGE);
 }

@@ -1,8 +1,11 @@
 #include "storage/records_int.h"
 
 /*
- * Values to bytes and back: what is set of a repository, and entities.
+ * Values to bytes and back: what is set of a repository, sessions of uploads,
+ * and entities.
  */
+
+#define UPLOAD_VERSION 2
 
 static bool
 repo_settings_ok(const struct repository_settings *s)
@@ -127,6 +130,96 @@ rec_policy_read(struct span value, struct policy_rec *rec)
 	rec->revision = get_u64(&r);
 	rec->text = get_rest(&r);
 	return (reader_end(&r) && rec->revision != 0);
+}
+
+size_t
+rec_lifecycle_size(const struct lifecycle_row *row)
+{
+
+	return (1 + 8 + 8 + 8 + row->text.n);
+}
+
+void
+rec_lifecycle_write(const struct lifecycle_row *row, uint8_t *p)
+{
+
+	p = put_u64(put_u8(p, RECORD_VERSION), row->revision);
+	p = put_i64(put_i64(p, row->set_ms), row->evaluated_ms);
+	(void)put_bytes(p, row->text);
+}
+
+bool
+rec_lifecycle_read(struct span value, struct lifecycle_row *row)
+{
+	struct reader r = reader_of_value(value);
+
+	row->revision = get_u64(&r);
+	row->set_ms = get_i64(&r);
+	row->evaluated_ms = get_i64(&r);
+	row->text = get_rest(&r);
+	return (reader_end(&r) && row->revision != 0 && row->text.n > 0);
+}
+
+size_t
+rec_preview_size(const struct preview_row *row)
+{
+
+	return (1 + 1 + 8 + 8 + row->text.n);
+}
+
+void
+rec_preview_write(const struct preview_row *row, uint8_t *p)
+{
+
+	p = put_u8(put_u8(p, RECORD_VERSION), (uint8_t)row->status);
+	p = put_i64(put_i64(p, row->started_ms), row->ended_ms);
+	(void)put_bytes(p, row->text);
+}
+
+bool
+rec_preview_read(struct span value, struct preview_row *row)
+{
+	struct reader r = reader_of_value(value);
+	uint8_t status = get_u8(&r);
+
+	row->status = (enum preview_status)status;
+	row->started_ms = get_i64(&r);
+	row->ended_ms = get_i64(&r);
+	row->text = get_rest(&r);
+	return (reader_end(&r) && status >= PREVIEW_IN_PROGRESS &&
+		status <= PREVIEW_FAILED && row->text.n > 0);
+}
+
+size_t
+rec_upload_size(const struct upload_rec *u)
+{
+
+	return (1 + 1 + 8 + 4 + 1 + u->repository.n);
+}
+
+void
+rec_upload_write(const struct upload_rec *u, uint8_t *p)
+{
+
+	p = put_u8(put_u8(p, UPLOAD_VERSION), u->alg);
+	p = put_u32(put_i64(p, u->started_ms), u->parts);
+	(void)put_bytes(put_u8(p, u->part_flags), u->repository);
+}
+
+bool
+rec_upload_read(struct span value, struct upload_rec *u)
+{
+	const uint8_t known = UPLOAD_SHORT_PART | UPLOAD_SHORT_INNER;
+	struct reader r = reader_of(value);
+	uint8_t version = get_u8(&r);
+
+	u->alg = get_u8(&r);
+	u->started_ms = get_i64(&r);
+	u->parts = version == UPLOAD_VERSION ? get_u32(&r) : 0;
+	u->part_flags = version == UPLOAD_VERSION ? get_u8(&r) : 0;
+	u->repository = get_rest(&r);
+	return (reader_end(&r) && (u->part_flags & ~known) == 0 &&
+		(version == RECORD_VERSION || version == UPLOAD_VERSION));
 }
 
 size_t

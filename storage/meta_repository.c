@@ -60,20 +60,34 @@ repo_create(
 	return (RC_OK);
 }
 
+static enum rc
+repo_make(struct meta_txn *t, struct span name,
+    const struct repository_preset *preset, struct repository_row *row)
+{
+	enum rc rc;
+
+	if (!name_repository_ok(name))
+		return (RC_INVALID);
+	if (preset->max_repositories > 0 &&
+	    kv_count(t, TABLE_REPOSITORIES) >= preset->max_repositories)
+		return (RC_LIMIT);
+	row->id = t->counts->next_repository++;
+	if ((rc = repo_create(t, name, row)) != RC_OK)
+		return (rc);
+	return (repo_preset_apply(t, row->id, preset, row->created_ms));
+}
+
 enum rc
-repo_take(struct meta_txn *t, struct span name, bool create, int64_t now_ms,
-    uint64_t *id_r)
+repo_take(struct meta_txn *t, struct span name,
+    const struct repository_preset *create, int64_t now_ms, uint64_t *id_r)
 {
 	struct repository_row row;
 	enum rc rc;
 
 	rc = repo_find(t, name, &row);
-	if (rc == RC_NOTFOUND && create) {
-		if (!name_repository_ok(name))
-			return (RC_INVALID);
-		row.id = t->counts->next_repository++;
-		row.created_ms = now_ms;
-		rc = repo_create(t, name, &row);
+	if (rc == RC_NOTFOUND && create != NULL) {
+		row = (struct repository_row){ .created_ms = now_ms };
+		rc = repo_make(t, name, create, &row);
 	}
 	if (rc == RC_OK)
 		*id_r = row.id;

@@ -2,10 +2,12 @@
 
 #include <stdlib.h>
 
+#include "base/mem.h"
+
 /*
- * What is set of a repository: its settings, its resource tags, its policy.
- * A row each, under the repository's id, and none where all is as it is by
- * default.
+ * What is set of a repository: its settings here, its resource tags, policy
+ * and lifecycle policy in files of their own.  A row each, under the
+ * repository's id, and none where all is as it is by default.
  */
 
 /* Settings. */
@@ -72,17 +74,23 @@ static enum rc
 repo_settings_put(
     struct meta_txn *t, uint64_t repo, const struct repository_settings *s)
 {
+	size_t n = rec_settings_size(s);
 	struct rec_key k;
 	uint8_t *p;
 	enum rc rc;
 
-	if (settings_are_default(s))
-		return (RC_OK);
 	key_repo(&k, repo);
-	rc = kv_reserve(t, TABLE_REPOSITORY_SETTINGS, key_span(&k),
-	    rec_settings_size(s), &p);
-	if (rc == RC_OK)
-		rec_settings_write(s, p);
+	if (settings_are_default(s)) {
+		rc = kv_delete(t, TABLE_REPOSITORY_SETTINGS, key_span(&k));
+		return (rc == RC_NOTFOUND ? RC_OK : rc);
+	}
+	/* What stays of the old ones is still in the map, where it may be
+	 * overwritten. */
+	p = xmalloc(n);
+	rec_settings_write(s, p);
+	rc = kv_put(t, TABLE_REPOSITORY_SETTINGS, key_span(&k),
+	    (struct span){ (const char *)p, n });
+	free(p);
 	return (rc);
 }
 
@@ -140,57 +148,7 @@ repo_settings_immutable(const struct repository_settings *s, struct span tag)
 	}
 }
 
-/* Resource tags. */
-
-enum rc
-resource_tags_get(struct meta_txn *t, uint64_t repo, struct arena *a,
-    struct resource_tag **tags_r, size_t *n_r)
-{
-	struct resource_tag room[REPOSITORY_TAGS_MAX], *copy;
-	struct rec_key k;
-	struct span value;
-	size_t i, n;
-	enum rc rc;
-
-	*tags_r = NULL;
-	*n_r = 0;
-	key_repo(&k, repo);
-	rc = kv_get(t, TABLE_REPOSITORY_TAGS, key_span(&k), &value);
-	if (rc != RC_OK)
-		return (rc == RC_NOTFOUND ? RC_OK : rc);
-	if (!rec_resource_tags_read(value, room, &n))
-		return (meta_corrupt(TABLE_REPOSITORY_TAGS, key_span(&k)));
-	if ((copy = arena_calloc(a, n + 1, sizeof(*copy))) == NULL)
-		return (RC_TOOBIG);
-	for (i = 0; i < n && rc == RC_OK; i++) {
-		rc = copy_out(a, room[i].key, &copy[i].key);
-		if (rc == RC_OK)
-			rc = copy_out(a, room[i].value, &copy[i].value);
-	}
-	*tags_r = copy;
-	*n_r = n;
-	return (rc);
-}
-
-static enum rc
-resource_tags_put(struct meta_txn *t, uint64_t repo,
-    const struct resource_tag *tags, size_t n)
-{
-	struct rec_key k;
-	uint8_t *p;
-	enum rc rc;
-
-	if (n == 0)
-		return (RC_OK);
-	key_repo(&k, repo);
-	rc = kv_reserve(t, TABLE_REPOSITORY_TAGS, key_span(&k),
-	    rec_resource_tags_size(tags, n), &p);
-	if (rc == RC_OK)
-		rec_resource_tags_write(tags, n, p);
-	return (rc);
-}
-
-/* Both together. */
+/* Settings and resource tags together. */
 
 enum rc
 repo_describe(struct meta_txn *t, const struct repository_row *row,
@@ -220,11 +178,78 @@ meta_repository_describe(struct meta *m, struct span name, struct arena *a,
 	return (rc);
 }
 
+/* Presets: what a new repository is made as. */
+
+const struct repository_preset repository_preset_default = { 0 };
+
+static enum rc
+preset_check(const struct repository_preset *preset)
+{
+	struct resource_tag tags[REPOSITORY_TAGS_MAX];
+
+	if (preset->settings.n_exclusions > REPOSITORY_EXCLUSIONS_MAX ||
+	    preset->n_tags > REPOSITORY_TAGS_MAX)
+		return (RC_INVALID);
+	if (preset->policy.n > REPOSITORY_POLICY_MAX_BYTES ||
+	    preset->lifecycle_policy.n > LIFECYCLE_TEXT_MAX_BYTES)
+		return (RC_TOOBIG);
+	return (resource_tags_sort(preset->tags, preset->n_tags, tags));
+}
+
+static enum rc
+preset_settings_put(
+    struct meta_txn *t, uint64_t repo, const struct repository_settings *asked)
+{
+	struct repository_settings s = *asked;
+
+	if (s.mutability == 0)
+		s.mutability = repo_settings_default.mutability;
+	if (s.encryption == 0)
+		s.encryption = repo_settings_default.encryption;
+	if (settings_are_default(&s))
+		return (RC_OK);
+	return (repo_settings_put(t, repo, &s));
+}
+
+static enum rc
+preset_tags_put(
+    struct meta_txn *t, uint64_t repo, const struct repository_preset *preset)
+{
+	struct resource_tag tags[REPOSITORY_TAGS_MAX];
+	enum rc rc;
+
+	if (preset->n_tags == 0)
+		return (RC_OK);
+	rc = resource_tags_sort(preset->tags, preset->n_tags, tags);
+	if (rc != RC_OK)
+		return (rc);
+	return (resource_tags_put(t, repo, tags, preset->n_tags));
+}
+
+enum rc
+repo_preset_apply(struct meta_txn *t, uint64_t repo,
+    const struct repository_preset *preset, int64_t now_ms)
+{
+	enum rc rc;
+
+	if ((rc = preset_check(preset)) != RC_OK)
+		return (rc);
+	if ((rc = preset_settings_put(t, repo, &preset->settings)) != RC_OK)
+		return (rc);
+	if ((rc = preset_tags_put(t, repo, preset)) != RC_OK)
+		return (rc);
+	if (preset->policy.n > 0)
+		rc = repo_policy_put(t, repo, preset->policy);
+	if (rc == RC_OK && preset->lifecycle_policy.n > 0)
+		rc = repo_lifecycle_put(
+		    t, repo, preset->lifecycle_policy, now_ms);
+	return (rc);
+}
+
+/* Making one. */
+
 struct create_arg {
 	const struct repository_create *create;
-	struct repository_settings settings;
-	struct resource_tag tags[REPOSITORY_TAGS_MAX]; /* by key */
-	size_t n_tags;
 	struct repository_row *row;
 };
 
@@ -239,56 +264,65 @@ repository_create(struct meta_txn *t, void *arg)
 	rc = repo_find(t, c->name, ca->row);
 	if (rc != RC_NOTFOUND)
 		return (rc == RC_OK ? RC_EXISTS : rc);
-	if ((rc = repo_take(t, c->name, true, c->now_ms, &id)) != RC_OK)
-		return (rc);
-	*ca->row = (struct repository_row){ id, c->now_ms };
-	if ((rc = repo_settings_put(t, id, &ca->settings)) != RC_OK)
-		return (rc);
-	return (resource_tags_put(t, id, ca->tags, ca->n_tags));
-}
-
-static int
-tag_key_cmp(const void *a, const void *b)
-{
-	const struct resource_tag *x = a, *y = b;
-
-	return (span_cmp(x->key, y->key));
-}
-
-static enum rc
-create_tags(struct create_arg *ca, const struct repository_create *c)
-{
-	size_t i;
-
-	if (c->n_tags > REPOSITORY_TAGS_MAX)
-		return (RC_INVALID);
-	ca->n_tags = c->n_tags;
-	if (c->n_tags == 0)
-		return (RC_OK);
-	memcpy(ca->tags, c->tags, c->n_tags * sizeof(*c->tags));
-	qsort(ca->tags, ca->n_tags, sizeof(*ca->tags), tag_key_cmp);
-	for (i = 1; i < ca->n_tags; i++)
-		if (span_eq(ca->tags[i - 1].key, ca->tags[i].key))
-			return (RC_INVALID);
-	return (RC_OK);
+	rc = repo_take(t, c->name, &c->preset, c->now_ms, &id);
+	if (rc == RC_OK)
+		*ca->row = (struct repository_row){ id, c->now_ms };
+	return (rc);
 }
 
 enum rc
 meta_repository_create(struct meta *m, const struct repository_create *c,
     struct repository_row *row_r)
 {
-	struct create_arg ca = {
-		.create = c, .settings = c->settings, .row = row_r
-	};
+	struct create_arg ca = { .create = c, .row = row_r };
+	size_t weight_bytes = c->preset.policy.n + c->preset.lifecycle_policy.n;
 	enum rc rc;
 
-	if (ca.settings.mutability == 0)
-		ca.settings.mutability = repo_settings_default.mutability;
-	if (ca.settings.encryption == 0)
-		ca.settings.encryption = repo_settings_default.encryption;
-	if (ca.settings.n_exclusions > REPOSITORY_EXCLUSIONS_MAX)
-		return (RC_INVALID);
-	if ((rc = create_tags(&ca, c)) != RC_OK)
+	if ((rc = preset_check(&c->preset)) != RC_OK)
 		return (rc);
-	return (meta_change(m, repository_create, &ca, 0));
+	return (meta_change(m, repository_create, &ca, weight_bytes));
+}
+
+/* Changing it. */
+
+struct settings_arg {
+	struct span name;
+	const struct repository_change *change;
+};
+
+static enum rc
+repository_change(struct meta_txn *t, void *arg)
+{
+	const struct settings_arg *sa = arg;
+	const struct repository_change *c = sa->change;
+	struct span room[REPOSITORY_EXCLUSIONS_MAX] = { 0 };
+	struct repository_settings s;
+	struct repository_row row;
+	enum rc rc;
+
+	if ((rc = repo_find(t, sa->name, &row)) != RC_OK)
+		return (rc);
+	if ((rc = repo_settings_load(t, row.id, room, &s)) != RC_OK)
+		return (rc);
+	if (c->set_mutability) {
+		s.mutability = c->mutability != 0
+				   ? c->mutability
+				   : repo_settings_default.mutability;
+		s.exclusions = c->exclusions;
+		s.n_exclusions = c->n_exclusions;
+	}
+	if (c->set_scanning)
+		s.scan_on_push = c->scan_on_push;
+	return (repo_settings_put(t, row.id, &s));
+}
+
+enum rc
+meta_repository_change(
+    struct meta *m, struct span name, const struct repository_change *c)
+{
+	struct settings_arg arg = { .name = name, .change = c };
+
+	if (c->set_mutability && c->n_exclusions > REPOSITORY_EXCLUSIONS_MAX)
+		return (RC_INVALID);
+	return (meta_change(m, repository_change, &arg, 0));
 }

@@ -48,6 +48,19 @@ digest_tag_drop(
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
+enum rc
+tag_drop(
+    struct meta_txn *t, uint64_t repo, struct span tag, const struct digest *d)
+{
+	struct rec_key k;
+	enum rc rc;
+
+	if ((rc = digest_tag_drop(t, repo, d, tag)) != RC_OK)
+		return (rc);
+	key_tag(&k, repo, tag);
+	return (kv_delete(t, TABLE_TAGS, key_span(&k)));
+}
+
 static enum rc
 tag_write(struct meta_txn *t, uint64_t repo, struct span tag,
     const struct tag_rec *rec)
@@ -169,10 +182,7 @@ tag_delete(struct meta_txn *t, void *arg)
 	key_tag(&k, row.id, del->tag);
 	if ((rc = tag_load(t, &k, &rec)) != RC_OK)
 		return (rc);
-	rc = digest_tag_drop(t, row.id, &rec.digest, del->tag);
-	if (rc != RC_OK)
-		return (rc);
-	return (kv_delete(t, TABLE_TAGS, key_span(&k)));
+	return (tag_drop(t, row.id, del->tag, &rec.digest));
 }
 
 enum rc

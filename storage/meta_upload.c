@@ -19,6 +19,18 @@ struct upload_add {
 	char repository[NAME_REPOSITORY_MAX_BYTES]; /* of rec */
 };
 
+static uint8_t
+part_flags(const struct upload_row *row)
+{
+	unsigned flags = 0;
+
+	if (row->short_part)
+		flags |= UPLOAD_SHORT_PART;
+	if (row->short_inner)
+		flags |= UPLOAD_SHORT_INNER;
+	return ((uint8_t)flags);
+}
+
 static enum rc
 upload_add(struct meta_txn *t, void *arg)
 {
@@ -50,10 +62,69 @@ meta_upload_add(struct meta *m, const struct upload_row *row)
 	add->rec = (struct upload_rec){
 		.alg = row->alg,
 		.started_ms = row->started_ms,
+		.parts = row->parts,
+		.part_flags = part_flags(row),
 		.repository = { add->repository, row->repository.n },
 	};
 	if ((rc = commit_post(m->commit, upload_add, add, free)) != RC_OK)
 		free(add);
+	return (rc);
+}
+
+/* What is noted of a session that is there. */
+
+struct upload_note {
+	char id[UPLOAD_ID_DIGITS];
+	uint32_t parts;
+	uint8_t part_flags;
+};
+
+static enum rc
+upload_note(struct meta_txn *t, void *arg)
+{
+	const struct upload_note *note = arg;
+	struct span id = { note->id, sizeof(note->id) }, value;
+	char repository[NAME_REPOSITORY_MAX_BYTES];
+	struct upload_rec rec;
+	uint8_t *p;
+	enum rc rc;
+
+	rc = kv_get(t, TABLE_UPLOADS, id, &value);
+	if (rc != RC_OK)
+		return (rc == RC_NOTFOUND ? RC_OK : rc);
+	if (!rec_upload_read(value, &rec) ||
+	    rec.repository.n > sizeof(repository))
+		return (meta_corrupt(TABLE_UPLOADS, id));
+	/* Away from the map, where it is overwritten. */
+	if (rec.repository.n > 0)
+		memcpy(repository, rec.repository.p, rec.repository.n);
+	rec.repository.p = repository;
+	rec.parts = note->parts;
+	rec.part_flags = note->part_flags;
+	rc = kv_reserve(t, TABLE_UPLOADS, id, rec_upload_size(&rec), &p);
+	if (rc == RC_OK)
+		rec_upload_write(&rec, p);
+	return (rc);
+}
+
+enum rc
+meta_upload_parts(struct meta *m, const struct upload_row *row)
+{
+	struct upload_note *note;
+	enum rc rc;
+
+	must(strnlen(row->id, UPLOAD_ID_BYTES) == UPLOAD_ID_DIGITS);
+	if (m->read_only)
+		return (RC_READONLY);
+	note = xmalloc(sizeof(*note));
+	memcpy(note->id, row->id, sizeof(note->id));
+	note->parts = row->parts;
+	note->part_flags = part_flags(row);
+	if ((rc = commit_post(m->commit, upload_note, note, free)) == RC_OK)
+		return (RC_OK);
+	if (rc == RC_BUSY)
+		rc = meta_change(m, upload_note, note, 0);
+	free(note);
 	return (rc);
 }
 
@@ -69,6 +140,9 @@ row_fill(
 	row->id[key.n] = '\0';
 	row->alg = rec.alg;
 	row->started_ms = rec.started_ms;
+	row->parts = rec.parts;
+	row->short_part = (rec.part_flags & UPLOAD_SHORT_PART) != 0;
+	row->short_inner = (rec.part_flags & UPLOAD_SHORT_INNER) != 0;
 	return (copy_out(a, rec.repository, &row->repository));
 }
 

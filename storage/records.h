@@ -9,6 +9,8 @@
 #include "base/rc.h"
 #include "base/span.h"
 #include "storage/entities.h"
+#include "storage/images.h"
+#include "storage/lifecycles.h"
 #include "storage/meta.h"
 #include "storage/repositories.h"
 
@@ -20,7 +22,8 @@
  * length, then the bytes; rest = bytes up to the end; repo = u64, the id of a
  * repository (names are long and may change some day); blob = u32 key domain,
  * digest.  Every value but those of "content" begins with a u8 version, 1
- * today; what is behind the last member is damage, not an extension.
+ * where nothing else is said; what is behind the last member is damage, not an
+ * extension.
  *
  * No part of a key that has another part behind it is of unknown length, so
  * keys with one prefix lie together, and no key is longer than KEY_MAX_BYTES
@@ -39,6 +42,10 @@
  *                                                i64 pushed, i64 pulled,
  *                                                str media type, str artifact
  *                                                type, [digest subject]
+ *                                                version 2 (1 is read): and
+ *                                                u64 image bytes (all bits
+ *                                                set: not known), u8 status,
+ *                                                i64 archived, i64 activated
  *  blob_links        repo, digest                i64 linked
  *  blobs             blob                        u8 location, u8 encoding,
  *                                                u8 state, u64 size,
@@ -54,8 +61,11 @@
  *  referrers         repo, subject, referrer     u64 size, str media type,
  *                                                str artifact type,
  *                                                str annotations
- *  uploads           id (32 hex digits)          u8 algorithm, i64 started,
- *                                                rest: repository's name
+ *  uploads           id (32 hex digits)          version 2 (1 is read, as
+ *                                                without parts): u8 algorithm,
+ *                                                i64 started, u32 parts, u8
+ *                                                flags, rest: repository's
+ *                                                name; of 1: no parts, flags
  *  unheld            i64 since, blob             -
  *  repository_settings
  *                    repo                        u8 mutability, u8 scan on
@@ -68,9 +78,25 @@
  *                    repo                        u64 revision, rest: text
  *  doomed            repo                        i64 deleted, rest: name
  *  entities          u8 kind, name               rest: record
+ *  image_counts      repo                        u64 images
+ *  image_scans       repo, digest                u8 status, i64 started,
+ *                                                i64 ended, str reason, rest:
+ *                                                i64 of each of those that
+ *                                                were started before it
+ *  scan_queue        i64 started, repo, digest   -
+ *  lifecycle_policies
+ *                    repo                        u64 revision, i64 set,
+ *                                                i64 evaluated, rest: text
+ *  lifecycle_previews
+ *                    repo                        u8 status, i64 started, i64
+ *                                                ended, rest: text
+ *  preview_queue     repo                        -
  *
- * Those from repository_settings on came with format 2; a folder of format 1
- * that is only read is one where they are empty.
+ * Those from repository_settings on came with format 2, those from
+ * image_counts on with format 3; a folder of an older format that is only read
+ * is one where they are empty.  A repository without a row in image_counts is
+ * one whose images have not changed since format 2, or that never had any:
+ * they are counted when they do, and when somebody asks.
  *
  * A repository whose id is in doomed has been deleted: it has no name any
  * more, so that nobody finds it, and its rows, all that begin with its id and
@@ -100,10 +126,17 @@ enum meta_table {
 	TABLE_REPOSITORY_POLICIES,
 	TABLE_DOOMED,
 	TABLE_ENTITIES,
+	TABLE_IMAGE_COUNTS, /* from here on: format 3 */
+	TABLE_IMAGE_SCANS,
+	TABLE_SCAN_QUEUE,
+	TABLE_LIFECYCLE_POLICIES,
+	TABLE_LIFECYCLE_PREVIEWS,
+	TABLE_PREVIEW_QUEUE,
 	META_TABLES
 };
 
 #define META_TABLES_OF_FORMAT_1 TABLE_REPOSITORY_SETTINGS
+#define META_TABLES_OF_FORMAT_2 TABLE_IMAGE_COUNTS
 
 /** meta_table_name(table): as it is called in the database. */
 const char *meta_table_name(enum meta_table);
@@ -113,7 +146,7 @@ const char *meta_table_name(enum meta_table);
 /*
  * Keys.
  */
-#define KEY_MAX_BYTES 256
+#define KEY_MAX_BYTES 272
 
 struct rec_key {
 	size_t n;
@@ -145,6 +178,8 @@ void key_referrer(struct rec_key *, uint64_t repo, const struct digest *subject,
 void key_unheld(struct rec_key *, int64_t since_ms, uint32_t key_domain,
     const struct digest *);
 void key_entity(struct rec_key *, uint8_t kind, struct span name);
+void key_scan(
+    struct rec_key *, int64_t started_ms, uint64_t repo, const struct digest *);
 
 /* The readers: false if the bytes are not such a key.  Spans borrow. */
 bool key_read_repo(struct span, uint64_t *repo_r);
@@ -162,6 +197,8 @@ bool key_read_referrer(struct span, uint64_t *repo_r, struct digest *subject_r,
 bool key_read_unheld(
     struct span, int64_t *since_r, uint32_t *domain_r, struct digest *);
 bool key_read_entity(struct span, uint8_t *kind_r, struct span *name_r);
+bool key_read_scan(
+    struct span, int64_t *started_r, uint64_t *repo_r, struct digest *);
 
 /*
  * Values.  ..._size() bytes are written by ..._write(); ..._read() is false
@@ -222,7 +259,12 @@ struct manifest_rec {
 	struct span media_type;
 	struct span artifact_type;
 	struct digest subject;
+	uint64_t image_bytes; /* MANIFEST_BYTES_UNKNOWN: of version 1, and of
+				 an index while children are missing */
+	uint8_t status;	      /* enum image_status */
+	int64_t archived_ms, activated_ms;
 };
+#define MANIFEST_BYTES_UNKNOWN UINT64_MAX
 size_t rec_manifest_size(const struct manifest_rec *);
 void rec_manifest_write(const struct manifest_rec *, uint8_t *p);
 bool rec_manifest_read(struct span, struct manifest_rec *);
@@ -267,9 +309,15 @@ size_t rec_referrer_size(const struct referrer_rec *);
 void rec_referrer_write(const struct referrer_rec *, uint8_t *p);
 bool rec_referrer_read(struct span, struct referrer_rec *);
 
+enum {
+	UPLOAD_SHORT_PART = 1,
+	UPLOAD_SHORT_INNER = 2,
+};
 struct upload_rec {
 	uint8_t alg;
 	int64_t started_ms;
+	uint32_t parts;
+	uint8_t part_flags;
 	struct span repository;
 };
 size_t rec_upload_size(const struct upload_rec *);
@@ -303,6 +351,28 @@ struct doomed_rec {
 size_t rec_doomed_size(const struct doomed_rec *);
 void rec_doomed_write(const struct doomed_rec *, uint8_t *p);
 bool rec_doomed_read(struct span, struct doomed_rec *);
+
+/* Starts of scans of an image that are remembered, besides the last one. */
+#define SCAN_EARLIER_MAX (SCAN_QUOTA_MAX - 1)
+struct scan_rec {
+	uint8_t status; /* enum scan_status, not SCAN_NONE */
+	int64_t started_ms, ended_ms;
+	struct span reason;
+	int64_t earlier_ms[SCAN_EARLIER_MAX]; /* starts, the latest first */
+	size_t n_earlier;
+};
+size_t rec_scan_size(const struct scan_rec *);
+void rec_scan_write(const struct scan_rec *, uint8_t *p);
+bool rec_scan_read(struct span, struct scan_rec *);
+
+/* Texts are not empty. */
+size_t rec_lifecycle_size(const struct lifecycle_row *);
+void rec_lifecycle_write(const struct lifecycle_row *, uint8_t *p);
+bool rec_lifecycle_read(struct span, struct lifecycle_row *);
+
+size_t rec_preview_size(const struct preview_row *);
+void rec_preview_write(const struct preview_row *, uint8_t *p);
+bool rec_preview_read(struct span, struct preview_row *);
 
 /* Not empty. */
 size_t rec_entity_size(struct span record);

@@ -52,16 +52,28 @@ struct repository_settings {
 	struct span kms_key;		 /* may be empty */
 };
 
-struct repository_create {
-	struct span name;
+/* What a new repository is made as, asked for or by the way of a push. */
+struct repository_preset {
 	struct repository_settings settings;
 	const struct resource_tag *tags;
 	size_t n_tags;
+	struct span policy;	      /* empty: none */
+	struct span lifecycle_policy; /* empty: none */
+	uint64_t max_repositories;    /* that there may be then; 0: any */
+};
+
+/** All as it is by default. */
+extern const struct repository_preset repository_preset_default;
+
+struct repository_create {
+	struct span name;
+	struct repository_preset preset;
 	int64_t now_ms;
 };
 
 /** meta_repository_create(m, create, row_r): RC_EXISTS; RC_INVALID: not a
- * name, too many filters or tags, or a tag's key twice. */
+ * name, too many filters or tags, or a tag's key twice; RC_TOOBIG: a policy;
+ * RC_LIMIT: max_repositories. */
 RC_MUST_USE enum rc meta_repository_create(struct meta *,
     const struct repository_create *, struct repository_row *row_r);
 
@@ -75,6 +87,36 @@ struct repository_description {
 /** meta_repository_describe(m, name, arena, d_r): RC_NOTFOUND. */
 RC_MUST_USE enum rc meta_repository_describe(struct meta *, struct span name,
     struct arena *, struct repository_description *d_r);
+
+/* Changing it. */
+
+struct repository_change {
+	bool set_mutability;
+	enum tag_mutability mutability;
+	const struct span *exclusions;
+	size_t n_exclusions;
+	bool set_scanning;
+	bool scan_on_push;
+};
+
+/** meta_repository_change(m, name, change): what is not set stays.
+ * RC_NOTFOUND; RC_INVALID: too many filters. */
+RC_MUST_USE enum rc meta_repository_change(
+    struct meta *, struct span name, const struct repository_change *);
+
+struct resource_tags_change {
+	const struct span *remove; /* keys; absent ones are fine */
+	size_t n_remove;
+	const struct resource_tag *put; /* then; a key that is there is
+					   replaced */
+	size_t n_put;
+	size_t max; /* there may be then; 0, or more: REPOSITORY_TAGS_MAX */
+};
+
+/** meta_resource_tags_change(m, name, change): RC_NOTFOUND; RC_INVALID: a key
+ * twice in .put; RC_LIMIT: too many, and more than there were. */
+RC_MUST_USE enum rc meta_resource_tags_change(
+    struct meta *, struct span name, const struct resource_tags_change *);
 
 /** meta_repository_delete(m, name, force, arena, d_r):
  * With everything in it: manifests, tags, links, settings, resource tags,

@@ -13,7 +13,7 @@
  * only store.h, meta.h, content.h, upload.h and fsck.h are used.
  *
  *	DIR/lock		flock'ed by the one process that serves DIR
- *	DIR/format		"registryd-format 2\n"
+ *	DIR/format		"registryd-format 3\n"
  *	DIR/meta.mdb		LMDB environment (and meta.mdb-lock)
  *	DIR/blobs/<alg>/<2 hex>/<hex>
  *	DIR/uploads/<session>	scratch of unfinished uploads
@@ -22,7 +22,7 @@
  * DIR/master.key and DIR/admin-credentials, if they are there, are of rooms
  * above.
  */
-#define STORE_FORMAT 2
+#define STORE_FORMAT 3
 
 struct store;
 struct meta;
@@ -44,7 +44,7 @@ struct store_options {
 /**
  * store_open(options, why, store_r):
  * Lock and open a folder; create one that is missing or empty; upgrade one of
- * an older format (one of format 1 can also be read as it is).  ${why} tells a person what is wrong and what to do:
+ * an older format (which can also be read as it is).  ${why} tells a person what is wrong and what to do:
  * RC_BUSY another process serves it; RC_VERSION a newer format; RC_EXISTS it
  * holds something else; RC_NOTFOUND to be read only and not there; RC_CORRUPT;
  * RC_NOSPACE, RC_READONLY, RC_DENIED, RC_LIMIT, RC_IO.  Start-up only.

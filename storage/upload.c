@@ -12,8 +12,8 @@
 
 /*
  * The life of a session: it is started, acquired by one request at a time,
- * and ends as a blob (upload_content.c), by cancel or by age
- * (upload_expire.c).
+ * takes content (upload_content.c, in parts upload_part.c), and ends as a blob,
+ * by cancel or by age (upload_expire.c).
  *
  * A session whose last use is longer ago than the lifetime is as good as gone
  * for everybody, whether the sweep has come by or not.
@@ -146,6 +146,9 @@ session_revive(struct upload *u, int64_t now_ms)
 		u->alg = row.alg;
 		u->touched_ms = touched_ms;
 		u->offset_bytes = size;
+		u->parts = row.parts;
+		u->short_part = row.short_part;
+		u->short_inner = row.short_inner;
 		u->reviving = false;
 	} else {
 		upload_table_remove(t, u);

@@ -53,19 +53,57 @@ RC_MUST_USE enum rc upload_write(struct upload *, const void *p, size_t n);
  */
 RC_MUST_USE enum rc upload_keep(struct upload *);
 
+/*
+ * A part (UploadLayerPart): bytes that are kept apart until it is known that
+ * they may be joined to a session.  It has no name on the disk: what is left
+ * behind by a crash is nothing.  One thread at a time, workers.
+ */
+struct upload_part;
+
+/** upload_part_new(s, p_r): RC_IO, RC_NOSPACE; RC_LIMIT: too many open files.
+ */
+RC_MUST_USE enum rc upload_part_new(struct store *, struct upload_part **p_r);
+/** upload_part_write(p, bytes, n): RC_NOSPACE; RC_IO. */
+RC_MUST_USE enum rc
+upload_part_write(struct upload_part *, const void *p, size_t n);
+uint64_t upload_part_size(const struct upload_part *);
+/** upload_part_free(p): takes NULL; sets it to NULL. */
+void upload_part_free(struct upload_part **);
+
+struct upload_part_rules {
+	uint32_t max_parts; /* 0: any number */
+	uint64_t min_bytes; /* of all but the last */
+};
+
+/**
+ * upload_join(u, part, rules):
+ * Append all of ${part}, kept as by upload_keep().  RC_LIMIT: there are
+ * ${max_parts} already; RC_BUSY: too many open files; RC_TOOBIG, RC_NOSPACE,
+ * RC_IO: the session is what it was.  Parts count from where the content
+ * begins: one whose content was lost begins anew.
+ */
+RC_MUST_USE enum rc upload_join(struct upload *, const struct upload_part *,
+    const struct upload_part_rules *);
+
+/** upload_short_inner(u): was a part shorter than its rules that was not the
+ * last? */
+bool upload_short_inner(const struct upload *);
+
 /** upload_rewind(u, offset): forget what was appended behind ${offset}. */
 RC_MUST_USE enum rc upload_rewind(struct upload *, uint64_t offset);
 
 /**
- * upload_finish(u, digest, create_repository):
+ * upload_finish(u, digest, create):
  * Verify, make durable, link.  On RC_OK ${u} is gone and *${u} NULL.
+ * ${create}: what the repository is made as if it is not there; NULL: not.
  * RC_DIGEST: the content has another digest; the session stays acquired and
- * as it was.  RC_NOTFOUND: the repository does not exist.  After RC_NOSPACE or
+ * as it was.  RC_NOTFOUND: the repository does not exist; RC_LIMIT: nor may
+ * one more.  After RC_NOSPACE or
  * RC_IO too it stays acquired; upload_offset() tells what is left of it: none
  * when what was taken could not be synced, or its record not be written.
  */
-RC_MUST_USE enum rc
-upload_finish(struct upload **u, const struct digest *, bool create_repository);
+RC_MUST_USE enum rc upload_finish(struct upload **u, const struct digest *,
+    const struct repository_preset *create);
 
 /** upload_seen(u, d_r): what the content is, after upload_finish said
  * RC_DIGEST.  The holder of ${u}. */
@@ -84,16 +122,17 @@ RC_MUST_USE enum rc
 upload_cancel(struct store *, struct span repository, struct span id);
 
 /**
- * upload_whole(s, repository, digest, bytes, id, create_repository):
+ * upload_whole(s, repository, digest, bytes, id, create):
  * Content that is in memory already, without a scratch: verified, durable,
  * linked.  ${id}: the session, still without content, that ends with it;
- * empty for none.  RC_DIGEST; RC_NOTFOUND repository or session; RC_BUSY;
+ * empty for none.  ${create} and its codes as upload_finish.
+ * RC_DIGEST; RC_NOTFOUND repository or session; RC_BUSY;
  * RC_RANGE: the session has content by now; RC_TOOBIG: more than
  * upload_whole_max(): use a session; RC_NOSPACE, RC_IO.
  */
 RC_MUST_USE enum rc
 upload_whole(struct store *, struct span repository, const struct digest *,
-    struct span bytes, struct span id, bool create_repository);
+    struct span bytes, struct span id, const struct repository_preset *create);
 uint64_t upload_whole_max(const struct store *);
 
 /** upload_expire(s, now_ms, budget, n_r): remove up to ${budget} sessions

@@ -195,8 +195,8 @@ early_spill(struct upload *u)
 }
 
 /* Open the scratch and make it as long as the session says. */
-static enum rc
-scratch_need(struct upload *u)
+enum rc
+upload_scratch_need(struct upload *u)
 {
 	uint64_t size;
 	enum rc rc;
@@ -223,8 +223,8 @@ scratch_need(struct upload *u)
 
 /* --- taking -------------------------------------------------------------- */
 
-static enum rc
-room_check(struct upload *u, size_t n)
+enum rc
+upload_room(struct upload *u, uint64_t n)
 {
 	struct store *s = u->table->store;
 	uint64_t max = s->options.upload_max_bytes;
@@ -253,7 +253,7 @@ content_append(struct upload *u, const void *p, size_t n)
 		early_append(u, p, n);
 		return (RC_OK);
 	}
-	if ((rc = scratch_need(u)) != RC_OK)
+	if ((rc = upload_scratch_need(u)) != RC_OK)
 		return (rc);
 	return (scratch_append(u->scratch, p, n));
 }
@@ -266,10 +266,10 @@ upload_write(struct upload *u, const void *p, size_t n)
 	OBJ_CHECK(u, UPLOAD_MAGIC);
 	if (n == 0)
 		return (RC_OK);
-	if ((rc = room_check(u, n)) != RC_OK)
+	if ((rc = upload_room(u, n)) != RC_OK)
 		return (rc);
 	if (u->offset_bytes > 0 && u->early == NULL &&
-	    (rc = scratch_need(u)) != RC_OK)
+	    (rc = upload_scratch_need(u)) != RC_OK)
 		return (rc);
 	if ((rc = hash_catch_up(u)) != RC_OK)
 		return (rc);
@@ -303,7 +303,7 @@ upload_rewind(struct upload *u, uint64_t offset)
 		return (RC_RANGE);
 	if (offset == u->offset_bytes)
 		return (RC_OK);
-	if ((rc = scratch_need(u)) != RC_OK)
+	if ((rc = upload_scratch_need(u)) != RC_OK)
 		return (rc);
 	if ((rc = scratch_truncate(u->scratch, offset)) != RC_OK)
 		return (rc);
@@ -313,16 +313,28 @@ upload_rewind(struct upload *u, uint64_t offset)
 	return (RC_OK);
 }
 
+void
+upload_cut(struct upload *u, uint64_t offset)
+{
+	if (u->offset_bytes <= offset || upload_rewind(u, offset) == RC_OK)
+		return;
+	scratch_close(&u->scratch);
+	u->offset_bytes = offset;
+	u->room_until_bytes = 0;
+	hash_drop(u);
+}
+
 /* --- ending -------------------------------------------------------------- */
 
 enum rc
-upload_may_end(struct uploads *t, struct span repository, bool create)
+upload_may_end(struct uploads *t, struct span repository,
+    const struct repository_preset *create)
 {
 	struct repository_row row;
 
 	if (store_failed(t->store))
 		return (RC_IO);
-	if (create)
+	if (create != NULL)
 		return (RC_OK);
 	return (meta_repository_get(t->store->meta, repository, &row));
 }
@@ -377,7 +389,8 @@ upload_seen(const struct upload *u, struct digest *d_r)
 }
 
 enum rc
-upload_finish(struct upload **u_p, const struct digest *want, bool create)
+upload_finish(struct upload **u_p, const struct digest *want,
+    const struct repository_preset *create)
 {
 	struct upload *u = *u_p;
 	struct blob_put put;
@@ -390,13 +403,13 @@ upload_finish(struct upload **u_p, const struct digest *want, bool create)
 		.digest = *want,
 		.size_bytes = u->offset_bytes,
 		.upload_id = span_of(u->id),
-		.create_repository = create,
+		.create = create,
 	};
 	rc = upload_may_end(u->table, put.repository, create);
 	if (rc != RC_OK)
 		return (rc);
 	if (put.size_bytes > 0 && u->early == NULL &&
-	    (rc = scratch_need(u)) != RC_OK)
+	    (rc = upload_scratch_need(u)) != RC_OK)
 		return (rc);
 	if ((rc = content_digest(u, want->alg, &got)) != RC_OK)
 		return (rc);

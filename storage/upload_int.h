@@ -28,6 +28,7 @@
  */
 #define UPLOADS_MAGIC 0x75706c73U
 #define UPLOAD_MAGIC 0x75706c64U
+#define UPLOAD_PART_MAGIC 0x75706c70U
 #define UPLOAD_BUCKETS 1024
 
 struct upload {
@@ -49,6 +50,8 @@ struct upload {
 	uint64_t hashed_bytes;
 	uint64_t room_until_bytes; /* room was found up to this offset */
 	struct digest seen;	   /* after a digest that did not match */
+	uint32_t parts;		   /* these three as in struct upload_row */
+	bool short_part, short_inner;
 
 	size_t repository_n;
 	char repository[]; /* not terminated */
@@ -117,12 +120,24 @@ bool upload_expired(const struct uploads *, int64_t touched_ms, int64_t now_ms);
 RC_MUST_USE enum rc upload_row_touched(struct uploads *,
     const struct upload_row *, int64_t *touched_ms_r, uint64_t *size_r);
 
+/** upload_room(u, n): may ${n} more bytes be taken?  RC_TOOBIG, RC_NOSPACE;
+ * RC_IO: the store has failed. */
+RC_MUST_USE enum rc upload_room(struct upload *, uint64_t n_bytes);
+
+/** upload_scratch_need(u): from here on the content is in the scratch, which
+ * is open.  RC_IO: some of it is lost; upload_offset() tells what is left. */
+RC_MUST_USE enum rc upload_scratch_need(struct upload *);
+
+/** upload_cut(u, offset): as upload_rewind(), whatever the disk says: what
+ * cannot be cut off now is when the scratch is opened next. */
+void upload_cut(struct upload *, uint64_t offset);
+
 /** upload_early_drop(u): forget what is in memory, if anything. */
 void upload_early_drop(struct upload *);
 
 /** upload_may_end(t, repository, create): RC_IO: the store has failed;
  * RC_NOTFOUND: no such repository, and none to be made. */
-RC_MUST_USE enum rc
-upload_may_end(struct uploads *, struct span repository, bool create);
+RC_MUST_USE enum rc upload_may_end(struct uploads *, struct span repository,
+    const struct repository_preset *create);
 
 #endif

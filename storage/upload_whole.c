@@ -31,7 +31,7 @@ whole_check(struct uploads *t, const struct blob_put *put)
 	if (put->size_bytes > WHOLE_MAX_BYTES ||
 	    (o->upload_max_bytes != 0 && put->size_bytes > o->upload_max_bytes))
 		return (RC_TOOBIG);
-	rc = upload_may_end(t, put->repository, put->create_repository);
+	rc = upload_may_end(t, put->repository, put->create);
 	if (rc != RC_OK)
 		return (rc);
 	if ((rc = store_room(t->store, put->size_bytes)) != RC_OK)
@@ -102,7 +102,7 @@ whole_put(struct uploads *t, struct blob_put *put)
 
 enum rc
 upload_whole(struct store *s, struct span repository, const struct digest *d,
-    struct span bytes, struct span id, bool create)
+    struct span bytes, struct span id, const struct repository_preset *create)
 {
 	struct uploads *t = s->uploads;
 	struct upload *u = NULL;
@@ -112,7 +112,7 @@ upload_whole(struct store *s, struct span repository, const struct digest *d,
 		.size_bytes = bytes.n,
 		.content = bytes,
 		.upload_id = id,
-		.create_repository = create,
+		.create = create,
 	};
 	enum rc rc;
 

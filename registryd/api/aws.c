@@ -1,10 +1,12 @@
 #include "registryd/api/aws_int.h"
 
+#include "base/hex.h"
 #include "base/json.h"
 #include "base/obj.h"
 #include "registryd/authorize.h"
 #include "registryd/identify.h"
 #include "registryd/permissions.h"
+#include "registryd/rates.h"
 
 /* From the head of a POST / to its answer: see aws_int.h. */
 
@@ -94,6 +96,57 @@ aws_body_max(const struct call *c)
 	return (c->operation->body_max_bytes);
 }
 
+/* --- a body that is not gathered ----------------------------------------- */
+
+bool
+aws_streams(const struct call *c)
+{
+	return (c->operation != NULL && c->operation->begin != NULL);
+}
+
+static void
+hasher_release(void *hasher)
+{
+	struct hasher *h = hasher;
+
+	hasher_free(&h);
+}
+
+static enum rc
+stream_write(struct call *c, const void *p, size_t n)
+{
+	hasher_update(c->hasher, p, n);
+	return (c->operation->write(c, p, n));
+}
+
+enum rc
+aws_stream_begin(struct call *c)
+{
+	enum rc rc;
+
+	if ((rc = c->operation->begin(c)) != RC_OK)
+		return (rc);
+	c->hasher = hasher_new(DIGEST_SHA256);
+	arena_defer(c->arena, hasher_release, c->hasher);
+	c->write = stream_write;
+	return (RC_OK);
+}
+
+static enum rc
+stream_hash(struct call *c)
+{
+	struct digest d;
+	char *text;
+
+	hasher_final(c->hasher, &d);
+	text = arena_alloc(c->arena, 2 * digest_len(d.alg) + 1);
+	if (text == NULL)
+		return (RC_TOOBIG);
+	hex_encode(d.bytes, digest_len(d.alg), text);
+	c->body_hash = text;
+	return (RC_OK);
+}
+
 /* --- its input ----------------------------------------------------------- */
 
 /* Parameters of the query and of the body are one list, the query's first. */
@@ -174,6 +227,8 @@ input_read(struct call *c, const struct aws_form *form, json_t **in_r)
 
 	if (c->shape == SHAPE_AWS_QUERY)
 		rc = aws_form_input(c, form, &op->input, in_r);
+	else if (op->input_read != NULL)
+		rc = op->input_read(c, in_r);
 	else
 		rc = json_input(c, in_r);
 	if (rc != RC_OK)
@@ -189,15 +244,20 @@ input_read(struct call *c, const struct aws_form *form, json_t **in_r)
 static enum rc
 permit(struct call *c, const json_t *in)
 {
+	enum rc rc;
+
 	c->permission = permission_find(c->operation->name);
 	if (c->permission == NULL)
 		return (call_fail(c, AWS_ACCESS_DENIED, NULL,
 		    "%s is denied to everybody", c->operation->name));
 	if (c->permission->access == ACCESS_REPOSITORY) {
-		c->repository = aws_string(in, "repositoryName");
+		if (c->repository.n == 0) /* its check may have set it */
+			c->repository = aws_string(in, "repositoryName");
 		must(c->repository.n > 0); /* its shape requires it */
 	}
-	return (authorize_call(c));
+	if ((rc = authorize_call(c)) != RC_OK)
+		return (rc);
+	return (rates_take(c));
 }
 
 /* --- all of it ----------------------------------------------------------- */
@@ -221,14 +281,13 @@ operate(struct call *c, const json_t *in)
 	return (rc);
 }
 
-enum rc
-aws_handle(struct call *c)
+static enum rc
+handle(struct call *c)
 {
 	struct aws_form form = { .n = 0 };
 	json_t *in;
 	enum rc rc;
 
-	must(c->may_block);
 	if (c->shape == SHAPE_AWS_QUERY &&
 	    ((rc = form_read(c, &form)) != RC_OK ||
 		(rc = form_operation(c, &form)) != RC_OK))
@@ -238,4 +297,29 @@ aws_handle(struct call *c)
 	    (rc = permit(c, in)) != RC_OK)
 		return (rc);
 	return (operate(c, in));
+}
+
+/* A body that was gathered all the same goes the same way. */
+static enum rc
+handle_streamed(struct call *c)
+{
+	bool gathered = c->write == NULL;
+	enum rc rc;
+
+	if (gathered && (rc = aws_stream_begin(c)) != RC_OK)
+		return (rc);
+	rc = gathered ? c->write(c, c->body.p, c->body.n) : c->body_rc;
+	if (rc == RC_OK)
+		rc = stream_hash(c);
+	if (rc == RC_OK)
+		rc = handle(c);
+	c->operation->end(c);
+	return (rc);
+}
+
+enum rc
+aws_handle(struct call *c)
+{
+	must(c->may_block);
+	return (aws_streams(c) ? handle_streamed(c) : handle(c));
 }

@@ -17,8 +17,17 @@ RC_MUST_USE enum rc aws_begin(struct call *);
 /** aws_body_max(c): of the operation found. */
 uint64_t aws_body_max(const struct call *);
 
+/** aws_streams(c): does the operation found take its body as it arrives? */
+bool aws_streams(const struct call *);
+
+/** aws_stream_begin(c): sets c->write, which aws_handle() follows in any case;
+ * on a worker.  A code of the operation's: nothing is to be released. */
+RC_MUST_USE enum rc aws_stream_begin(struct call *);
+
 /** aws_handle(c): signature, parameters, authorization, operation, answer; on
- * a worker, with the body in c->body. */
+ * a worker, with the body in c->body or written to c->write.  With a
+ * c->body_rc other than RC_OK it gives back what aws_stream_begin() acquired,
+ * does nothing else, and returns that. */
 RC_MUST_USE enum rc aws_handle(struct call *);
 
 /** aws_error(c): describe c->error in c->shape, which is one of AWS's. */

@@ -17,7 +17,8 @@
  * handler sees only what fits its shape.  The way of a request:
  *
  *	aws_begin	the operation, by X-Amz-Target or Action
- *	aws_handle	who signed it (registryd/identify.h)
+ *	aws_handle	(a large body went by piece by piece)
+ *			who signed it (registryd/identify.h)
  *			the input: JSON, or a form made JSON by its shape
  *			the shape; then the row's check, if it has one
  *			may they (registryd/authorize.h)
@@ -32,6 +33,8 @@ enum aws_type {
 	AWS_LIST,
 	AWS_MAP,
 	AWS_STRUCTURE,
+	AWS_BLOB, /* base64 in a string; min and max are of what it holds, and
+		     the handler's to check */
 };
 
 struct aws_member;
@@ -44,7 +47,9 @@ struct aws_shape {
 	enum aws_type type;
 	int64_t min, max;	      /* max 0: none */
 	const char *expression;	      /* what messages call the pattern */
-	bool (*matches)(struct span); /* whether a string satisfies it */
+	bool (*matches)(struct span); /* whether a string satisfies it, or: */
+	const char *pattern;	      /* the same as an extended regular
+					 expression of POSIX */
 	const char *const *values;    /* of an enumeration; NULL at the end */
 	const struct aws_shape *element;  /* of a list; values of a map */
 	const struct aws_shape *key;	  /* of a map; NULL: any string */
@@ -74,6 +79,15 @@ struct aws_operation {
 	const struct aws_service *service;
 	struct aws_shape input;	 /* a structure */
 	uint64_t body_max_bytes; /* 0: AWS_BODY_MAX_BYTES */
+	/* Of an operation whose body is never in memory as a whole: what is
+	 * called before it, with each piece of it, and for the input that
+	 * c->body would have been.  NULL: the body is gathered.  Workers. */
+	enum rc (*begin)(struct call *);
+	enum rc (*write)(struct call *, const void *p, size_t n);
+	enum rc (*input_read)(struct call *, json_t **in_r);
+	/* What follows a begin that gave RC_OK at the end of all, with or
+	 * without the others: releases what that acquired. */
+	void (*end)(struct call *);
 	/* What a shape cannot say of the parameters, or NULL.  Runs before it
 	 * is known whether the caller may, so it tells nothing about what is
 	 * there; what it worked out it leaves in c->state. */
@@ -128,6 +142,10 @@ bool aws_true(const json_t *in, const char *name);
 
 /** aws_member(in, name): NULL: absent, or null. */
 json_t *aws_member(const json_t *in, const char *name);
+
+/** aws_pattern_ok(pattern, s): does all of ${s} satisfy it?  ${pattern} is a
+ * literal; what it compiles to is kept.  Any thread. */
+bool aws_pattern_ok(const char *pattern, struct span);
 
 /* --- output -------------------------------------------------------------- */
 

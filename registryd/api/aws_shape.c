@@ -130,6 +130,7 @@ refuse_type(struct call *c, const struct place *at, const struct aws_shape *s,
 		[AWS_LIST] = "List",
 		[AWS_MAP] = "Map",
 		[AWS_STRUCTURE] = "Structure",
+		[AWS_BLOB] = "Blob",
 	};
 	char place[PLACE_BYTES];
 
@@ -204,6 +205,14 @@ enum_check(struct call *c, const struct place *at, const struct aws_shape *s,
 	return (rc);
 }
 
+static bool
+pattern_ok(const struct aws_shape *s, struct span text)
+{
+	if (s->matches != NULL)
+		return (s->matches(text));
+	return (s->pattern == NULL || aws_pattern_ok(s->pattern, text));
+}
+
 static enum rc
 string_check(struct call *c, const struct place *at, const struct aws_shape *s,
     const json_t *v)
@@ -213,7 +222,7 @@ string_check(struct call *c, const struct place *at, const struct aws_shape *s,
 
 	if ((rc = bounds_check(c, at, s, v, characters(text))) != RC_OK)
 		return (rc);
-	if (s->matches != NULL && !s->matches(text))
+	if (!pattern_ok(s, text))
 		return (refuse(c, at, v, "must satisfy regular expression '%s'",
 		    s->expression));
 	return (enum_check(c, at, s, v));
@@ -324,6 +333,10 @@ value_check(struct call *c, const struct place *at, const struct aws_shape *s,
 	case AWS_STRUCTURE:
 		if (json_is_object(v))
 			return (structure_check(c, at, s, v));
+		break;
+	case AWS_BLOB:
+		if (json_is_string(v))
+			return (RC_OK);
 		break;
 	}
 	return (refuse_type(c, at, s, v));

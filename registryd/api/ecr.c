@@ -122,31 +122,6 @@ ecr_before(struct call *c, const json_t *in)
 
 /* --- Repository ---------------------------------------------------------- */
 
-static json_t *
-exclusions_json(const struct repository_settings *s)
-{
-	json_t *list = json_array();
-	size_t i;
-
-	for (i = 0; i < s->n_exclusions; i++)
-		aws_append(
-		    list, json_pack("{s:s,s:o}", "filterType", "WILDCARD",
-			      "filter", call_text(s->exclusions[i])));
-	return (list);
-}
-
-static json_t *
-encryption_json(const struct repository_settings *s)
-{
-	json_t *o;
-
-	o = json_pack(
-	    "{s:s}", "encryptionType", ecr_encryption_text(s->encryption));
-	if (s->kms_key.n > 0)
-		aws_put_text(o, "kmsKey", s->kms_key);
-	return (o);
-}
-
 json_t *
 ecr_repository_json(
     struct call *c, struct span name, const struct repository_description *d)
@@ -164,9 +139,9 @@ ecr_repository_json(
 	    json_string(ecr_mutability_text(s->mutability)));
 	if (s->n_exclusions > 0)
 		aws_put(o, "imageTagMutabilityExclusionFilters",
-		    exclusions_json(s));
+		    ecr_exclusions_json(s));
 	aws_put(o, "imageScanningConfiguration",
 	    json_pack("{s:b}", "scanOnPush", s->scan_on_push));
-	aws_put(o, "encryptionConfiguration", encryption_json(s));
+	aws_put(o, "encryptionConfiguration", ecr_encryption_json(s));
 	return (o);
 }

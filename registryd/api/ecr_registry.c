@@ -3,22 +3,29 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/obj.h"
+#include "base/thread.h"
 #include "registryd/api/ecr_int.h"
+#include "registryd/registry_config.h"
 #include "registryd/service.h"
 #include "registryd/settings.h"
 
 /*
  * PutRegistryPolicy, GetRegistryPolicy, DeleteRegistryPolicy.  The policy of
- * the registry lives with the identities; with `auth: none` there are none,
- * and a policy would decide nothing: it is refused rather than forgotten.
+ * the registry lives with the identities, whose room changes it.  With
+ * `auth: none` there is nobody in that room, and the same record is written
+ * from here: it decides nothing until there is authentication.
+ *
+ * The account setting REGISTRY_POLICY_SCOPE says which actions it may be about;
+ * whatever it says is obeyed in every request (registryd/authorize.h).  So the
+ * setting and the policy change one at a time: neither is worked out from an
+ * old state of the other.
  */
-
-/* The policy of up to POLICY_TEXT_MAX_BYTES, as a JSON string. */
-#define ANSWER_MAX_BYTES ((size_t)128 * 1024)
+static pthread_mutex_t scope_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* --- what it may be about ------------------------------------------------ */
 
-/* Scope V1 of a registry policy, which is ECR's default. */
+/* Scope V1 of a registry policy, which is ECR's default; V2 is all of ecr:, as
+ * policy_parse() has it. */
 static const struct span v1_actions[] = {
 	SPAN_INIT("ecr:ReplicateImage"),
 	SPAN_INIT("ecr:BatchImportUpstreamImage"),
@@ -27,7 +34,8 @@ static const struct span v1_actions[] = {
 
 #define V1_WORDS \
 	"expected ecr:ReplicateImage, ecr:BatchImportUpstreamImage or " \
-	"ecr:CreateRepository (scope V1 of a registry policy)"
+	"ecr:CreateRepository (scope V1 of a registry policy); the account " \
+	"setting REGISTRY_POLICY_SCOPE V2 allows all actions of ecr"
 
 static bool
 v1_action_ok(const json_t *v)
@@ -97,11 +105,7 @@ scope_check(struct call *c, struct span text)
 enum rc
 ecr_put_registry_policy_check(struct call *c, const json_t *in)
 {
-	enum rc rc;
-
-	rc = ecr_policy_check(c, in, POLICY_REGISTRY);
-	return (
-	    rc == RC_OK ? scope_check(c, aws_string(in, "policyText")) : rc);
+	return (ecr_policy_check(c, in, POLICY_REGISTRY));
 }
 
 /* --- the operations ------------------------------------------------------ */
@@ -121,67 +125,82 @@ policy_put(struct call *c, json_t *out, struct span text)
 	aws_put_text(out, "policyText", text);
 }
 
+/* The record, in the form that the auth room gives it. */
+#define POLICY_RECORD SPAN("policy")
+#define POLICY_TEXT "document"
+
+static enum rc
+policy_write(struct call *c, struct span text)
+{
+	char why[AUTH_WHY_BYTES];
+	json_t *o;
+	enum rc rc;
+
+	if (c->service->auth != NULL)
+		return (auth_registry_policy_set(c->service->auth, text, why));
+	if (text.n == 0)
+		return (registry_config_delete(
+		    c->meta, ENTITY_REGISTRY, POLICY_RECORD, NULL));
+	o = json_object();
+	aws_put_text(o, POLICY_TEXT, text);
+	rc = registry_config_put(
+	    c->meta, ENTITY_REGISTRY, POLICY_RECORD, o, CONFIG_PUT, 0);
+	json_decref(o);
+	return (rc);
+}
+
+static enum rc
+policy_set(struct call *c, struct span text)
+{
+	const char *scope = registry_setting(c->meta, "REGISTRY_POLICY_SCOPE");
+	enum rc rc = RC_OK;
+
+	if (strcmp(scope, "V1") == 0)
+		rc = scope_check(c, text);
+	return (rc == RC_OK ? policy_write(c, text) : rc);
+}
+
 enum rc
 ecr_put_registry_policy(struct call *c, const json_t *in, json_t *out)
 {
 	struct span text = aws_string(in, "policyText");
-	char why[AUTH_WHY_BYTES];
 	enum rc rc;
 
-	if (c->service->auth == NULL)
-		return (call_fail(c, AWS_VALIDATION, NULL,
-		    "this registry runs with auth: none, where everybody may "
-		    "do everything and a registry policy decides nothing"));
-	rc = auth_registry_policy_set(c->service->auth, text, why);
+	mutex_lock(&scope_lock);
+	rc = policy_set(c, text);
+	mutex_unlock(&scope_lock);
 	if (rc == RC_OK)
 		policy_put(c, out, text);
 	return (rc);
 }
 
 static enum rc
-text_of(const json_t *policy, struct arena *arena, struct span *text_r)
-{
-	struct span text;
-	enum rc rc;
-
-	rc = json_get_str(policy, "Document", &text);
-	if (rc != RC_OK)
-		return (rc);
-	*text_r = arena_span(arena, text);
-	return (text_r->p != NULL ? RC_OK : RC_TOOBIG);
-}
-
-/* Its text is in the hands of the room that keeps it. */
-static enum rc
 text_read(struct call *c, struct span *text_r)
 {
-	char why[AUTH_WHY_BYTES];
-	json_t *request, *doc = NULL;
-	struct buf answer;
+	struct span text;
+	json_t *o;
 	enum rc rc;
 
-	request = json_pack("{s:s}", "op", "registry-policy-get");
-	buf_init(&answer, ANSWER_MAX_BYTES);
-	rc = auth_admin(c->service->auth, request, &answer, why);
+	rc = registry_config_get(c->meta, ENTITY_REGISTRY, POLICY_RECORD, &o);
+	if (rc != RC_OK)
+		return (rc);
+	rc = json_get_str(o, POLICY_TEXT, &text);
 	if (rc == RC_OK)
-		rc = json_read(buf_as_span(&answer), why, &doc);
-	if (rc == RC_OK)
-		rc = text_of(json_object_get(doc, "Policy"), c->arena, text_r);
-	json_decref(doc);
-	json_decref(request);
-	buf_free(&answer);
-	return (rc);
+		*text_r = arena_span(c->arena, text);
+	json_decref(o);
+	if (rc != RC_OK)
+		return (RC_CORRUPT);
+	return (text_r->p != NULL ? RC_OK : RC_TOOBIG);
 }
 
 enum rc
 ecr_get_registry_policy(struct call *c, const json_t *in, json_t *out)
 {
 	struct span text;
-	enum rc rc = RC_NOTFOUND;
+	enum rc rc;
 
 	(void)in;
-	if (c->service->auth != NULL)
-		rc = text_read(c, &text);
+	rc = text_read(c, &text);
 	if (rc == RC_NOTFOUND)
 		return (no_policy(c));
 	if (rc == RC_OK)
@@ -192,11 +211,48 @@ ecr_get_registry_policy(struct call *c, const json_t *in, json_t *out)
 enum rc
 ecr_delete_registry_policy(struct call *c, const json_t *in, json_t *out)
 {
-	char why[AUTH_WHY_BYTES];
 	enum rc rc;
 
 	if ((rc = ecr_get_registry_policy(c, in, out)) != RC_OK)
 		return (rc);
-	rc = auth_registry_policy_set(c->service->auth, SPAN_NONE, why);
+	rc = policy_write(c, SPAN_NONE);
 	return (rc == RC_NOTFOUND ? no_policy(c) : rc);
+}
+
+/* --- REGISTRY_POLICY_SCOPE ----------------------------------------------- */
+
+/* Is the policy that there is, if any, within V1? */
+static enum rc
+narrow_check(struct call *c)
+{
+	struct span text;
+	enum rc rc;
+
+	rc = text_read(c, &text);
+	if (rc == RC_NOTFOUND)
+		return (RC_OK);
+	if (rc == RC_OK && scope_check(c, text) == RC_OK)
+		return (RC_OK);
+	return (call_fail(c, AWS_VALIDATION, NULL,
+	    "REGISTRY_POLICY_SCOPE cannot be set to V1 while the registry "
+	    "policy is about other actions than V1 allows: delete it with "
+	    "DeleteRegistryPolicy, or put one that is about "
+	    "ecr:ReplicateImage, ecr:BatchImportUpstreamImage or "
+	    "ecr:CreateRepository alone, before"));
+}
+
+enum rc
+ecr_policy_scope_put(
+    struct call *c, struct span scope, config_change_fn *change, void *arg)
+{
+	enum rc rc = RC_OK;
+
+	mutex_lock(&scope_lock);
+	if (span_is(scope, "V1"))
+		rc = narrow_check(c);
+	if (rc == RC_OK)
+		rc = registry_config_update(c->meta, ENTITY_REGISTRY,
+		    CONFIG_ACCOUNT_SETTINGS, change, arg);
+	mutex_unlock(&scope_lock);
+	return (rc);
 }

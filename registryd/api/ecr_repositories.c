@@ -1,8 +1,10 @@
 #include "registryd/api/ecr_int.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "registryd/authorize.h"
 #include "registryd/permissions.h"
 #include "registryd/settings.h"
@@ -11,102 +13,12 @@
 
 /* --- CreateRepository ---------------------------------------------------- */
 
-/* A filter of more is slow to match and says nothing that two do not. */
-#define EXCLUSION_STARS_MAX 2
-
-static enum rc
-exclusion_check(struct call *c, struct span filter)
-{
-	unsigned stars = 0;
-	size_t i;
-
-	for (i = 0; i < filter.n; i++)
-		stars += filter.p[i] == '*';
-	if (stars <= EXCLUSION_STARS_MAX)
-		return (RC_OK);
-	return (aws_invalid(c, "imageTagMutabilityExclusionFilters",
-	    "the filter '" SPAN_FMT "' has more than %d wildcards (*)",
-	    SPAN_ARG(filter), EXCLUSION_STARS_MAX));
-}
-
-static enum rc
-exclusions_read(
-    struct call *c, const json_t *list, struct repository_settings *s)
-{
-	struct span *filters;
-	size_t i, n = json_array_size(list);
-	enum rc rc;
-
-	filters = arena_calloc(c->arena, n + 1, sizeof(*filters));
-	if (filters == NULL)
-		return (RC_TOOBIG);
-	for (i = 0; i < n; i++) {
-		filters[i] = aws_string(json_array_get(list, i), "filter");
-		if ((rc = exclusion_check(c, filters[i])) != RC_OK)
-			return (rc);
-	}
-	s->exclusions = filters;
-	s->n_exclusions = n;
-	return (RC_OK);
-}
-
-static enum rc
-mutability_read(struct call *c, const json_t *in, struct repository_settings *s)
-{
-	const json_t *list =
-	    aws_member(in, "imageTagMutabilityExclusionFilters");
-	struct span text = aws_string(in, "imageTagMutability");
-	bool excludes;
-
-	if (text.p == NULL)
-		text = SPAN("MUTABLE");
-	s->mutability = ecr_mutability(text);
-	excludes = s->mutability == TAGS_IMMUTABLE_WITH_EXCLUSION ||
-		   s->mutability == TAGS_MUTABLE_WITH_EXCLUSION;
-	if (excludes && list == NULL)
-		return (aws_invalid(c, "imageTagMutabilityExclusionFilters",
-		    "ImageTagMutabilityExclusionFilters can't be null when "
-		    "imageTagMutability is set as " SPAN_FMT,
-		    SPAN_ARG(text)));
-	if (!excludes && list != NULL)
-		return (aws_invalid(c, "imageTagMutabilityExclusionFilters",
-		    "ImageTagMutabilityExclusionFilters must be null when "
-		    "imageTagMutability is set as " SPAN_FMT,
-		    SPAN_ARG(text)));
-	return (list != NULL ? exclusions_read(c, list, s) : RC_OK);
-}
-
-/* All content can be encrypted under keys of the registry's own; there is no
- * service here that holds the keys of others. */
-static enum rc
-encryption_read(struct call *c, const json_t *in, struct repository_settings *s)
-{
-	const json_t *o = aws_member(in, "encryptionConfiguration");
-	struct span type;
-
-	s->encryption = ENCRYPTION_AES256;
-	if (o == NULL)
-		return (RC_OK);
-	type = aws_string(o, "encryptionType");
-	if (!span_is(type, "AES256"))
-		return (call_fail(c, AWS_KMS,
-		    json_pack("{s:s}", "kmsError", "UnsupportedOperation"),
-		    "encryptionType " SPAN_FMT
-		    ": keys of KMS are not available in this version; "
-		    "use AES256",
-		    SPAN_ARG(type)));
-	if (aws_member(o, "kmsKey") != NULL)
-		return (aws_invalid(c, "encryptionConfiguration",
-		    "kmsKey can only be set when encryptionType is KMS or "
-		    "KMS_DSSE"));
-	return (RC_OK);
-}
-
 enum rc
 ecr_create_repository_check(struct call *c, const json_t *in)
 {
 	const json_t *scanning = aws_member(in, "imageScanningConfiguration");
 	struct repository_create *create;
+	struct repository_preset *preset;
 	struct resource_tag *tags;
 	enum rc rc;
 
@@ -114,39 +26,72 @@ ecr_create_repository_check(struct call *c, const json_t *in)
 	if (create == NULL)
 		return (RC_TOOBIG);
 	create->name = aws_string(in, "repositoryName");
-	create->settings.scan_on_push = aws_true(scanning, "scanOnPush");
-	rc = ecr_tags_check(c, in, &tags, &create->n_tags);
+	preset = &create->preset;
+	preset->max_repositories = c->settings->quotas.repositories;
+	preset->settings.scan_on_push = aws_true(scanning, "scanOnPush");
+	rc = ecr_tags_check(c, in, &tags, &preset->n_tags);
 	if (rc != RC_OK ||
-	    (rc = mutability_read(c, in, &create->settings)) != RC_OK ||
-	    (rc = encryption_read(c, in, &create->settings)) != RC_OK)
+	    (rc = ecr_mutability_read(c, in, &preset->settings)) != RC_OK ||
+	    (rc = ecr_encryption_read(c, in, &preset->settings)) != RC_OK)
 		return (rc);
-	create->tags = tags;
+	preset->tags = tags;
 	c->state = create;
 	return (RC_OK);
+}
+
+static enum rc
+create_refuse(
+    struct call *c, const struct repository_create *create, enum rc rc)
+{
+	if (rc == RC_EXISTS)
+		return (call_fail(c, AWS_REPOSITORY_EXISTS, NULL,
+		    "The repository with name '" SPAN_FMT
+		    "' already exists in the registry with id '%s'",
+		    SPAN_ARG(create->name), c->settings->account_id));
+	if (rc == RC_LIMIT)
+		return (call_fail(c, AWS_LIMIT_EXCEEDED, NULL,
+		    "The repository with name '" SPAN_FMT
+		    "' cannot be created in the registry with id '%s' because "
+		    "the limit of %" PRIu64 " repositories has been reached",
+		    SPAN_ARG(create->name), c->settings->account_id,
+		    create->preset.max_repositories));
+	return (rc);
+}
+
+/* What was asked for and is not so yet is said where the operator reads. */
+static void
+encryption_warn(const struct repository_create *create)
+{
+	const struct repository_settings *s = &create->preset.settings;
+
+	if (s->encryption == ENCRYPTION_AES256)
+		return;
+	log_warn("repository " SPAN_FMT
+		 " was created with encryptionType %s; this version keeps "
+		 "content as it is and does not encrypt it",
+	    SPAN_ARG(create->name), ecr_encryption_text(s->encryption));
 }
 
 enum rc
 ecr_create_repository(struct call *c, const json_t *in, json_t *out)
 {
 	struct repository_create *create = c->state;
-	struct repository_description d = { .settings = create->settings };
+	struct repository_description d = {
+		.settings = create->preset.settings,
+	};
 	enum rc rc;
 
 	(void)in;
-	if (create->n_tags > 0) {
+	if (create->preset.n_tags > 0) {
 		rc = authorize_require(c, "ecr:TagResource", c->repository);
 		if (rc != RC_OK)
 			return (rc);
 	}
 	create->now_ms = clock_real_ms();
 	rc = meta_repository_create(c->meta, create, &d.row);
-	if (rc == RC_EXISTS)
-		return (call_fail(c, AWS_REPOSITORY_EXISTS, NULL,
-		    "The repository with name '" SPAN_FMT
-		    "' already exists in the registry with id '%s'",
-		    SPAN_ARG(create->name), c->settings->account_id));
 	if (rc != RC_OK)
-		return (rc);
+		return (create_refuse(c, create, rc));
+	encryption_warn(create);
 	aws_put(out, "repository", ecr_repository_json(c, create->name, &d));
 	return (RC_OK);
 }

@@ -42,19 +42,30 @@ refuse(struct call *c, const char *what, struct span value, const char *rule)
 }
 
 static enum rc
-tag_check(struct call *c, const struct resource_tag *tags, size_t i)
+key_check(struct call *c, struct span key)
 {
-	struct span key = tags[i].key, value = tags[i].value;
-	int n_key = tag_length(key), n_value = tag_length(value);
-	size_t k;
+	int n = tag_length(key);
 
-	if (n_key < 1 || n_key > TAG_KEY_MAX)
+	if (n < 1 || n > TAG_KEY_MAX)
 		return (refuse(c, "key", key,
 		    "a key has 1 to 128 letters, digits, spaces and "
 		    "_ . : / = + - @"));
 	if (key.n >= 4 &&
 	    span_eq_nocase((struct span){ key.p, 4 }, SPAN("aws:")))
 		return (refuse(c, "key", key, "keys with aws: are reserved"));
+	return (RC_OK);
+}
+
+static enum rc
+tag_check(struct call *c, const struct resource_tag *tags, size_t i)
+{
+	struct span key = tags[i].key, value = tags[i].value;
+	int n_value = tag_length(value);
+	size_t k;
+	enum rc rc;
+
+	if ((rc = key_check(c, key)) != RC_OK)
+		return (rc);
 	if (n_value < 0 || n_value > TAG_VALUE_MAX)
 		return (refuse(c, "value", value,
 		    "a value has up to 256 letters, digits, spaces and "
@@ -111,6 +122,39 @@ ecr_tags_check(
 			return (rc);
 	}
 	*tags_r = tags;
+	*n_r = n;
+	return (request_tags_set(c, tags, n));
+}
+
+enum rc
+ecr_tag_keys_check(
+    struct call *c, const json_t *in, struct span **keys_r, size_t *n_r)
+{
+	const json_t *list = aws_member(in, "tagKeys"), *one;
+	size_t i, n = json_array_size(list);
+	struct resource_tag *tags;
+	struct span *keys;
+	enum rc rc;
+
+	*keys_r = NULL;
+	*n_r = 0;
+	if (n > REPOSITORY_TAGS_MAX)
+		return (call_fail(c, AWS_TOO_MANY_RESOURCE_TAGS, NULL,
+		    "%zu tag keys are given; a repository can have %d tags", n,
+		    REPOSITORY_TAGS_MAX));
+	keys = arena_calloc(c->arena, n + 1, sizeof(*keys));
+	tags = arena_calloc(c->arena, n + 1, sizeof(*tags));
+	if (keys == NULL || tags == NULL)
+		return (RC_TOOBIG);
+	for (i = 0; i < n; i++) {
+		one = json_array_get(list, i);
+		keys[i] = (struct span){ json_string_value(one),
+			json_string_length(one) };
+		if ((rc = key_check(c, keys[i])) != RC_OK)
+			return (rc);
+		tags[i].key = keys[i];
+	}
+	*keys_r = keys;
 	*n_r = n;
 	return (request_tags_set(c, tags, n));
 }

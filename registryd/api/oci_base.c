@@ -4,7 +4,7 @@
 #include "base/num.h"
 #include "registryd/api/oci.h"
 #include "registryd/api/oci_int.h"
-#include "registryd/authorize.h"
+#include "registryd/creation.h"
 #include "registryd/http/accept.h"
 #include "registryd/settings.h"
 
@@ -13,8 +13,6 @@
 enum rc
 oci_version(struct call *c)
 {
-	http_response_header(
-	    c->answer, "Docker-Distribution-Api-Version", SPAN("registry/2.0"));
 	call_json(c, 200, "application/json", SPAN("{}"));
 	return (RC_OK);
 }
@@ -81,15 +79,12 @@ oci_page_query(struct call *c, struct oci_page *q_r)
 
 /* --- errors -------------------------------------------------------------- */
 
-/* A push that would have created it, had its principal been allowed to. */
-static enum rc
-creation_denied(struct call *c)
+static bool
+is_push(const struct call *c)
 {
-	if (!c->settings->create_on_push || c->request->method == HTTP_GET ||
-	    c->request->method == HTTP_HEAD ||
-	    c->request->method == HTTP_DELETE)
-		return (RC_OK);
-	return (authorize_require(c, "ecr:CreateRepository", c->repository));
+	return (c->request->method != HTTP_GET &&
+		c->request->method != HTTP_HEAD &&
+		c->request->method != HTTP_DELETE);
 }
 
 enum rc
@@ -97,21 +92,13 @@ oci_repository_unknown(struct call *c)
 {
 	enum rc rc;
 
-	if ((rc = creation_denied(c)) != RC_OK)
+	if (is_push(c) && (rc = creation_refuse(c)) != RC_OK)
 		return (rc);
 	return (
 	    call_fail(c, OCI_NAME_UNKNOWN, call_detail("name", c->repository),
 		"The repository with name '%.*s' does not exist in the "
 		"registry with id '%s'",
 		CALL_SHOW(c->repository), c->settings->account_id));
-}
-
-bool
-oci_creates(struct call *c)
-{
-	return (c->settings->create_on_push &&
-		authorize_repository(
-		    c, "ecr:CreateRepository", c->repository) == RC_OK);
 }
 
 enum rc
@@ -124,9 +111,30 @@ oci_repository(struct call *c)
 	return (rc == RC_NOTFOUND ? oci_repository_unknown(c) : rc);
 }
 
+/* Most pushes are into a repository that is there, and ask no more. */
 enum rc
-oci_unknown(
-    struct call *c, enum api_error error, const char *noun, struct span value)
+oci_push_preset(struct call *c, const struct repository_preset **preset_r)
+{
+	struct repository_row row;
+	enum rc rc;
+
+	*preset_r = NULL;
+	rc = meta_repository_get(c->meta, c->repository, &row);
+	return (rc == RC_NOTFOUND ? creation_on_push(c, preset_r) : rc);
+}
+
+enum rc
+oci_push_admit(struct call *c)
+{
+	const struct repository_preset *preset;
+	enum rc rc;
+
+	rc = oci_push_preset(c, &preset);
+	return (rc == RC_OK && preset == NULL ? oci_repository(c) : rc);
+}
+
+enum rc
+oci_unknown(struct call *c, enum api_error error, struct span value)
 {
 	const char *key;
 	enum rc rc;
@@ -134,8 +142,11 @@ oci_unknown(
 	if ((rc = oci_repository(c)) != RC_OK)
 		return (rc);
 	key = memchr(value.p, ':', value.n) != NULL ? "digest" : "tag";
+	if (error == OCI_MANIFEST_UNKNOWN)
+		return (call_fail(c, error, call_detail(key, value),
+		    "Requested image not found"));
 	return (call_fail(c, error, call_detail(key, value),
-	    "%s \"%.*s\" is not known to repository \"%.*s\"", noun,
+	    "blob \"%.*s\" is not known to repository \"%.*s\"",
 	    CALL_SHOW(value), CALL_SHOW(c->repository)));
 }
 
@@ -153,9 +164,27 @@ oci_digest_mismatch(
 	    got_text));
 }
 
+const char *
+oci_digests(struct call *c, const struct digest *digests, size_t n, bool more)
+{
+	char text[DIGEST_STR_BYTES];
+	struct span list;
+	struct buf b;
+	size_t i;
+
+	buf_init(&b, SIZE_MAX);
+	for (i = 0; i < n; i++)
+		buf_printf(&b, "%s%s", i == 0 ? "[" : ", ",
+		    digest_str(&digests[i], text));
+	buf_str(&b, more ? ", ...]" : "]");
+	list = arena_span(c->arena, buf_as_span(&b));
+	buf_free(&b);
+	return (list.p != NULL ? list.p : "[]");
+}
+
 enum rc
-oci_referenced(struct call *c, const char *noun, struct span value,
-    const struct holding *h, const char *methods)
+oci_referenced(struct call *c, struct span value, const struct holding *h,
+    const char *methods, const char *message)
 {
 	char text[DIGEST_STR_BYTES];
 	json_t *detail, *by;
@@ -169,11 +198,7 @@ oci_referenced(struct call *c, const char *noun, struct span value,
 	(void)json_object_set_new(detail, "referencedBy", by);
 	(void)json_object_set_new(detail, "more", json_boolean(h->more));
 	http_response_header(c->answer, "Allow", span_of(methods));
-	return (call_fail(c, OCI_UNSUPPORTED, detail,
-	    "%s %.*s is still referenced by manifest %s%s; delete that first",
-	    noun, CALL_SHOW(value),
-	    h->n > 0 ? digest_str(&h->by[0], text) : "(unknown)",
-	    h->n > 1 || h->more ? " and others" : ""));
+	return (call_fail(c, OCI_UNSUPPORTED, detail, "%s", message));
 }
 
 /* --- answers ------------------------------------------------------------- */

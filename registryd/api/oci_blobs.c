@@ -123,11 +123,27 @@ oci_blob_get(struct call *c)
 	else
 		rc = blob_body(c, &d);
 	if (rc == RC_NOTFOUND)
-		return (oci_unknown(c, OCI_BLOB_UNKNOWN, "blob", c->part));
+		return (oci_unknown(c, OCI_BLOB_UNKNOWN, c->part));
 	return (rc);
 }
 
 /* --- delete -------------------------------------------------------------- */
+
+static enum rc
+blob_referenced(struct call *c, const struct holding *h)
+{
+	char text[DIGEST_STR_BYTES];
+	const char *message;
+
+	message = arena_printf(c->arena,
+	    "blob %.*s is still referenced by manifest %s%s; delete that first",
+	    CALL_SHOW(c->part),
+	    h->n > 0 ? digest_str(&h->by[0], text) : "(unknown)",
+	    h->n > 1 || h->more ? " and others" : "");
+	if (message == NULL)
+		return (RC_TOOBIG);
+	return (oci_referenced(c, c->part, h, "GET, HEAD", message));
+}
 
 enum rc
 oci_blob_delete(struct call *c)
@@ -140,10 +156,9 @@ oci_blob_delete(struct call *c)
 		return (rc);
 	rc = meta_blob_unlink(c->meta, c->repository, &d, &holding);
 	if (rc == RC_NOTFOUND)
-		return (oci_unknown(c, OCI_BLOB_UNKNOWN, "blob", c->part));
+		return (oci_unknown(c, OCI_BLOB_UNKNOWN, c->part));
 	if (rc == RC_REFERENCED)
-		return (
-		    oci_referenced(c, "blob", c->part, &holding, "GET, HEAD"));
+		return (blob_referenced(c, &holding));
 	if (rc == RC_OK)
 		c->answer->status = 202;
 	return (rc);

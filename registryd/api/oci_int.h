@@ -25,28 +25,43 @@ oci_reference(struct call *, struct span text, struct reference *ref_r);
  * NAME_UNKNOWN recorded. */
 RC_MUST_USE enum rc oci_repository(struct call *);
 
-/** oci_creates(c): would a push by this principal create the repository if it
- * is not there? */
-bool oci_creates(struct call *);
+/**
+ * oci_push_preset(c, preset_r):
+ * What a push makes c->repository as; *${preset_r} NULL: nothing is to be made,
+ * for it is there, or it may not be made.  Loop or worker.
+ */
+RC_MUST_USE enum rc
+oci_push_preset(struct call *, const struct repository_preset **preset_r);
 
-/** oci_repository_unknown(c): RC_FAILED with NAME_UNKNOWN recorded. */
+/** oci_push_admit(c): RC_OK when the repository is there or a push makes it;
+ * RC_FAILED with NAME_UNKNOWN recorded, or DENIED. */
+RC_MUST_USE enum rc oci_push_admit(struct call *);
+
+/** oci_repository_unknown(c): RC_FAILED with NAME_UNKNOWN recorded, or to a
+ * push that may not make it what the policies say. */
 RC_MUST_USE enum rc oci_repository_unknown(struct call *);
 
-/** oci_unknown(c, error, noun, value): a manifest or blob, named by tag or
- * digest, is not in the repository: RC_FAILED with ${error}, or with
- * NAME_UNKNOWN when the repository is not there at all. */
+/** oci_unknown(c, error, value): a manifest or blob, named by tag or digest, is
+ * not in the repository: RC_FAILED with ${error}, or with NAME_UNKNOWN when the
+ * repository is not there at all. */
 RC_MUST_USE enum rc
-oci_unknown(struct call *, enum api_error, const char *noun, struct span value);
+oci_unknown(struct call *, enum api_error, struct span value);
 
 /** oci_digest_mismatch(c, want, got): RC_FAILED with DIGEST_INVALID that names
  * both; ${got} may be NULL. */
 RC_MUST_USE enum rc oci_digest_mismatch(
     struct call *, const struct digest *want, const struct digest *got);
 
-/** oci_referenced(c, noun, value, holding, methods): RC_FAILED with UNSUPPORTED
- * that names the holders; ${methods}: those that are allowed, for Allow. */
-RC_MUST_USE enum rc oci_referenced(struct call *, const char *noun,
-    struct span value, const struct holding *, const char *methods);
+/** oci_digests(c, digests, n, more): "[D, D]" in the arena, as ECR lists them in
+ * its messages. */
+const char *
+oci_digests(struct call *, const struct digest *, size_t n, bool more);
+
+/** oci_referenced(c, value, holding, methods, message): RC_FAILED with
+ * UNSUPPORTED, the holders in its detail; ${methods}: those that are allowed,
+ * for Allow. */
+RC_MUST_USE enum rc oci_referenced(struct call *, struct span value,
+    const struct holding *, const char *methods, const char *message);
 
 /**
  * oci_content(c, d, immutable, etag_r):

@@ -1,10 +1,15 @@
 #include <assert.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/obj.h"
 #include "registryd/api/oci.h"
 #include "registryd/api/oci_int.h"
 #include "registryd/http/accept.h"
 #include "registryd/http/token.h"
+#include "registryd/pulls.h"
+#include "registryd/quota.h"
+#include "registryd/scanning.h"
 #include "registryd/settings.h"
 
 /*
@@ -15,8 +20,9 @@
 
 /* ?tag= of one push by digest; the specification wants at least ten. */
 #define TAGS_MAX 20
-static_assert(TAGS_MAX + 3 <= HTTP_RESPONSE_HEADERS,
-    "each tag pushed is a header of the answer");
+static_assert(TAGS_MAX + 4 <= HTTP_RESPONSE_HEADERS,
+    "each tag pushed is a header of the answer, beside its Location, digest, "
+    "subject and version");
 
 /* --- pull ---------------------------------------------------------------- */
 
@@ -79,6 +85,18 @@ not_acceptable(struct call *c, const struct manifest_row *row)
 	    json_array_size(accept) > 1 ? " and others" : ""));
 }
 
+/* It is here, but not to be pulled before it is restored. */
+static enum rc
+archived(struct call *c)
+{
+	const char *key =
+	    memchr(c->part.p, ':', c->part.n) != NULL ? "digest" : "tag";
+
+	return (call_fail(c, OCI_MANIFEST_UNKNOWN, call_detail(key, c->part),
+	    "Requested image is archived; it has to be restored "
+	    "(UpdateImageStorageClass) before it can be pulled"));
+}
+
 static void
 manifest_describe(struct call *c, const struct manifest_row *row, bool head)
 {
@@ -109,17 +127,17 @@ oci_manifest_get(struct call *c)
 	rc = meta_manifest_get(c->meta, c->repository, &ref,
 	    head ? MANIFEST_ROW : MANIFEST_TEXT, c->mode, c->arena, &row);
 	if (rc == RC_NOTFOUND)
-		return (
-		    oci_unknown(c, OCI_MANIFEST_UNKNOWN, "manifest", c->part));
+		return (oci_unknown(c, OCI_MANIFEST_UNKNOWN, c->part));
 	if (rc != RC_OK)
 		return (rc);
+	if (row.archived)
+		return (archived(c));
 	if (!accepted(c->request, row.media_type))
 		return (not_acceptable(c, &row));
 	if (!oci_content(c, &row.digest, ref.is_digest, NULL))
 		manifest_describe(c, &row, head);
 	if (!head)
-		meta_manifest_pulled(
-		    c->meta, c->repository, &row.digest, clock_real_ms());
+		pull_note(c, &row.digest);
 	return (RC_OK);
 }
 
@@ -195,21 +213,34 @@ push_parse(struct call *c, struct push *p)
 	return (rc);
 }
 
+static json_t *
+missing_detail(const struct manifest_put_result *r)
+{
+	char text[DIGEST_STR_BYTES];
+	json_t *all = json_array(), *detail;
+	size_t i;
+
+	for (i = 0; i < r->n_missing; i++)
+		(void)json_array_append_new(
+		    all, json_string(digest_str(&r->missing[i], text)));
+	detail =
+	    call_detail("digest", span_of(digest_str(&r->missing[0], text)));
+	(void)json_object_set_new(detail, "digests", all);
+	(void)json_object_set_new(
+	    detail, "more", json_boolean(r->more_missing));
+	return (detail);
+}
+
 static enum rc
 push_missing(struct call *c, const struct manifest_put_result *r)
 {
-	static const char *const nouns[] = {
-		[EDGE_CONFIG] = "config",
-		[EDGE_LAYER] = "layer",
-		[EDGE_MANIFEST] = "manifest",
-	};
-	char text[DIGEST_STR_BYTES];
-
-	digest_str(&r->missing, text);
-	return (call_fail(c, OCI_MANIFEST_BLOB_UNKNOWN,
-	    call_detail("digest", span_of(text)),
-	    "%s %s is not in repository \"%.*s\"; push it first",
-	    nouns[r->missing_kind], text, CALL_SHOW(c->repository)));
+	must(r->n_missing > 0);
+	return (call_fail(c, OCI_MANIFEST_BLOB_UNKNOWN, missing_detail(r),
+	    "%s with digests '%s' required for pushing image into repository "
+	    "with name '%.*s' in the registry with id '%s' do not exist",
+	    r->missing_kind == EDGE_MANIFEST ? "Images" : "Layers",
+	    oci_digests(c, r->missing, r->n_missing, r->more_missing),
+	    CALL_SHOW(c->repository), c->settings->account_id));
 }
 
 static enum rc
@@ -221,9 +252,25 @@ push_immutable(struct call *c, struct span tag)
 	    CALL_SHOW(tag), CALL_SHOW(c->repository)));
 }
 
+/* Codes of meta_manifest_put(). */
+static enum rc
+push_fail(struct call *c, enum rc rc, const struct manifest_put_result *r)
+{
+	if (rc == RC_MISSING)
+		return (push_missing(c, r));
+	if (rc == RC_EXISTS)
+		return (push_immutable(c, r->immutable_tag));
+	if (rc == RC_NOTFOUND)
+		return (oci_repository_unknown(c));
+	if (rc == RC_LIMIT)
+		return (quota_exceeded(c, r->limit));
+	return (rc);
+}
+
 static enum rc
 push_store(struct call *c, const struct push *p)
 {
+	const struct quotas *q = &c->settings->quotas;
 	struct manifest_put_result result;
 	struct manifest_put put = {
 		.repository = c->repository,
@@ -233,21 +280,17 @@ push_store(struct call *c, const struct push *p)
 		.tags = p->tags,
 		.n_tags = p->n_tags,
 		.sparse = c->settings->sparse,
-		.create_repository = oci_creates(c),
+		.quota = { .images = q->images, .tags = q->tags },
+		.scan = ecr_scan_on_push(c, c->repository),
 		.now_ms = clock_real_ms(),
 	};
 	enum rc rc;
 
-	if ((rc = store_room(c->store, c->body.n)) != RC_OK)
+	if ((rc = store_room(c->store, c->body.n)) != RC_OK ||
+	    (rc = oci_push_preset(c, &put.create)) != RC_OK)
 		return (rc);
 	rc = meta_manifest_put(c->meta, &put, &result);
-	if (rc == RC_MISSING)
-		return (push_missing(c, &result));
-	if (rc == RC_EXISTS)
-		return (push_immutable(c, result.immutable_tag));
-	if (rc == RC_NOTFOUND)
-		return (oci_repository_unknown(c));
-	return (rc);
+	return (push_fail(c, rc, &result));
 }
 
 static void
@@ -289,6 +332,19 @@ oci_manifest_put(struct call *c)
 
 /* --- delete -------------------------------------------------------------- */
 
+static enum rc
+image_referenced(struct call *c, const struct holding *h)
+{
+	const char *message;
+
+	message = arena_printf(c->arena,
+	    "Requested image referenced by manifest list: %s",
+	    oci_digests(c, h->by, h->n, h->more));
+	if (message == NULL)
+		return (RC_TOOBIG);
+	return (oci_referenced(c, c->part, h, "GET, HEAD, PUT", message));
+}
+
 enum rc
 oci_manifest_delete(struct call *c)
 {
@@ -304,11 +360,9 @@ oci_manifest_delete(struct call *c)
 	else
 		rc = meta_tag_delete(c->meta, c->repository, ref.tag);
 	if (rc == RC_NOTFOUND)
-		return (
-		    oci_unknown(c, OCI_MANIFEST_UNKNOWN, "manifest", c->part));
+		return (oci_unknown(c, OCI_MANIFEST_UNKNOWN, c->part));
 	if (rc == RC_REFERENCED)
-		return (oci_referenced(
-		    c, "manifest", c->part, &holding, "GET, HEAD, PUT"));
+		return (image_referenced(c, &holding));
 	if (rc == RC_OK)
 		c->answer->status = 202;
 	return (rc);

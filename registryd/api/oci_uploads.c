@@ -7,6 +7,8 @@
 #include "registryd/api/oci.h"
 #include "registryd/api/oci_int.h"
 #include "registryd/authorize.h"
+#include "registryd/quota.h"
+#include "registryd/registry_config.h"
 #include "registryd/settings.h"
 #include "storage/content.h"
 
@@ -161,6 +163,17 @@ session_fail(struct call *c, enum rc rc)
 	return (rc);
 }
 
+/* Codes that are about the repository which the content was to come into. */
+static enum rc
+repository_fail(struct call *c, enum rc rc)
+{
+	if (rc == RC_NOTFOUND)
+		return (oci_repository_unknown(c));
+	if (rc == RC_LIMIT)
+		return (quota_exceeded(c, LIMIT_REPOSITORIES));
+	return (rc);
+}
+
 static enum rc
 upload_too_big(struct call *c)
 {
@@ -170,13 +183,6 @@ upload_too_big(struct call *c)
 }
 
 /* --- sessions ------------------------------------------------------------ */
-
-/* May content come into this repository at all? */
-static enum rc
-repository_admit(struct call *c)
-{
-	return (oci_creates(c) ? RC_OK : oci_repository(c));
-}
 
 /* May as many bytes as were announced come on top of ${offset}? */
 static enum rc
@@ -195,7 +201,7 @@ session_start(struct call *c, uint8_t alg, char id[UPLOAD_ID_BYTES])
 {
 	enum rc rc;
 
-	if ((rc = repository_admit(c)) != RC_OK)
+	if ((rc = oci_push_admit(c)) != RC_OK)
 		return (rc);
 	rc = upload_start(c->store, c->repository, alg, id);
 	if (rc != RC_LIMIT)
@@ -318,7 +324,7 @@ put_read(struct call *c, struct job **j_r)
 		return (RC_TOOBIG);
 	if ((rc = digest_param(c, j)) != RC_OK)
 		return (rc);
-	if ((rc = repository_admit(c)) != RC_OK)
+	if ((rc = oci_push_admit(c)) != RC_OK)
 		return (rc);
 	return (range_read(c, j));
 }
@@ -338,17 +344,19 @@ oci_upload_put_begin(struct call *c)
 static enum rc
 upload_end(struct call *c, const struct digest *want)
 {
+	const struct repository_preset *create;
 	struct digest got;
 	enum rc rc;
 
-	rc = upload_finish(&c->upload, want, oci_creates(c));
+	if ((rc = oci_push_preset(c, &create)) == RC_OK)
+		rc = upload_finish(&c->upload, want, create);
 	if (rc == RC_OK)
 		return (blob_created(c, want));
 	if (rc == RC_DIGEST) {
 		upload_seen(c->upload, &got);
 		rc = oci_digest_mismatch(c, want, &got);
-	} else if (rc == RC_NOTFOUND) {
-		rc = oci_repository_unknown(c);
+	} else {
+		rc = repository_fail(c, rc);
 	}
 	session_rewind(c);
 	return (rc);
@@ -369,20 +377,23 @@ oci_upload_put_finish(struct call *c)
 static enum rc
 whole_put(struct call *c, const struct digest *want, struct span id)
 {
+	const struct repository_preset *create;
 	struct digest got;
 	enum rc rc;
 
-	rc = upload_whole(
-	    c->store, c->repository, want, c->body, id, oci_creates(c));
+	if ((rc = oci_push_preset(c, &create)) == RC_OK)
+		rc = upload_whole(
+		    c->store, c->repository, want, c->body, id, create);
 	if (rc == RC_OK)
 		return (blob_created(c, want));
 	if (rc == RC_DIGEST) {
 		digest_of(want->alg, c->body.p, c->body.n, &got);
 		return (oci_digest_mismatch(c, want, &got));
 	}
-	if (rc == RC_NOTFOUND && id.n == 0)
-		return (oci_repository_unknown(c));
-	return (rc == RC_TOOBIG ? upload_too_big(c) : rc);
+	if (rc == RC_TOOBIG)
+		return (upload_too_big(c));
+	/* Of a session, that it is gone is told. */
+	return (rc == RC_NOTFOUND && id.n > 0 ? rc : repository_fail(c, rc));
 }
 
 /* Most often all of the content comes here at once, and needs no scratch;
@@ -434,13 +445,14 @@ post_session(struct call *c)
 /* Link the blob from ${from}, whose content is there and which the client may
  * read.  RC_NOTFOUND, RC_DENIED: it gets an upload instead. */
 static enum rc
-mount_from(struct call *c, const struct digest *d, struct span from)
+mount_from(struct call *c, const struct digest *d, struct span from,
+    const struct repository_preset *create)
 {
 	struct blob_mount mount = {
 		.from = from,
 		.to = c->repository,
 		.digest = *d,
-		.create_repository = oci_creates(c),
+		.create = create,
 	};
 	uint64_t size;
 	enum rc rc;
@@ -457,7 +469,8 @@ mount_from(struct call *c, const struct digest *d, struct span from)
 
 /* Without from=: out of any repository that the client may read. */
 static enum rc
-mount_from_any(struct call *c, const struct digest *d)
+mount_from_any(struct call *c, const struct digest *d,
+    const struct repository_preset *create)
 {
 	struct page holders;
 	size_t i;
@@ -468,7 +481,7 @@ mount_from_any(struct call *c, const struct digest *d)
 		return (rc);
 	rc = RC_NOTFOUND;
 	for (i = 0; i < holders.n; i++) {
-		rc = mount_from(c, d, holders.items[i]);
+		rc = mount_from(c, d, holders.items[i], create);
 		if (rc != RC_NOTFOUND && rc != RC_DENIED)
 			break;
 	}
@@ -479,6 +492,7 @@ mount_from_any(struct call *c, const struct digest *d)
 static enum rc
 post_mount(struct call *c, struct span digest_text)
 {
+	const struct repository_preset *create;
 	struct digest d;
 	struct span from;
 	enum rc rc;
@@ -486,18 +500,27 @@ post_mount(struct call *c, struct span digest_text)
 	if ((rc = oci_digest(c, digest_text, &d)) != RC_OK)
 		return (rc);
 	rc = authorize_require(c, "ecr:CompleteLayerUpload", c->repository);
-	if (rc != RC_OK)
+	if (rc != RC_OK || (rc = oci_push_preset(c, &create)) != RC_OK)
 		return (rc);
 	if (!http_request_param(c->request, "from", &from) || from.n == 0)
-		rc = mount_from_any(c, &d);
+		rc = mount_from_any(c, &d, create);
 	else if (!name_repository_ok(from))
 		rc = call_fail(c, OCI_NAME_INVALID, call_detail("from", from),
 		    "from=\"%.*s\" is not a repository name", CALL_SHOW(from));
 	else
-		rc = mount_from(c, &d, from);
+		rc = mount_from(c, &d, from, create);
 	if (rc == RC_OK)
 		return (blob_created(c, &d));
+	if (rc == RC_LIMIT)
+		return (quota_exceeded(c, LIMIT_REPOSITORIES));
 	return (rc == RC_DENIED ? RC_NOTFOUND : rc);
+}
+
+static bool
+mounts(struct call *c)
+{
+	return (
+	    strcmp(registry_setting(c->meta, "BLOB_MOUNTING"), "ENABLED") == 0);
 }
 
 /* mount=, where there is one and it can be done; else RC_NOTFOUND. */
@@ -506,7 +529,7 @@ post_mount_asked(struct call *c)
 {
 	struct span text;
 
-	if (!http_request_param(c->request, "mount", &text))
+	if (!http_request_param(c->request, "mount", &text) || !mounts(c))
 		return (RC_NOTFOUND);
 	if (!c->may_block)
 		return (RC_WOULDBLOCK);
@@ -530,7 +553,7 @@ oci_upload_post(struct call *c)
 		return (rc);
 	if ((rc = authorize_require(c, WHOLE_ACTIONS, c->repository)) != RC_OK)
 		return (rc);
-	if ((rc = repository_admit(c)) != RC_OK)
+	if ((rc = oci_push_admit(c)) != RC_OK)
 		return (rc);
 	return (whole_put(c, &j.digest, SPAN_NONE));
 }

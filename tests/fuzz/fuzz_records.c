@@ -25,9 +25,18 @@ same_key(struct span in, const struct rec_key *k)
 	same(in, k->p, k->n);
 }
 
+/* What an older version wrote is written back in the new one, which
+ * has more members. */
+static bool
+is_old(struct span in)
+{
+	return (in.p[0] == RECORD_VERSION);
+}
+
 static void
 manifest_check(struct span in)
 {
+	const size_t n_new = 8 + 1 + 8 + 8;
 	struct manifest_rec rec;
 	uint8_t *p;
 
@@ -35,7 +44,13 @@ manifest_check(struct span in)
 		return;
 	p = xmalloc(rec_manifest_size(&rec));
 	rec_manifest_write(&rec, p);
-	same(in, p, rec_manifest_size(&rec));
+	if (is_old(in)) {
+		must(rec.image_bytes == MANIFEST_BYTES_UNKNOWN);
+		p[0] = RECORD_VERSION;
+		same(in, p, rec_manifest_size(&rec) - n_new);
+	} else {
+		same(in, p, rec_manifest_size(&rec));
+	}
 	free(p);
 }
 
@@ -63,7 +78,43 @@ upload_check(struct span in)
 		return;
 	p = xmalloc(rec_upload_size(&rec));
 	rec_upload_write(&rec, p);
-	same(in, p, rec_upload_size(&rec));
+	if (is_old(in))
+		must(rec.parts == 0 && rec.part_flags == 0 &&
+		     rec_upload_size(&rec) == in.n + 4 + 1);
+	else
+		same(in, p, rec_upload_size(&rec));
+	free(p);
+}
+
+static void
+scan_check(struct span in)
+{
+	struct scan_rec rec;
+	uint8_t *p;
+
+	if (!rec_scan_read(in, &rec))
+		return;
+	p = xmalloc(rec_scan_size(&rec));
+	rec_scan_write(&rec, p);
+	same(in, p, rec_scan_size(&rec));
+	free(p);
+}
+
+static void
+lifecycle_check(struct span in)
+{
+	struct lifecycle_row row;
+	struct preview_row preview;
+	uint8_t *p = xmalloc(in.n + 1);
+
+	if (rec_lifecycle_read(in, &row)) {
+		rec_lifecycle_write(&row, p);
+		same(in, p, rec_lifecycle_size(&row));
+	}
+	if (rec_preview_read(in, &preview)) {
+		rec_preview_write(&preview, p);
+		same(in, p, rec_preview_size(&preview));
+	}
 	free(p);
 }
 
@@ -242,6 +293,10 @@ blob_key_check(struct span in)
 		key_unheld(&k, ms, domain, &a);
 		same_key(in, &k);
 	}
+	if (key_read_scan(in, &ms, &repo, &a)) {
+		key_scan(&k, ms, repo, &a);
+		same_key(in, &k);
+	}
 }
 
 int
@@ -250,7 +305,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	static void (*const checks[])(struct span) = { manifest_check,
 		referrer_check, upload_check, name_check, small_check,
 		repo_key_check, blob_key_check, settings_check,
-		resource_tags_check, text_check, entity_key_check };
+		resource_tags_check, text_check, entity_key_check, scan_check,
+		lifecycle_check };
 	size_t i;
 
 	if (n == 0)

@@ -633,8 +633,8 @@ test_simulation_says_what_decides(void **state)
 {
 	struct place *p = *state;
 	const struct repository_create create = { .name = SPAN("team/app"),
-		.settings = { .mutability = TAGS_MUTABLE,
-		    .encryption = ENCRYPTION_AES256 },
+		.preset = { .settings = { .mutability = TAGS_MUTABLE,
+				.encryption = ENCRYPTION_AES256 } },
 		.now_ms = 1 };
 	struct repository_row row;
 	json_t *a;

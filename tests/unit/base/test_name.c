@@ -101,8 +101,8 @@ length_ends_names_and_tags(void **state)
 
 	(void)state;
 	memset(text, 'a', sizeof(text));
-	assert_true(name_repository_ok((struct span){ text, 255 }));
-	assert_false(name_repository_ok((struct span){ text, 256 }));
+	assert_true(name_repository_ok((struct span){ text, 256 }));
+	assert_false(name_repository_ok((struct span){ text, 257 }));
 	assert_true(name_tag_ok((struct span){ text, 128 }));
 	assert_false(name_tag_ok((struct span){ text, 129 }));
 	assert_false(name_tag_ok(SPAN("a\0")));

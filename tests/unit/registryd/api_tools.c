@@ -252,6 +252,7 @@ api_ask(struct api *api, const struct ask *ask, struct reply *r)
 		.store = api->store,
 		.meta = store_meta(api->store),
 		.mode = READ_INLINE,
+		.region = span_of(api->settings.region),
 	};
 	r->code = "";
 	rc = call_run(&c, ask);

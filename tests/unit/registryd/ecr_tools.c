@@ -99,6 +99,14 @@ ecr_close(struct ecr *e)
 	free(command);
 }
 
+void
+ecr_reopen(struct ecr *e)
+{
+	assert_null(e->service.auth);
+	store_close(&e->service.store);
+	store_start(e);
+}
+
 /* --- users --------------------------------------------------------------- */
 
 json_t *
@@ -379,6 +387,21 @@ ecr_do(struct ecr *e, const struct ecr_key *key, struct ecr_reply *r,
 	va_end(ap);
 }
 
+void
+ecr_do_json(struct ecr *e, const struct ecr_key *key, struct ecr_reply *r,
+    const char *operation, json_t *request)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+
+	assert_non_null(text);
+	ecr_ask(e,
+	    &(struct ecr_ask){
+		.operation = operation, .body = span_of(text), .key = key },
+	    r);
+	json_decref(request);
+	free(text);
+}
+
 static bool
 message_is(const char *message, const char *wanted)
 {
@@ -434,4 +457,112 @@ ecr_text(const json_t *o, const char *path)
 	if (text == NULL)
 		fail_msg("no text at %s", path);
 	return (text);
+}
+
+/* --- images -------------------------------------------------------------- */
+
+void
+ecr_repository(struct ecr *e, const char *name)
+{
+	ecr_expect(e, NULL, "", NULL, "CreateRepository",
+	    "{\"repositoryName\":\"%s\"}", name);
+}
+
+const char *
+ecr_blob(struct ecr *e, const char *repository, struct span text,
+    char out[DIGEST_STR_BYTES])
+{
+	struct blob_put put = {
+		.repository = span_of(repository),
+		.size_bytes = text.n,
+		.location = BLOB_IN_META,
+		.content = text,
+		.now_ms = clock_real_ms(),
+	};
+
+	digest_of(DIGEST_SHA256, text.p, text.n, &put.digest);
+	assert_int_equal(
+	    meta_blob_put(store_meta(e->service.store), &put), RC_OK);
+	digest_str(&put.digest, out);
+	return (out);
+}
+
+char *
+ecr_image_text(
+    struct ecr *e, const char *repository, const char *seed, const char *more)
+{
+	char config[DIGEST_STR_BYTES], layer[DIGEST_STR_BYTES];
+	char *config_text, *layer_text, *text;
+
+	config_text = xasprintf("{\"seed\":\"%s\"}", seed);
+	layer_text = xasprintf("layer %s", seed);
+	ecr_blob(e, repository, span_of(config_text), config);
+	ecr_blob(e, repository, span_of(layer_text), layer);
+	text = xasprintf("{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":"
+			 "{\"mediaType\":\"application/vnd.oci.image.config.v1+"
+			 "json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":[{"
+			 "\"mediaType\":\"application/vnd.oci.image.layer.v1."
+			 "tar\",\"digest\":\"%s\",\"size\":%zu}]%s}",
+	    MEDIA_OCI_MANIFEST, config, strlen(config_text), layer,
+	    strlen(layer_text), more != NULL ? more : "");
+	free(config_text);
+	free(layer_text);
+	return (text);
+}
+
+char *
+ecr_index_text(char (*digests)[DIGEST_STR_BYTES], size_t n, const char *more)
+{
+	struct buf b;
+	size_t i;
+
+	buf_init(&b, SIZE_MAX);
+	buf_printf(&b,
+	    "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"manifests\":[",
+	    MEDIA_OCI_INDEX);
+	for (i = 0; i < n; i++)
+		buf_printf(&b,
+		    "%s{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":1}",
+		    i > 0 ? "," : "", MEDIA_OCI_MANIFEST, digests[i]);
+	buf_printf(&b, "]%s}", more != NULL ? more : "");
+	return (buf_take(&b, NULL));
+}
+
+void
+ecr_put(struct ecr *e, const char *repository, const char *tag,
+    const char *text, struct ecr_reply *r)
+{
+	json_t *request;
+
+	request = json_pack(
+	    "{s:s,s:s}", "repositoryName", repository, "imageManifest", text);
+	if (tag != NULL)
+		json_object_set_new(request, "imageTag", json_string(tag));
+	ecr_do_json(e, NULL, r, "PutImage", request);
+}
+
+const char *
+ecr_push(struct ecr *e, const char *repository, const char *tag, char *text,
+    char out[DIGEST_STR_BYTES])
+{
+	struct digest d;
+	struct ecr_reply r;
+
+	digest_of(DIGEST_SHA256, text, strlen(text), &d);
+	digest_str(&d, out);
+	ecr_put(e, repository, tag, text, &r);
+	if (r.status != 200)
+		fail_msg("PutImage: " SPAN_FMT, SPAN_ARG(r.body));
+	assert_string_equal(ecr_text(r.json, "image.imageId.imageDigest"), out);
+	ecr_reply_free(&r);
+	free(text);
+	return (out);
+}
+
+const char *
+ecr_image(struct ecr *e, const char *repository, const char *tag,
+    const char *seed, char out[DIGEST_STR_BYTES])
+{
+	return (ecr_push(e, repository, tag,
+	    ecr_image_text(e, repository, seed, NULL), out));
 }

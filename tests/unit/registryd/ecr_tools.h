@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/digest.h"
 #include "base/span.h"
 #include "registryd/call.h"
 #include "registryd/service.h"
@@ -27,6 +28,8 @@ struct ecr {
 /** ecr_open(e, mode), ecr_close(e). */
 void ecr_open(struct ecr *, enum auth_mode);
 void ecr_close(struct ecr *);
+/** ecr_reopen(e): as after a restart; without authentication. */
+void ecr_reopen(struct ecr *);
 
 /* What a request is signed with; empty .id: it is not signed. */
 struct ecr_key {
@@ -79,8 +82,46 @@ void ecr_expect(struct ecr *, const struct ecr_key *, const char *type,
     const char *message, const char *operation, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
 
+/** ecr_do_json(e, key, r, operation, request): the same; takes ${request}. */
+void ecr_do_json(struct ecr *, const struct ecr_key *, struct ecr_reply *,
+    const char *operation, json_t *request);
+
 /** ecr_text(o, path): "repository.repositoryName"; numbers are indices. */
 const char *ecr_text(const json_t *, const char *path);
 const json_t *ecr_at(const json_t *, const char *path);
+
+/* --- images -------------------------------------------------------------- */
+
+/** ecr_repository(e, name): made with CreateRepository. */
+void ecr_repository(struct ecr *, const char *name);
+
+/** ecr_blob(e, repository, text, out): content put into the repository; its
+ * digest in ${out}. */
+const char *ecr_blob(struct ecr *, const char *repository, struct span text,
+    char out[DIGEST_STR_BYTES]);
+
+/** ecr_image_text(e, repository, seed, more): the manifest of an image of its
+ * own config and one layer, made from ${seed} and put into the repository.
+ * ${more}: members that follow, as ",\"a\":1"; or NULL.  The caller's. */
+char *ecr_image_text(
+    struct ecr *, const char *repository, const char *seed, const char *more);
+
+/** ecr_index_text(digests, n, more): the manifest of an index of ${digests}; the
+ * caller's. */
+char *
+ecr_index_text(char (*digests)[DIGEST_STR_BYTES], size_t n, const char *more);
+
+/** ecr_put(e, repository, tag, text, r): PutImage; ${tag} may be NULL. */
+void ecr_put(struct ecr *, const char *repository, const char *tag,
+    const char *text, struct ecr_reply *);
+
+/** ecr_push(e, repository, tag, text, out): PutImage that must succeed; takes
+ * ${text}. */
+const char *ecr_push(struct ecr *, const char *repository, const char *tag,
+    char *text, char out[DIGEST_STR_BYTES]);
+
+/** ecr_image(e, repository, tag, seed, out): ecr_push() of ecr_image_text(). */
+const char *ecr_image(struct ecr *, const char *repository, const char *tag,
+    const char *seed, char out[DIGEST_STR_BYTES]);
 
 #endif

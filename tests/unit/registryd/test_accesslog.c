@@ -105,6 +105,8 @@ secrets_of_the_query_are_hidden(void **state)
 	(void)state;
 	assert_shows("/v2/?token=s3cret&n=1", "/v2/?token=***&n=1\"");
 	assert_shows("/v2/?%74oken=s3cret", "/v2/?%74oken=***\"");
+	assert_shows("/download/a/b/blobs/sha256:00?token=s3cret",
+	    "\"GET /download/a/b/blobs/sha256:00?token=***\"");
 	assert_shows("/v2/?s3cret", "/v2/?***\"");
 	assert_shows("/v2/?Digest=s", "/v2/?Digest=***\"");
 	assert_shows("http://u:s3cret@h/v2/?n=1", " h/v2/?n=1\"");

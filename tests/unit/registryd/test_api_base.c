@@ -32,8 +32,9 @@ teardown(void **state)
 
 /* --- GET /v2/ ------------------------------------------------------------ */
 
+/* That it is version 2.0 stands in each answer, by the dispatcher. */
 static void
-the_version_check_says_registry_2_0(void **state)
+the_version_check_is_answered_with_and_without_a_slash(void **state)
 {
 	static const char *const paths[] = { "/v2/", "/v2" };
 	struct reply r;
@@ -44,9 +45,7 @@ the_version_check_says_registry_2_0(void **state)
 		api_ask(&api,
 		    &(struct ask){ .method = HTTP_GET, .path = paths[i] }, &r);
 		assert_int_equal(r.status, 200);
-		assert_string_equal(
-		    reply_header(&r, "Docker-Distribution-Api-Version"),
-		    "registry/2.0");
+		assert_true(span_is(r.body, "{}"));
 		reply_free(&r);
 	}
 }
@@ -229,7 +228,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(the_version_check_says_registry_2_0),
+		TEST(the_version_check_is_answered_with_and_without_a_slash),
 		TEST(every_error_has_the_shape_of_the_specification),
 		TEST(a_long_value_is_cut_in_the_message),
 		cmocka_unit_test(codes_of_the_rooms_below_become_statuses),

@@ -10,6 +10,7 @@
 
 #include "api_tools.h"
 #include "base/mem.h"
+#include "storage/images.h"
 
 #define ABSENT \
 	"sha256:" \
@@ -99,6 +100,23 @@ index_of(const char *child, char out[1024])
 	return (out);
 }
 
+static void
+set_status(enum image_status status)
+{
+	struct holding holding;
+	struct image_row row;
+	struct reference ref;
+	struct arena arena;
+
+	arena_init(&arena, 1 << 20);
+	assert_int_equal(reference_parse(span_of(image), &ref), RC_OK);
+	assert_int_equal(
+	    meta_image_status_set(store_meta(api.store), SPAN("team/app"), &ref,
+		status, 1000, &arena, &row, &holding),
+	    RC_OK);
+	arena_reset(&arena);
+}
+
 /* --- pull ---------------------------------------------------------------- */
 
 static void
@@ -156,11 +174,13 @@ what_is_not_there_is_named(void **state)
 	ask_reference(HTTP_GET, "v9", &r);
 	assert_int_equal(r.status, 404);
 	assert_string_equal(r.code, "MANIFEST_UNKNOWN");
-	assert_true(reply_has(&r, "v9"));
+	assert_true(reply_has(&r, "\"message\":\"Requested image not found\""));
+	assert_true(reply_has(&r, "\"detail\":{\"tag\":\"v9\"}"));
 	reply_free(&r);
 	ask_reference(HTTP_GET, ABSENT, &r);
 	assert_string_equal(r.code, "MANIFEST_UNKNOWN");
-	assert_true(reply_has(&r, ABSENT));
+	assert_true(reply_has(&r, "Requested image not found"));
+	assert_true(reply_has(&r, "\"detail\":{\"digest\":\"" ABSENT "\"}"));
 	reply_free(&r);
 	api_ask(&api,
 	    &(struct ask){
@@ -168,8 +188,29 @@ what_is_not_there_is_named(void **state)
 	    &r);
 	assert_int_equal(r.status, 404);
 	assert_string_equal(r.code, "NAME_UNKNOWN");
-	assert_true(reply_has(&r, "team/none"));
+	assert_true(reply_has(&r,
+	    "The repository with name 'team/none' does not exist in the "
+	    "registry with id '000000000000'"));
 	reply_free(&r);
+}
+
+static void
+an_archived_image_is_not_pulled_before_it_is_restored(void **state)
+{
+	struct reply r;
+
+	(void)state;
+	set_status(IMAGE_ARCHIVED);
+	ask_reference(HTTP_GET, "v1", &r);
+	assert_int_equal(r.status, 404);
+	assert_string_equal(r.code, "MANIFEST_UNKNOWN");
+	assert_true(reply_has(&r, "Requested image is archived"));
+	assert_true(reply_has(&r, "\"detail\":{\"tag\":\"v1\"}"));
+	reply_free(&r);
+	assert_int_equal(status_of(HTTP_GET, image), 404);
+	assert_int_equal(status_of(HTTP_HEAD, image), 404);
+	set_status(IMAGE_ACTIVE);
+	assert_int_equal(status_of(HTTP_GET, image), 200);
 }
 
 static void
@@ -428,6 +469,13 @@ what_is_no_manifest_is_refused(void **state)
 	assert_int_equal(status_of(HTTP_HEAD, "v2"), 404);
 }
 
+#define OTHER \
+	"sha256:" \
+	"1111111111111111111111111111111111111111111111111111111111111111"
+#define REQUIRED \
+	"required for pushing image into repository with name 'team/app' in " \
+	"the registry with id '000000000000' do not exist"
+
 static void
 a_manifest_needs_what_it_references(void **state)
 {
@@ -438,11 +486,92 @@ a_manifest_needs_what_it_references(void **state)
 	push("idx", NULL, NULL, index_of(ABSENT, text), &r);
 	assert_int_equal(r.status, 404);
 	assert_string_equal(r.code, "MANIFEST_BLOB_UNKNOWN");
-	assert_true(reply_has(&r, "\"detail\":{\"digest\":\"" ABSENT "\"}"));
+	assert_true(reply_has(&r,
+	    "\"message\":\"Images with digests '[" ABSENT "]' " REQUIRED "\""));
+	assert_true(reply_has(&r, "\"detail\":{\"digest\":\"" ABSENT "\""));
 	reply_free(&r);
 	assert_int_equal(status_of(HTTP_HEAD, "idx"), 404);
 	api.settings.sparse = SPARSE_INDEX;
 	push_expect("idx", NULL, index_of(ABSENT, text), 201, "");
+}
+
+static void
+all_that_is_missing_is_named(void **state)
+{
+	char text[1024];
+	struct reply r;
+
+	(void)state;
+	(void)snprintf(text, sizeof(text),
+	    "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":"
+	    "{\"mediaType\":\"a/b\",\"digest\":\"%s\",\"size\":1},"
+	    "\"layers\":[{\"mediaType\":\"a/b\",\"digest\":\"%s\","
+	    "\"size\":1}]}",
+	    MEDIA_OCI_MANIFEST, ABSENT, OTHER);
+	push("v2", NULL, NULL, text, &r);
+	assert_int_equal(r.status, 404);
+	assert_string_equal(r.code, "MANIFEST_BLOB_UNKNOWN");
+	assert_true(reply_has(
+	    &r, "Layers with digests '[" ABSENT ", " OTHER "]' " REQUIRED));
+	assert_true(reply_has(
+	    &r, "\"digests\":[\"" ABSENT "\",\"" OTHER "\"],\"more\":false"));
+	reply_free(&r);
+}
+
+static void
+of_very_much_that_is_missing_the_first_are_named(void **state)
+{
+	struct reply r;
+	struct buf b;
+	size_t i;
+
+	(void)state;
+	buf_init(&b, SIZE_MAX);
+	buf_str(&b, "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_INDEX
+		    "\",\"manifests\":[");
+	for (i = 0; i < META_MISSING_SHOWN + 1; i++)
+		buf_printf(&b,
+		    "%s{\"mediaType\":\"" MEDIA_OCI_MANIFEST
+		    "\",\"size\":7,\"digest\":\"sha256:%064zx\"}",
+		    i > 0 ? "," : "", i);
+	buf_str(&b, "]}");
+	buf_char(&b, '\0');
+	push("idx", NULL, NULL, b.p, &r);
+	assert_string_equal(r.code, "MANIFEST_BLOB_UNKNOWN");
+	assert_true(reply_has(&r, "000f, ...]' required"));
+	assert_true(reply_has(&r, "\"more\":true"));
+	reply_free(&r);
+	buf_free(&b);
+}
+
+static void
+no_more_is_pushed_than_the_quotas_allow(void **state)
+{
+	char text[1024], digest[DIGEST_STR_BYTES];
+	struct reply r;
+
+	(void)state;
+	api.settings.quotas.images = 1;
+	push("v2", NULL, NULL, EMPTY_INDEX, &r);
+	assert_int_equal(r.status, 403);
+	assert_string_equal(r.code, "DENIED");
+	assert_true(reply_has(&r,
+	    "The maximum number of images (1) in the repository with name "
+	    "'team/app' in the registry with id '000000000000' has been "
+	    "reached"));
+	reply_free(&r);
+	assert_int_equal(status_of(HTTP_HEAD, "v2"), 404);
+	api.settings.quotas.images = 2;
+	api.settings.quotas.tags = 1;
+	api_manifest(&api, "team/app", "idx", index_of(image, text), digest);
+	push("idx2", NULL, NULL, text, &r);
+	assert_int_equal(r.status, 403);
+	assert_true(reply_has(&r,
+	    "The maximum number of tags (1) of an image in the repository with "
+	    "name 'team/app'"));
+	reply_free(&r);
+	/* What is there already may be pushed again. */
+	push_expect("idx", NULL, text, 201, "");
 }
 
 static void
@@ -509,7 +638,7 @@ deleting_a_digest_takes_its_tags_too(void **state)
 static void
 a_child_of_an_index_is_kept_and_the_index_named(void **state)
 {
-	char text[1024], parent[DIGEST_STR_BYTES];
+	char text[1024], parent[DIGEST_STR_BYTES], message[256];
 	struct reply r;
 
 	(void)state;
@@ -517,7 +646,9 @@ a_child_of_an_index_is_kept_and_the_index_named(void **state)
 	ask_reference(HTTP_DELETE, image, &r);
 	assert_int_equal(r.status, 405);
 	assert_string_equal(r.code, "UNSUPPORTED");
-	assert_true(reply_has(&r, parent));
+	(void)snprintf(message, sizeof(message),
+	    "Requested image referenced by manifest list: [%s]\"", parent);
+	assert_true(reply_has(&r, message));
 	assert_true(reply_has(&r, "\"referencedBy\":[\"sha256:"));
 	assert_string_equal(reply_header(&r, "Allow"), "GET, HEAD, PUT");
 	reply_free(&r);
@@ -535,6 +666,7 @@ main(void)
 		TEST(a_manifest_comes_back_as_it_was_pushed),
 		TEST(head_says_what_get_would),
 		TEST(what_is_not_there_is_named),
+		TEST(an_archived_image_is_not_pulled_before_it_is_restored),
 		TEST(a_malformed_reference_is_a_bad_request),
 		TEST(an_etag_saves_the_second_transfer),
 		TEST(only_a_digest_may_be_cached_for_long),
@@ -547,6 +679,9 @@ main(void)
 		TEST(another_digest_than_the_bodys_is_refused_with_both),
 		TEST(what_is_no_manifest_is_refused),
 		TEST(a_manifest_needs_what_it_references),
+		TEST(all_that_is_missing_is_named),
+		TEST(of_very_much_that_is_missing_the_first_are_named),
+		TEST(no_more_is_pushed_than_the_quotas_allow),
 		TEST(a_push_into_no_repository_creates_it_only_if_it_may),
 		TEST(a_subject_is_acknowledged),
 		TEST(deleting_a_tag_takes_the_tag_only),

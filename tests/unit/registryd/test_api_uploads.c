@@ -11,6 +11,7 @@
 
 #include "api_tools.h"
 #include "base/mem.h"
+#include "registryd/registry_config.h"
 #include "storage/upload.h"
 
 #define START "/v2/team/app/blobs/uploads/"
@@ -733,6 +734,30 @@ what_cannot_be_mounted_becomes_an_upload(void **state)
 
 /* Its record is there, so only a look at the content can tell. */
 static void
+account_setting(const char *name, const char *value)
+{
+	json_t *o = json_pack("{s:s}", name, value);
+
+	assert_int_equal(
+	    registry_config_put(store_meta(api.store), ENTITY_REGISTRY,
+		CONFIG_ACCOUNT_SETTINGS, o, CONFIG_PUT, 0),
+	    RC_OK);
+	json_decref(o);
+}
+
+static void
+without_blob_mounting_a_mount_becomes_an_upload(void **state)
+{
+	(void)state;
+	api_blob(&api, "base/os", SPAN(TEXT), mounted);
+	account_setting("BLOB_MOUNTING", "DISABLED");
+	assert_int_equal(mount_status(mounted, "base/os"), 202);
+	assert_int_equal(mount_status(mounted, NULL), 202);
+	account_setting("BLOB_MOUNTING", "ENABLED");
+	assert_int_equal(mount_status(mounted, "base/os"), 201);
+}
+
+static void
 a_blob_whose_content_is_lost_is_not_mounted(void **state)
 {
 	size_t n = 100000;
@@ -807,6 +832,7 @@ main(void)
 		TEST(a_blob_is_mounted_from_where_it_is),
 		TEST(a_blob_is_mounted_from_anywhere),
 		TEST(what_cannot_be_mounted_becomes_an_upload),
+		TEST(without_blob_mounting_a_mount_becomes_an_upload),
 		TEST(a_blob_whose_content_is_lost_is_not_mounted),
 		TEST(a_mount_that_fails_goes_on_with_the_body_that_came),
 	};

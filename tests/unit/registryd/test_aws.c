@@ -79,7 +79,13 @@ what_is_about_a_repository_requires_its_name(void **state)
 		if (p == NULL || p->access != ACCESS_REPOSITORY)
 			continue;
 		m = member_of(&aws_operations[i].input, "repositoryName");
-		assert_non_null(m);
+		if (m == NULL) { /* its check() reads it out of the ARN */
+			m = member_of(&aws_operations[i].input, "resourceArn");
+			assert_non_null(m);
+			assert_true(m->required);
+			assert_non_null(aws_operations[i].check);
+			continue;
+		}
 		assert_true(m->required);
 		assert_true(m->shape->min >= 1);
 		assert_non_null(m->shape->matches);
@@ -93,7 +99,9 @@ shape_check(const struct aws_shape *s)
 	size_t i;
 
 	assert_true(s->min >= 0 && (s->max == 0 || s->max >= s->min));
-	assert_true((s->matches == NULL) == (s->expression == NULL));
+	assert_true((s->matches == NULL && s->pattern == NULL) ==
+		    (s->expression == NULL));
+	assert_true(s->matches == NULL || s->pattern == NULL);
 	if (s->type == AWS_LIST || s->type == AWS_MAP) {
 		assert_non_null(s->element);
 		shape_check(s->element);
@@ -154,21 +162,6 @@ an_error_names_itself_in_body_and_header(void **state)
 	    ecr_header(&r, "Content-Type"), "application/x-amz-json-1.1");
 	assert_string_equal(ecr_header(&r, "x-amzn-RequestId"),
 	    "01234567-89ab-cdef-0123-456789abcdef");
-	ecr_reply_free(&r);
-}
-
-static void
-an_error_shows_its_own_members(void **state)
-{
-	struct ecr_reply r;
-
-	(void)state;
-	ecr_do(&ecr, NULL, &r, "CreateRepository",
-	    "{\"repositoryName\":\"team/kms\","
-	    "\"encryptionConfiguration\":{\"encryptionType\":\"KMS\"}}");
-	assert_string_equal(r.type, "KmsException");
-	assert_string_equal(
-	    ecr_text(r.json, "kmsError"), "UnsupportedOperation");
 	ecr_reply_free(&r);
 }
 
@@ -407,7 +400,6 @@ main(void)
 		cmocka_unit_test(every_shape_is_whole),
 		cmocka_unit_test(an_answer_has_its_type_and_a_request_id),
 		cmocka_unit_test(an_error_names_itself_in_body_and_header),
-		cmocka_unit_test(an_error_shows_its_own_members),
 		cmocka_unit_test(unknown_operations_are_refused),
 		cmocka_unit_test(a_body_must_be_a_json_object),
 		cmocka_unit_test(no_body_is_an_empty_object),

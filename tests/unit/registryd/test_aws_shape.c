@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,6 +56,13 @@ static const struct aws_shape words = {
 	.min = 1,
 	.max = 2,
 };
+static const struct aws_shape id = {
+	.type = AWS_STRING,
+	.max = 8,
+	.expression = "[0-9]{2,4}|x",
+	.pattern = "^([0-9]{2,4}|x)$",
+};
+static const struct aws_shape blob = { .type = AWS_BLOB, .min = 0, .max = 2 };
 static const struct aws_shape map = {
 	.type = AWS_MAP,
 	.key = &word,
@@ -79,6 +87,8 @@ static const struct aws_member members[] = {
 	{ "words", &words, false },
 	{ "map", &map, false },
 	{ "pairs", &pairs, false },
+	{ "id", &id, false },
+	{ "blob", &blob, false },
 };
 static const struct aws_shape shape = {
 	.type = AWS_STRUCTURE,
@@ -204,6 +214,8 @@ static void
 other_types_cannot_be_read(void **state)
 {
 	static const char *const inputs[] = {
+		"{\"name\":\"ab\",\"blob\":7}",
+		"{\"name\":\"ab\",\"blob\":[\"YQ==\"]}",
 		"{\"name\":[\"ab\"]}",
 		"{\"name\":{}}",
 		"{\"name\":true}",
@@ -225,8 +237,155 @@ other_types_cannot_be_read(void **state)
 		expect(inputs[i], AWS_SERIALIZATION, NULL);
 	expect("{\"name\":\"ab\",\"count\":\"1\"}", AWS_SERIALIZATION,
 	    "STRING_VALUE cannot be converted to Integer at 'count'");
+	expect("{\"name\":\"ab\",\"blob\":true}", AWS_SERIALIZATION,
+	    "TRUE_VALUE cannot be converted to Blob at 'blob'");
 	expect("{\"name\":7}", AWS_SERIALIZATION,
 	    "NUMBER_VALUE cannot be converted to String at 'name'");
+}
+
+/* --- patterns ------------------------------------------------------------ */
+
+static void
+a_pattern_covers_the_whole_text(void **state)
+{
+	static const char *const good[] = { "12", "1234", "x" };
+	static const char *const bad[] = { "", "1", "12345", "xx", "x1", "1x",
+		"12\\n", "\\n12", " 12", "\xc3\xa4" };
+	char input[64];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(good); i++) {
+		(void)snprintf(input, sizeof(input),
+		    "{\"name\":\"ab\",\"id\":\"%s\"}", good[i]);
+		expect(input, API_OK, NULL);
+	}
+	for (i = 0; i < ARRAY_LEN(bad); i++) {
+		(void)snprintf(input, sizeof(input),
+		    "{\"name\":\"ab\",\"id\":\"%s\"}", bad[i]);
+		expect(input, AWS_INVALID_PARAMETER,
+		    CONSTRAINT("id",
+			"must satisfy regular expression '[0-9]{2,4}|x'"));
+	}
+	/* The length is looked at first. */
+	expect("{\"name\":\"ab\",\"id\":\"123456789\"}", AWS_INVALID_PARAMETER,
+	    CONSTRAINT(
+		"id", "Member must have length less than or equal to 8"));
+}
+
+static void
+an_alternative_is_no_way_around_an_anchor(void **state)
+{
+	static const char loose[] = "^a|b$";
+
+	(void)state;
+	assert_true(aws_pattern_ok(loose, SPAN("a")));
+	assert_true(aws_pattern_ok(loose, SPAN("b")));
+	assert_false(aws_pattern_ok(loose, SPAN("ax")));
+	assert_false(aws_pattern_ok(loose, SPAN("xb")));
+	assert_false(aws_pattern_ok("a*", SPAN("ab")));
+	assert_true(aws_pattern_ok("a*", SPAN("")));
+	assert_true(aws_pattern_ok("a|ab", SPAN("ab")));
+}
+
+static void
+a_text_with_a_nul_satisfies_no_pattern(void **state)
+{
+	(void)state;
+	assert_true(aws_pattern_ok(".*", SPAN("ab")));
+	assert_false(aws_pattern_ok(".*", SPAN("a\0b")));
+	assert_false(aws_pattern_ok("^a$", SPAN("a\0")));
+}
+
+#define LONG_BYTES 4097
+
+static void
+a_text_beyond_all_shapes_satisfies_no_pattern(void **state)
+{
+	char as[LONG_BYTES];
+
+	(void)state;
+	memset(as, 'a', sizeof(as));
+	assert_true(
+	    aws_pattern_ok("^a+$", (struct span){ as, LONG_BYTES - 1 }));
+	assert_false(aws_pattern_ok("^a+$", (struct span){ as, LONG_BYTES }));
+}
+
+static void
+what_a_blob_holds_is_left_to_its_handler(void **state)
+{
+	(void)state;
+	expect("{\"name\":\"ab\",\"blob\":\"\"}", API_OK, NULL);
+	expect(
+	    "{\"name\":\"ab\",\"blob\":\"YWJjZGVm not base64\"}", API_OK, NULL);
+}
+
+/* Shapes are few and hold each other; none holds itself. */
+static void
+shape_check(const struct aws_shape *s, size_t *n)
+{
+	size_t i;
+
+	if (s->pattern != NULL) {
+		(void)aws_pattern_ok(s->pattern, SPAN("x"));
+		assert_non_null(s->expression);
+		assert_null(s->matches);
+		assert_int_equal(s->pattern[0], '^');
+		assert_int_equal(s->pattern[strlen(s->pattern) - 1], '$');
+		(*n)++;
+	}
+	if (s->element != NULL)
+		shape_check(s->element, n);
+	if (s->key != NULL)
+		shape_check(s->key, n);
+	for (i = 0; i < s->n_members; i++)
+		shape_check(s->members[i].shape, n);
+}
+
+static void
+each_pattern_of_the_table_compiles(void **state)
+{
+	size_t i, n = 0;
+
+	(void)state;
+	for (i = 0; i < n_aws_operations; i++)
+		shape_check(&aws_operations[i].input, &n);
+	assert_true(n > 10);
+}
+
+#define THREADS 4
+static const char *const shared[] = { "^a+$", "^b+$", "^[0-9]{3}$", "^c?d$" };
+
+static void *
+patterns_try(void *arg)
+{
+	static const char *const texts[] = { "aaa", "b", "123", "d" };
+	size_t i, j, k;
+
+	for (i = 0; i < 1000; i++)
+		for (j = 0; j < ARRAY_LEN(shared); j++)
+			for (k = 0; k < ARRAY_LEN(texts); k++)
+				if (aws_pattern_ok(shared[j],
+					span_of(texts[k])) != (j == k))
+					return (arg);
+	return (NULL);
+}
+
+static void
+threads_share_patterns(void **state)
+{
+	pthread_t t[THREADS];
+	void *wrong;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < THREADS; i++)
+		assert_int_equal(
+		    pthread_create(&t[i], NULL, patterns_try, &wrong), 0);
+	for (i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(t[i], &wrong), 0);
+		assert_null(wrong);
+	}
 }
 
 /* --- forms --------------------------------------------------------------- */
@@ -343,6 +502,13 @@ main(void)
 		cmocka_unit_test(lengths_and_values_have_bounds),
 		cmocka_unit_test(patterns_and_enumerations_are_shown),
 		cmocka_unit_test(other_types_cannot_be_read),
+		cmocka_unit_test(a_pattern_covers_the_whole_text),
+		cmocka_unit_test(an_alternative_is_no_way_around_an_anchor),
+		cmocka_unit_test(a_text_with_a_nul_satisfies_no_pattern),
+		cmocka_unit_test(a_text_beyond_all_shapes_satisfies_no_pattern),
+		cmocka_unit_test(what_a_blob_holds_is_left_to_its_handler),
+		cmocka_unit_test(each_pattern_of_the_table_compiles),
+		cmocka_unit_test(threads_share_patterns),
 		cmocka_unit_test(a_form_is_decoded),
 		cmocka_unit_test(a_malformed_form_is_refused),
 		cmocka_unit_test(a_form_has_a_bounded_number_of_pairs),

@@ -144,8 +144,7 @@ bad_resource_tags_are_refused(void **state)
 		"{\"Key\":\"aws:x\",\"Value\":\"x\"}",
 		"{\"Key\":\"AWS:x\",\"Value\":\"x\"}",
 		"{\"Key\":\"a\",\"Value\":\"x\\ny\"}",
-		"{\"Key\":\"a\",\"Value\":\"1\"},{\"Key\":\"a\",\"Value\":"
-		"\"2\"}",
+		"{\"Key\":\"a\",\"Value\":\"\"},{\"Key\":\"a\",\"Value\":\"\"}",
 	};
 	char key[129 + 1], value[257 + 1], many[4096] = "";
 	size_t i, at = 0;
@@ -188,7 +187,7 @@ bad_names_are_refused_in_ecr_words(void **state)
 {
 	static const char *const names[] = { "Upper", "a//b", "/a", "a/", "a b",
 		"..", "-a", "a-", "a._b", "\xc3\xa4\xc3\xa4" };
-	char name[256 + 1];
+	char name[257 + 1];
 	size_t i;
 
 	(void)state;
@@ -200,11 +199,11 @@ bad_names_are_refused_in_ecr_words(void **state)
 			"((\\.|_|__|-+)[a-z0-9]+)*)*'"),
 		    "CreateRepository", "{\"repositoryName\":\"%s\"}",
 		    names[i]);
-	memset(name, 'n', 256);
-	name[256] = '\0';
+	memset(name, 'n', 257);
+	name[257] = '\0';
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
 	    CONSTRAINT("repositoryName",
-		"Member must have length less than or equal to 255"),
+		"Member must have length less than or equal to 256"),
 	    "CreateRepository", "{\"repositoryName\":\"%s\"}", name);
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
 	    CONSTRAINT("repositoryName",
@@ -262,20 +261,107 @@ mutability_and_its_exclusions_must_go_together(void **state)
 	    "\"invalid\"}");
 }
 
+/* ${key} "": none. */
 static void
-keys_of_kms_are_refused(void **state)
+key_expect(const char *name, const char *configuration, const char *type,
+    const char *key)
+{
+	struct ecr_reply r;
+	const json_t *o;
+
+	ecr_expect(&ecr, NULL, "", NULL, "CreateRepository",
+	    "{\"repositoryName\":\"%s\",\"encryptionConfiguration\":%s}", name,
+	    configuration);
+	ecr_do(&ecr, NULL, &r, "DescribeRepositories",
+	    "{\"repositoryNames\":[\"%s\"]}", name);
+	o = ecr_at(r.json, "repositories.0.encryptionConfiguration");
+	assert_string_equal(ecr_text(o, "encryptionType"), type);
+	if (key[0] != '\0')
+		assert_string_equal(ecr_text(o, "kmsKey"), key);
+	else
+		assert_null(ecr_at(o, "kmsKey"));
+	ecr_reply_free(&r);
+}
+
+static void
+keys_of_kms_are_kept(void **state)
 {
 	(void)state;
-	ecr_expect(&ecr, NULL, "KmsException", NULL, "CreateRepository",
-	    "{\"repositoryName\":\"kms/one\",\"encryptionConfiguration\":"
-	    "{\"encryptionType\":\"KMS_DSSE\",\"kmsKey\":\"k\"}}");
-	ecr_expect(&ecr, NULL, "InvalidParameterException", NULL,
+	key_expect("kms/one",
+	    "{\"encryptionType\":\"KMS_DSSE\",\"kmsKey\":\"alias/mine\"}",
+	    "KMS_DSSE", "alias/mine");
+	key_expect("kms/two",
+	    "{\"encryptionType\":\"KMS\",\"kmsKey\":"
+	    "\"arn:aws:kms:eu-central-1:" ECR_ACCOUNT ":key/abc\"}",
+	    "KMS", "arn:aws:kms:eu-central-1:" ECR_ACCOUNT ":key/abc");
+	key_expect("kms/null", "null", "AES256", "");
+	ecr_expect(&ecr, NULL, "InvalidParameterException",
+	    CONSTRAINT("encryptionConfiguration",
+		"kmsKey can only be set when encryptionType is KMS or "
+		"KMS_DSSE"),
 	    "CreateRepository",
-	    "{\"repositoryName\":\"kms/one\",\"encryptionConfiguration\":"
+	    "{\"repositoryName\":\"kms/bad\",\"encryptionConfiguration\":"
 	    "{\"encryptionType\":\"AES256\",\"kmsKey\":\"k\"}}");
+	ecr_expect(&ecr, NULL, "InvalidParameterException",
+	    "Invalid parameter at 'encryptionConfiguration.encryptionType' *",
+	    "CreateRepository",
+	    "{\"repositoryName\":\"kms/bad\",\"encryptionConfiguration\":"
+	    "{\"encryptionType\":\"ROT13\"}}");
 	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-	    NOT_FOUND("kms/one"), "DeleteRepository",
-	    "{\"repositoryName\":\"kms/one\"}");
+	    NOT_FOUND("kms/bad"), "DeleteRepository",
+	    "{\"repositoryName\":\"kms/bad\"}");
+}
+
+static void
+kms_without_a_key_is_by_that_of_the_account(void **state)
+{
+	char key[128];
+	struct ecr_reply r;
+	unsigned part[5];
+	int n = 0;
+
+	(void)state;
+	ecr_do(&ecr, NULL, &r, "CreateRepository",
+	    "{\"repositoryName\":\"kms/own\",\"encryptionConfiguration\":"
+	    "{\"encryptionType\":\"KMS\"}}");
+	(void)snprintf(key, sizeof(key), "%s",
+	    ecr_text(r.json, "repository.encryptionConfiguration.kmsKey"));
+	ecr_reply_free(&r);
+	assert_int_equal(
+	    sscanf(key,
+		"arn:aws:kms:eu-central-1:" ECR_ACCOUNT
+		":key/%8x-%4x-%4x-%4x-%12x%n",
+		&part[0], &part[1], &part[2], &part[3], &part[4], &n),
+	    5);
+	assert_int_equal((size_t)n, strlen(key));
+	key_expect(
+	    "kms/same", "{\"encryptionType\":\"KMS_DSSE\"}", "KMS_DSSE", key);
+}
+
+static void
+there_are_as_many_repositories_as_the_quota_says(void **state)
+{
+	struct ecr other;
+
+	(void)state;
+	ecr_open(&other, AUTH_NONE);
+	other.settings.quotas.repositories = 2;
+	ecr_expect(&other, NULL, "", NULL, "CreateRepository",
+	    "{\"repositoryName\":\"quota/a\"}");
+	ecr_expect(&other, NULL, "", NULL, "CreateRepository",
+	    "{\"repositoryName\":\"quota/b\"}");
+	ecr_expect(&other, NULL, "LimitExceededException",
+	    "The repository with name 'quota/c' cannot be created in the "
+	    "registry with id '" ECR_ACCOUNT "' because the limit of 2 "
+	    "repositories has been reached",
+	    "CreateRepository", "{\"repositoryName\":\"quota/c\"}");
+	ecr_expect(&other, NULL, "RepositoryAlreadyExistsException", NULL,
+	    "CreateRepository", "{\"repositoryName\":\"quota/b\"}");
+	ecr_expect(&other, NULL, "", NULL, "DeleteRepository",
+	    "{\"repositoryName\":\"quota/a\"}");
+	ecr_expect(&other, NULL, "", NULL, "CreateRepository",
+	    "{\"repositoryName\":\"quota/c\"}");
+	ecr_close(&other);
 }
 
 static void
@@ -561,24 +647,38 @@ a_bad_policy_is_refused_with_its_reason(void **state)
 }
 
 static void
-without_authentication_there_is_no_registry_policy(void **state)
+without_authentication_a_registry_policy_is_kept_too(void **state)
 {
 	static const char missing[] =
 	    "Registry policy does not exist in the registry with id "
 	    "'" ECR_ACCOUNT "'";
+	static const char text[] =
+	    "{\"Version\":\"2012-10-17\",\"Statement\":"
+	    "{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":"
+	    "\"ecr:CreateRepository\",\"Resource\":\"*\"}}";
+	json_t *in = json_pack("{s:s}", "policyText", text);
+	char *body = json_dumps(in, 0);
+	struct ecr_reply r;
 
 	(void)state;
 	ecr_expect(&ecr, NULL, "RegistryPolicyNotFoundException", missing,
 	    "GetRegistryPolicy", "{}");
 	ecr_expect(&ecr, NULL, "RegistryPolicyNotFoundException", missing,
 	    "DeleteRegistryPolicy", "{}");
-	ecr_expect(&ecr, NULL, "ValidationException",
-	    "this registry runs with auth: none*", "PutRegistryPolicy",
-	    "{\"policyText\":\"{\\\"Version\\\":\\\"2012-10-17\\\","
-	    "\\\"Statement\\\":{\\\"Effect\\\":\\\"Allow\\\","
-	    "\\\"Principal\\\":\\\"*\\\",\\\"Action\\\":"
-	    "\\\"ecr:CreateRepository\\\",\\\"Resource\\\":"
-	    "\\\"*\\\"}}\"}");
+	ecr_do(&ecr, NULL, &r, "PutRegistryPolicy", "%s", body);
+	assert_int_equal(r.status, 200);
+	ecr_reply_free(&r);
+	ecr_do(&ecr, NULL, &r, "GetRegistryPolicy", "{}");
+	assert_string_equal(ecr_text(r.json, "policyText"), text);
+	assert_string_equal(ecr_text(r.json, "registryId"), ECR_ACCOUNT);
+	ecr_reply_free(&r);
+	ecr_do(&ecr, NULL, &r, "DeleteRegistryPolicy", "{}");
+	assert_string_equal(ecr_text(r.json, "policyText"), text);
+	ecr_reply_free(&r);
+	ecr_expect(&ecr, NULL, "RegistryPolicyNotFoundException", missing,
+	    "GetRegistryPolicy", "{}");
+	free(body);
+	json_decref(in);
 }
 
 /* --- GetAuthorizationToken ----------------------------------------------- */
@@ -696,7 +796,10 @@ main(void)
 		cmocka_unit_test(bad_names_are_refused_in_ecr_words),
 		cmocka_unit_test(
 		    mutability_and_its_exclusions_must_go_together),
-		cmocka_unit_test(keys_of_kms_are_refused),
+		cmocka_unit_test(keys_of_kms_are_kept),
+		cmocka_unit_test(kms_without_a_key_is_by_that_of_the_account),
+		cmocka_unit_test(
+		    there_are_as_many_repositories_as_the_quota_says),
 		cmocka_unit_test(another_registry_is_not_here),
 		cmocka_unit_test(any_missing_name_fails_the_call),
 		cmocka_unit_test(names_and_pages_do_not_go_together),
@@ -707,7 +810,7 @@ main(void)
 		cmocka_unit_test(policies_of_no_repository_are_not_found),
 		cmocka_unit_test(a_bad_policy_is_refused_with_its_reason),
 		cmocka_unit_test(
-		    without_authentication_there_is_no_registry_policy),
+		    without_authentication_a_registry_policy_is_kept_too),
 		cmocka_unit_test(a_token_is_for_aws_and_has_no_colon),
 		cmocka_unit_test(each_registry_asked_for_has_an_entry),
 		cmocka_unit_test(addresses_are_made_as_configured),

@@ -14,6 +14,7 @@
 
 #include "base/obj.h"
 #include "registryd/jobs.h"
+#include "storage/repositories.h"
 #include "storage/store.h"
 #include "storage/upload.h"
 
@@ -172,9 +173,9 @@ blob_put(void)
 	struct digest d;
 
 	digest_of(DIGEST_SHA256, bytes, sizeof(bytes), &d);
-	assert_int_equal(
-	    upload_whole(store, SPAN("a"), &d,
-		(struct span){ bytes, sizeof(bytes) }, SPAN_NONE, true),
+	assert_int_equal(upload_whole(store, SPAN("a"), &d,
+			     (struct span){ bytes, sizeof(bytes) }, SPAN_NONE,
+			     &repository_preset_default),
 	    RC_OK);
 }
 

@@ -156,7 +156,7 @@ without_anything_the_defaults_hold(void **state)
 	assert_int_equal(s->limits.headers, 100);
 	assert_int_equal(s->limits.uri_bytes, 8 * 1024);
 	assert_int_equal(s->manifest_bytes, 4 << 20);
-	assert_int_equal(s->upload_bytes, 0);
+	assert_true(s->upload_bytes == (uint64_t)52000 << 20);
 	assert_int_equal(s->limits.upload_buffers, 32);
 	assert_int_equal(s->limits.idle_ms, 75000);
 	assert_int_equal(s->shutdown_ms, 10000);
@@ -191,6 +191,97 @@ without_anything_users_are_asked_for_as_by_ecr(void **state)
 	/* The master key in the data folder is all there is to complain of. */
 	assert_int_equal(s->n_warnings, 1);
 	settings_unref(&s);
+}
+
+static void
+without_anything_the_quotas_are_those_of_ecr_and_rates_are_off(void **state)
+{
+	static const struct rate_limits off;
+	struct settings *s = load_ok(NULL);
+	const struct quotas *q = &s->quotas;
+
+	(void)state;
+	assert_int_equal(q->repositories, 100000);
+	assert_int_equal(q->images, 100000);
+	assert_int_equal(q->tags, 1000);
+	assert_int_equal(q->layer_parts, 4200);
+	assert_int_equal(q->layer_part_bytes, 5 << 20);
+	assert_int_equal(q->cache_rules, 50);
+	assert_int_equal(q->creation_templates, 50);
+	assert_int_equal(q->pull_exclusions, 100);
+	assert_int_equal(q->scans, 1);
+	assert_int_equal(q->lifecycle_rules, 50);
+	assert_int_equal(q->replication_rules, 10);
+	assert_int_equal(q->replication_destinations, 25);
+	assert_int_equal(q->signing_rules, 10);
+	assert_memory_equal(&s->rates, &off, sizeof(off));
+	assert_int_equal(s->download_lifetime_ms, 3600 * 1000);
+	settings_unref(&s);
+}
+
+static void
+each_quota_and_rate_reaches_its_field(void **state)
+{
+	struct settings *s = load_ok(
+	    "quotas: {repositories: 1, images-per-repository: 2, "
+	    "tags-per-image: 3, layer-parts: 4, layer-part-bytes: 5, "
+	    "cache-rules: 6, creation-templates: 7, pull-exclusions: 8, "
+	    "scans-per-image: 9, lifecycle-rules: 10, replication-rules: 11, "
+	    "replication-destinations: 12, signing-rules: 13}\n"
+	    "rates: {authorization-token: 1, check-layers: 2, get-image: 3, "
+	    "download-url: 4, initiate-upload: 5, upload-part: 6, "
+	    "complete-upload: 7, put-image: 8}\n"
+	    "download: {lifetime: 7d}\n");
+	const struct quotas *q = &s->quotas;
+	const struct rate_limits *r = &s->rates;
+
+	(void)state;
+	assert_int_equal(q->repositories, 1);
+	assert_int_equal(q->images, 2);
+	assert_int_equal(q->tags, 3);
+	assert_int_equal(q->layer_parts, 4);
+	assert_int_equal(q->layer_part_bytes, 5);
+	assert_int_equal(q->cache_rules, 6);
+	assert_int_equal(q->creation_templates, 7);
+	assert_int_equal(q->pull_exclusions, 8);
+	assert_int_equal(q->scans, 9);
+	assert_int_equal(q->lifecycle_rules, 10);
+	assert_int_equal(q->replication_rules, 11);
+	assert_int_equal(q->replication_destinations, 12);
+	assert_int_equal(q->signing_rules, 13);
+	assert_int_equal(r->authorization_token, 1);
+	assert_int_equal(r->check_layers, 2);
+	assert_int_equal(r->get_image, 3);
+	assert_int_equal(r->download_url, 4);
+	assert_int_equal(r->initiate_upload, 5);
+	assert_int_equal(r->upload_part, 6);
+	assert_int_equal(r->complete_upload, 7);
+	assert_int_equal(r->put_image, 8);
+	assert_int_equal(s->download_lifetime_ms, 7 * 24 * 3600 * 1000);
+	settings_unref(&s);
+}
+
+static void
+a_quota_of_zero_is_none_and_a_url_that_lives_for_ever_is_refused(void **state)
+{
+	struct settings *s =
+	    load_ok("quotas: {repositories: 0, layer-part-bytes: 0}\n"
+		    "limits: {upload-bytes: 0}\n");
+
+	(void)state;
+	assert_int_equal(s->quotas.repositories, 0);
+	assert_int_equal(s->quotas.layer_part_bytes, 0);
+	assert_int_equal(s->upload_bytes, 0);
+	settings_unref(&s);
+	assert_refused("quotas: {repositories: -1}\n",
+	    "must be a number from 1 to 1000000000, or 0");
+	assert_refused("quotas: {layer-part-bytes: 21MiB}\n",
+	    "must be a size from 1 to 20MiB, or 0");
+	assert_refused("rates: {put-image: 10/s}\n", "rates.put-image");
+	assert_refused("download: {lifetime: 0}\n", "from 1s to 7d");
+	assert_refused("download: {lifetime: 8d}\n", "from 1s to 7d");
+	assert_refused("quotas: {pull-exclusion: 5}\n",
+	    "did you mean \"quotas.pull-exclusions\"?");
 }
 
 static void
@@ -1083,6 +1174,11 @@ main(void)
 		cmocka_unit_test(without_anything_the_defaults_hold),
 		cmocka_unit_test(
 		    without_anything_users_are_asked_for_as_by_ecr),
+		cmocka_unit_test(
+		    without_anything_the_quotas_are_those_of_ecr_and_rates_are_off),
+		cmocka_unit_test(each_quota_and_rate_reaches_its_field),
+		cmocka_unit_test(
+		    a_quota_of_zero_is_none_and_a_url_that_lives_for_ever_is_refused),
 		cmocka_unit_test(
 		    flags_win_over_environment_over_file_over_defaults),
 		cmocka_unit_test(

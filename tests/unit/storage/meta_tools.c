@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "storage/repositories.h"
 
 int
 mt_setup(void **state)
@@ -65,7 +66,7 @@ mt_blob(struct mt *t, const char *repo, const char *text)
 		.size_bytes = strlen(text),
 		.location = BLOB_IN_META,
 		.content = span_of(text),
-		.create_repository = true,
+		.create = &repository_preset_default,
 		.now_ms = 1000,
 	};
 
@@ -102,16 +103,32 @@ mt_edge(enum edge_kind kind, const struct digest *d)
 	});
 }
 
+/* No test gives a blob twice. */
+static uint64_t
+blobs_size(const struct mt_image *image)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < image->n_edges; i++)
+		if (image->edges[i].kind != EDGE_MANIFEST)
+			n += image->edges[i].size_bytes;
+	return (n);
+}
+
 enum rc
 mt_put(struct mt *t, const struct mt_image *image, struct digest *d_r,
     struct manifest_put_result *result_r)
 {
 	struct manifest manifest = {
-		.media_type = SPAN(MEDIA_OCI_MANIFEST),
+		.kind = image->index ? MANIFEST_INDEX : MANIFEST_IMAGE,
+		.media_type = mt_span(
+		    image->index ? MEDIA_OCI_INDEX : MEDIA_OCI_MANIFEST),
 		.artifact_type = mt_span(image->artifact_type),
 		.annotations = mt_span(image->annotations),
 		.edges = (struct descriptor *)(uintptr_t)image->edges,
 		.n_edges = image->n_edges,
+		.layers_size_bytes = blobs_size(image),
 	};
 	struct span tag = mt_span(image->tag);
 	struct manifest_put put = {
@@ -122,7 +139,10 @@ mt_put(struct mt *t, const struct mt_image *image, struct digest *d_r,
 		.tags = &tag,
 		.n_tags = image->tag != NULL ? 1 : 0,
 		.sparse = image->sparse,
-		.create_repository = !image->no_create,
+		.quota = image->quota,
+		.must_change = image->must_change,
+		.scan = image->scan,
+		.create = image->no_create ? NULL : &repository_preset_default,
 		.now_ms = image->now_ms != 0 ? image->now_ms : 1000,
 	};
 

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/digest.h"
 #include "storage/meta.h"
+#include "storage/repositories.h"
 #include "storage/store.h"
 #include "storage_tools.h"
 
@@ -45,7 +46,10 @@ struct mt_image {
 	const struct digest *subject;		 /* or NULL */
 	const char *artifact_type, *annotations; /* or NULL */
 	enum sparse sparse;
+	bool index; /* else an image, and as large as its edges */
 	bool no_create;
+	bool must_change, scan;
+	struct manifest_quota quota;
 	int64_t now_ms; /* 0: 1000 */
 };
 

@@ -108,7 +108,7 @@ pusher_put(struct pusher *p, unsigned i, char *text)
 		.size_bytes = p->size_bytes,
 		.location = BLOB_IN_META,
 		.content = { text, p->size_bytes },
-		.create_repository = true,
+		.create = &repository_preset_default,
 		.now_ms = 1,
 	};
 	char repo[16];
@@ -546,7 +546,7 @@ put_x(struct mt *t, const char *text)
 		.size_bytes = strlen(text),
 		.location = BLOB_IN_META,
 		.content = span_of(text),
-		.create_repository = true };
+		.create = &repository_preset_default };
 
 	return (meta_blob_put(t->m, &put));
 }

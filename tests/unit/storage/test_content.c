@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "storage/content.h"
+#include "storage/repositories.h"
 #include "storage/upload.h"
 #include "storage_tools.h"
 
@@ -30,7 +31,7 @@ static void
 push(struct fixture *f, const struct digest *d, size_t n)
 {
 	assert_int_equal(upload_whole(f->s, REPO, d, (struct span){ f->p, n },
-			     SPAN_NONE, true),
+			     SPAN_NONE, &repository_preset_default),
 	    RC_OK);
 }
 
@@ -140,8 +141,9 @@ test_large_value_is_not_copied_on_a_loop(void **state)
 	store_close(&f->s);
 	f->options.inline_max_bytes = 1 << 20;
 	f->s = tool_store_open(&f->options);
-	assert_int_equal(upload_whole(f->s, REPO, &d,
-			     (struct span){ p, 200000 }, SPAN_NONE, true),
+	assert_int_equal(
+	    upload_whole(f->s, REPO, &d, (struct span){ p, 200000 }, SPAN_NONE,
+		&repository_preset_default),
 	    RC_OK);
 	assert_int_equal(open_rc(f, &d, READ_INLINE), RC_WOULDBLOCK);
 	assert_int_equal(open_rc(f, &d, READ_BLOCKING), RC_OK);

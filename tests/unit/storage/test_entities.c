@@ -98,6 +98,35 @@ what_is_put_is_there_after_opening_again(void **state)
 }
 
 static void
+kinds_know_nothing_of_each_other(void **state)
+{
+	static const enum entity_kind kinds[] = { ENTITY_USER, ENTITY_GROUP,
+		ENTITY_POLICY, ENTITY_ACCESS_KEY, ENTITY_SEAL_KEY,
+		ENTITY_REGISTRY, ENTITY_CREATION_TEMPLATE, ENTITY_CACHE_RULE,
+		ENTITY_PULL_EXCLUSION };
+	struct mt *t = *state;
+	struct entity_page page;
+	char record[16];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(kinds); i++) {
+		snprintf(record, sizeof(record), "{%zu}", i);
+		assert_int_equal(put(t, kinds[i], "same", record), RC_OK);
+		assert_int_equal(generation(t), i + 1);
+	}
+	mt_reopen(t);
+	for (i = 0; i < ARRAY_LEN(kinds); i++) {
+		snprintf(record, sizeof(record), "{%zu}", i);
+		assert_true(is(t, kinds[i], "same", record));
+		assert_int_equal(meta_entity_page(t->m, kinds[i], SPAN_NONE, 9,
+				     &t->arena, &page),
+		    RC_OK);
+		assert_int_equal(page.n, 1);
+		assert_true(span_is(page.rows[0].record, record));
+	}
+}
+
+static void
 who_does_not_know_the_last_change_is_refused(void **state)
 {
 	const struct entity_change mine = change(ENTITY_USER, "1/a", "mine");
@@ -397,6 +426,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_empty_registry_has_none_and_generation_0),
 		TEST(what_is_put_is_there_after_opening_again),
+		TEST(kinds_know_nothing_of_each_other),
 		TEST(who_does_not_know_the_last_change_is_refused),
 		TEST(a_change_of_several_is_all_or_none),
 		TEST(notes_ask_and_move_no_generation),

@@ -17,6 +17,8 @@
 #include "base/obj.h"
 #include "storage/content.h"
 #include "storage/fsck.h"
+#include "storage/images.h"
+#include "storage/lifecycles.h"
 #include "storage/meta_int.h"
 #include "storage/store_int.h"
 #include "storage/upload.h"
@@ -49,7 +51,7 @@ blob_push(struct store *s, struct span repo, const char *p, size_t n,
 {
 	*d_r = tool_digest(p, n);
 	must(upload_whole(s, repo, d_r, (struct span){ p, n }, SPAN_NONE,
-		 true) == RC_OK);
+		 &repository_preset_default) == RC_OK);
 }
 
 static enum rc
@@ -74,7 +76,7 @@ manifest_push(struct store *s, struct span repo, const char *text,
 		.manifest = &m,
 		.tags = &tag_span,
 		.n_tags = tag != NULL,
-		.create_repository = true,
+		.create = &repository_preset_default,
 		.now_ms = clock_real_ms(),
 	    },
 	    &result);
@@ -141,6 +143,27 @@ artifact_push(struct fixture *f)
 	    manifest_push(f->s, REPO, text, NULL, &f->artifact), RC_OK);
 }
 
+/* A note moves no generation, so it stands for none. */
+static void
+lives_set(struct fixture *f)
+{
+	const struct entity_change note = { .entity = { ENTITY_NOTE,
+						SPAN("AKIA1"), SPAN("{}") } };
+	uint64_t generation;
+
+	assert_int_equal(
+	    meta_entities_change(f->m, 0, &note, 1, &generation), RC_OK);
+	assert_int_equal(meta_scan_start(f->m,
+			     &(struct scan_start){
+				 .repository = REPO,
+				 .digest = f->image,
+				 .now_ms = 5000,
+			     }),
+	    RC_OK);
+	assert_int_equal(meta_lifecycle_set(f->m, REPO, SPAN("{}"), 1), RC_OK);
+	assert_int_equal(meta_preview_start(f->m, REPO, SPAN("{}"), 2), RC_OK);
+}
+
 static void
 fill(struct fixture *f)
 {
@@ -152,12 +175,13 @@ fill(struct fixture *f)
 	blob_push(f->s, REPO, f->layer_bytes, LAYER_BYTES, &f->layer);
 	image_push(f);
 	artifact_push(f);
+	lives_set(f);
 	assert_int_equal(meta_blob_mount(f->m,
 			     &(struct blob_mount){
 				 .from = REPO,
 				 .to = OTHER,
 				 .digest = f->layer,
-				 .create_repository = true,
+				 .create = &repository_preset_default,
 				 .now_ms = clock_real_ms(),
 			     }),
 	    RC_OK);
@@ -410,6 +434,7 @@ manifest_altered(struct meta_txn *t, void *arg)
 		.pushed_ms = 1,
 		.media_type = SPAN(MEDIA_OCI_MANIFEST),
 		.artifact_type = SPAN("application/x-other"),
+		.status = IMAGE_ACTIVE,
 	};
 	struct rec_key k;
 	uint8_t *p;
@@ -833,6 +858,217 @@ policy_revision_spoilt(struct meta_txn *t, void *arg)
 }
 
 static enum rc
+lifecycle_spoilt(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_repo(&k, REPO_ID);
+	return (row_spoil(t, TABLE_LIFECYCLE_POLICIES, &k));
+}
+
+static enum rc
+lifecycle_revision_too_low(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	return (meta_number_set(t, NUMBER_POLICY_REVISION, 0));
+}
+
+static enum rc
+preview_spoilt(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_repo(&k, REPO_ID);
+	return (row_spoil(t, TABLE_LIFECYCLE_PREVIEWS, &k));
+}
+
+static enum rc
+preview_not_queued(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_repo(&k, REPO_ID);
+	return (row_delete(t, TABLE_PREVIEW_QUEUE, &k));
+}
+
+static enum rc
+preview_of_no_repository(struct meta_txn *t, void *arg)
+{
+	struct rec_key k, other;
+	struct span value;
+
+	(void)arg;
+	key_repo(&k, REPO_ID);
+	key_repo(&other, 99);
+	must(
+	    kv_get(t, TABLE_LIFECYCLE_PREVIEWS, key_span(&k), &value) == RC_OK);
+	return (kv_put(t, TABLE_LIFECYCLE_PREVIEWS, key_span(&other), value));
+}
+
+static enum rc
+preview_queued_for_nothing(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_repo(&k, REPO_ID + 1);
+	return (row_add(t, TABLE_PREVIEW_QUEUE, &k));
+}
+
+/* --- damage to what is known of images ----------------------------------- */
+
+static enum rc
+image_count_wrong(struct meta_txn *t, void *arg)
+{
+	uint8_t value[REC_NUMBER_BYTES];
+	struct rec_key k;
+
+	(void)arg;
+	rec_number_write(7, value);
+	key_repo(&k, REPO_ID);
+	return (kv_put(t, TABLE_IMAGE_COUNTS, key_span(&k),
+	    (struct span){ (const char *)value, sizeof(value) }));
+}
+
+static enum rc
+image_count_spoilt(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_repo(&k, REPO_ID);
+	return (row_spoil(t, TABLE_IMAGE_COUNTS, &k));
+}
+
+static enum rc
+image_count_of_no_repository(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_repo(&k, 99);
+	return (row_spoil(t, TABLE_IMAGE_COUNTS, &k));
+}
+
+static enum rc
+image_resized(struct meta_txn *t, const struct digest *d)
+{
+	struct manifest_rec rec;
+	uint8_t copy[1024];
+	struct rec_key k;
+	struct span value;
+
+	key_repo_digest(&k, REPO_ID, d);
+	must(kv_get(t, TABLE_MANIFESTS, key_span(&k), &value) == RC_OK);
+	must(rec_manifest_read(value, &rec) && value.n < sizeof(copy));
+	rec.image_bytes++;
+	rec_manifest_write(&rec, copy);
+	return (kv_put(t, TABLE_MANIFESTS, key_span(&k),
+	    (struct span){ (const char *)copy, value.n }));
+}
+
+static enum rc
+size_of_image_wrong(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+
+	return (image_resized(t, &f->artifact));
+}
+
+static enum rc
+size_of_index_wrong(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+
+	return (image_resized(t, &f->index));
+}
+
+static enum rc
+scan_spoilt(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_repo_digest(&k, REPO_ID, &f->image);
+	return (row_spoil(t, TABLE_IMAGE_SCANS, &k));
+}
+
+static enum rc
+scan_moved(struct meta_txn *t, uint64_t repo, const struct digest *from,
+    const struct digest *to)
+{
+	uint8_t copy[64];
+	struct rec_key k;
+	struct span value;
+
+	key_repo_digest(&k, REPO_ID, from);
+	must(kv_get(t, TABLE_IMAGE_SCANS, key_span(&k), &value) == RC_OK);
+	must(value.n <= sizeof(copy));
+	memcpy(copy, value.p, value.n);
+	key_repo_digest(&k, repo, to);
+	return (kv_put(t, TABLE_IMAGE_SCANS, key_span(&k),
+	    (struct span){ (const char *)copy, value.n }));
+}
+
+static enum rc
+scan_of_nothing(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+
+	return (scan_moved(t, REPO_ID, &f->image, &f->layer));
+}
+
+static enum rc
+scan_of_no_repository(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+
+	return (scan_moved(t, 99, &f->image, &f->image));
+}
+
+static enum rc
+scan_not_queued(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_scan(&k, 5000, REPO_ID, &f->image);
+	return (row_delete(t, TABLE_SCAN_QUEUE, &k));
+}
+
+/* Neither of an image without one, nor at another time, nor of another. */
+static enum rc
+scans_queued_for_nothing(struct meta_txn *t, void *arg)
+{
+	const struct fixture *f = arg;
+	struct rec_key k;
+
+	key_scan(&k, 5000, REPO_ID, &f->index);
+	must(row_add(t, TABLE_SCAN_QUEUE, &k) == RC_OK);
+	key_scan(&k, 5001, REPO_ID, &f->image);
+	must(row_add(t, TABLE_SCAN_QUEUE, &k) == RC_OK);
+	key_scan(&k, 5000, 99, &f->image);
+	return (row_add(t, TABLE_SCAN_QUEUE, &k));
+}
+
+static enum rc
+image_key_nonsense(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	must(kv_put(t, TABLE_IMAGE_COUNTS, SPAN("x"), SPAN("y")) == RC_OK);
+	must(kv_put(t, TABLE_IMAGE_SCANS, SPAN("x"), SPAN("y")) == RC_OK);
+	must(kv_put(t, TABLE_SCAN_QUEUE, SPAN("x"), SPAN("y")) == RC_OK);
+	must(
+	    kv_put(t, TABLE_LIFECYCLE_POLICIES, SPAN("x"), SPAN("y")) == RC_OK);
+	must(
+	    kv_put(t, TABLE_LIFECYCLE_PREVIEWS, SPAN("x"), SPAN("y")) == RC_OK);
+	return (kv_put(t, TABLE_PREVIEW_QUEUE, SPAN("x"), SPAN("y")));
+}
+
+static enum rc
 entity_put(struct meta_txn *t, enum entity_kind kind, struct span value)
 {
 	struct rec_key k;
@@ -846,6 +1082,23 @@ entity_spoilt(struct meta_txn *t, void *arg)
 {
 	(void)arg;
 	return (entity_put(t, ENTITY_NOTE, SPAN("\002{}")));
+}
+
+static enum rc
+template_spoilt(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	must(meta_number_set(t, NUMBER_GENERATION, 1) == RC_OK);
+	return (entity_put(t, ENTITY_CREATION_TEMPLATE, SPAN("\002{}")));
+}
+
+/* The first of the entities is a note, which does not count. */
+static enum rc
+generation_lost_of_templates(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	must(entity_put(t, ENTITY_NOTE, SPAN("\001{}")) == RC_OK);
+	return (entity_put(t, ENTITY_CREATION_TEMPLATE, SPAN("\001{}")));
 }
 
 static enum rc
@@ -964,6 +1217,32 @@ static const struct damage {
 	    true },
 	{ "policy revision spoilt", policy_revision_spoilt, FSCK_COUNT, true },
 	{ "entity spoilt", entity_spoilt, FSCK_RECORD, true },
+	{ "lifecycle policy spoilt", lifecycle_spoilt, FSCK_RECORD, true },
+	{ "lifecycle policy's revision too low", lifecycle_revision_too_low,
+	    FSCK_COUNT, true },
+	{ "preview spoilt", preview_spoilt, FSCK_RECORD, true },
+	{ "preview not queued", preview_not_queued, FSCK_INDEX, true },
+	{ "preview of no repository", preview_of_no_repository, FSCK_DANGLING,
+	    true },
+	{ "preview queued for nothing", preview_queued_for_nothing, FSCK_INDEX,
+	    true },
+	{ "image count wrong", image_count_wrong, FSCK_COUNT, true },
+	{ "image count spoilt", image_count_spoilt, FSCK_RECORD, true },
+	{ "image count of no repository", image_count_of_no_repository,
+	    FSCK_DANGLING, true },
+	{ "size of image wrong", size_of_image_wrong, FSCK_INDEX, true },
+	{ "size of index wrong", size_of_index_wrong, FSCK_INDEX, true },
+	{ "scan spoilt", scan_spoilt, FSCK_RECORD, true },
+	{ "scan of nothing", scan_of_nothing, FSCK_DANGLING, true },
+	{ "scan of no repository", scan_of_no_repository, FSCK_DANGLING, true },
+	{ "scan not queued", scan_not_queued, FSCK_INDEX, true },
+	{ "scans queued for nothing", scans_queued_for_nothing, FSCK_INDEX,
+	    true },
+	{ "nonsense for keys of images", image_key_nonsense, FSCK_RECORD,
+	    true },
+	{ "template spoilt", template_spoilt, FSCK_RECORD, true },
+	{ "generation lost of templates", generation_lost_of_templates,
+	    FSCK_COUNT, true },
 	{ "entity of no kind", entity_of_no_kind, FSCK_RECORD, true },
 	{ "generation lost", generation_lost, FSCK_COUNT, true },
 	{ "generation spoilt", generation_spoilt, FSCK_COUNT, true },

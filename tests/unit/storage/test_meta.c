@@ -92,7 +92,7 @@ a_name_that_is_none_is_refused(void **state)
 		.size_bytes = 1,
 		.location = BLOB_IN_META,
 		.content = SPAN("x"),
-		.create_repository = true };
+		.create = &repository_preset_default };
 	const struct mt_image image = {
 		.repo = "fine", .text = "m", .tag = "-bad-"
 	};
@@ -235,7 +235,7 @@ several_tags_of_one_push_may_repeat(void **state)
 		.manifest = &manifest,
 		.tags = tags,
 		.n_tags = ARRAY_LEN(tags),
-		.create_repository = true,
+		.create = &repository_preset_default,
 	};
 	struct manifest_put_result result;
 	struct mt *t = *state;
@@ -319,7 +319,7 @@ a_manifest_needs_its_blobs_in_the_repository(void **state)
 	struct manifest_row row;
 
 	assert_int_equal(mt_put(t, &image, &d, &result), RC_MISSING);
-	assert_true(digest_eq(&result.missing, &layer));
+	assert_true(digest_eq(&result.missing[0], &layer));
 	assert_int_equal(result.missing_kind, EDGE_LAYER);
 	assert_int_equal(mt_get(t, "app", "v1", &row), RC_NOTFOUND);
 	assert_int_equal(mt_stats(t).manifests, 0);
@@ -649,13 +649,13 @@ a_blob_is_seen_where_it_is_linked(void **state)
 	const struct blob_mount mount = { .from = SPAN("app"),
 		.to = SPAN("new/one"),
 		.digest = d,
-		.create_repository = true,
+		.create = &repository_preset_default,
 		.now_ms = 5 };
 	struct blob_mount bad = mount;
 
 	assert_true(mt_has_blob(t, "app", &d));
 	assert_false(mt_has_blob(t, "new/one", &d));
-	bad.create_repository = false;
+	bad.create = NULL;
 	assert_int_equal(meta_blob_mount(t->m, &bad), RC_NOTFOUND);
 	bad = mount;
 	bad.digest = mt_digest("other");
@@ -720,7 +720,7 @@ file_put(const char *repo, const struct digest *d, uint64_t size_bytes)
 	    .digest = *d,
 	    .size_bytes = size_bytes,
 	    .location = BLOB_IN_FILE,
-	    .create_repository = true,
+	    .create = &repository_preset_default,
 	    .now_ms = 1000 });
 }
 

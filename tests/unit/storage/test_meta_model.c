@@ -10,6 +10,7 @@
 
 #include "base/obj.h"
 #include "meta_tools.h"
+#include "storage/images.h"
 #include "storage/repositories.h"
 
 /*
@@ -26,6 +27,7 @@ struct model_repo {
 	bool exists;
 	bool blob[BLOBS];
 	bool manifest[MANIFESTS];
+	bool archived[MANIFESTS];
 	int tag[TAGS]; /* a manifest, or -1 */
 	enum tag_mutability mutability;
 	bool policy;
@@ -229,7 +231,7 @@ step_blob_mount(struct model *m)
 		.from = span_of(repo_name(from)),
 		.to = span_of(repo_name(to)),
 		.digest = blob_digest(b),
-		.create_repository = true,
+		.create = &repository_preset_default,
 	};
 	enum rc want = m->repos[from].blob[b] ? RC_OK : RC_NOTFOUND;
 
@@ -294,14 +296,27 @@ step_manifest_put(struct model *m)
 	assert_int_equal(result.existed, repo->manifest[i]);
 	repo->exists = true;
 	repo->manifest[i] = true;
+	repo->archived[i] = false;
 	if (tag < TAGS)
 		repo->tag[tag] = (int)i;
 }
 
 static void
+manifest_goes(struct model_repo *repo, unsigned i)
+{
+	unsigned k;
+
+	repo->manifest[i] = false;
+	repo->archived[i] = false;
+	for (k = 0; k < TAGS; k++)
+		if (repo->tag[k] == (int)i)
+			repo->tag[k] = -1;
+}
+
+static void
 step_manifest_delete(struct model *m)
 {
-	unsigned r = roll(m, REPOS), i = roll(m, MANIFESTS), k;
+	unsigned r = roll(m, REPOS), i = roll(m, MANIFESTS);
 	struct digest d = manifest_digest(i);
 	struct holding holding;
 	enum rc want;
@@ -313,12 +328,93 @@ step_manifest_delete(struct model *m)
 	    meta_manifest_delete(m->t->m, span_of(repo_name(r)), &d, &holding),
 	    want);
 	assert_int_equal(holding.n > 0, want == RC_REFERENCED);
+	if (want == RC_OK)
+		manifest_goes(&m->repos[r], i);
+}
+
+static unsigned
+tags_of(const struct model_repo *repo, unsigned i)
+{
+	unsigned k, n = 0;
+
+	for (k = 0; k < TAGS; k++)
+		n += repo->tag[k] == (int)i;
+	return (n);
+}
+
+/* By a tag, whose image goes with the last one. */
+static void
+step_image_delete(struct model *m)
+{
+	unsigned r = roll(m, REPOS), k = roll(m, TAGS);
+	struct model_repo *repo = &m->repos[r];
+	const struct image_delete del = { .repository = span_of(repo_name(r)),
+		.tag = span_of(tag_name(k)) };
+	struct image_deleted deleted;
+	enum rc want = RC_NOTFOUND;
+	bool last = false;
+	unsigned i = 0;
+
+	if (repo->tag[k] >= 0) {
+		i = (unsigned)repo->tag[k];
+		last = tags_of(repo, i) == 1;
+		want = last && manifest_needed(m, r, i) ? RC_REFERENCED : RC_OK;
+	}
+	assert_int_equal(
+	    meta_image_delete(m->t->m, &del, &m->t->arena, &deleted), want);
+	assert_int_equal(deleted.image, want == RC_OK && last);
+	assert_int_equal(deleted.n_tags, want == RC_OK);
 	if (want != RC_OK)
 		return;
-	m->repos[r].manifest[i] = false;
-	for (k = 0; k < TAGS; k++)
-		if (m->repos[r].tag[k] == (int)i)
-			m->repos[r].tag[k] = -1;
+	repo->tag[k] = -1;
+	if (last)
+		manifest_goes(repo, i);
+}
+
+static void
+step_archive(struct model *m)
+{
+	unsigned r = roll(m, REPOS), i = roll(m, MANIFESTS), k;
+	struct model_repo *repo = &m->repos[r];
+	const struct reference ref = { .is_digest = true,
+		.digest = manifest_digest(i) };
+	bool archive = roll(m, 2) == 0;
+	enum rc want = repo->manifest[i] ? RC_OK : RC_NOTFOUND;
+	struct holding holding;
+	struct image_row row;
+
+	for (k = 0; k < MANIFESTS; k++)
+		if (want == RC_OK && archive && !repo->archived[i] &&
+		    repo->manifest[k] && !repo->archived[k] &&
+		    m->manifests[k].child[i])
+			want = RC_REFERENCED;
+	assert_int_equal(meta_image_status_set(m->t->m, span_of(repo_name(r)),
+			     &ref, archive ? IMAGE_ARCHIVED : IMAGE_ACTIVE, 5,
+			     &m->t->arena, &row, &holding),
+	    want);
+	if (want == RC_OK)
+		repo->archived[i] = archive;
+}
+
+/* Some are ended at once. */
+static void
+step_scan(struct model *m)
+{
+	unsigned r = roll(m, REPOS), i = roll(m, MANIFESTS);
+	const struct scan_start start = {
+		.repository = span_of(repo_name(r)),
+		.digest = manifest_digest(i),
+		.now_ms = 1 + roll(m, 1000),
+	};
+	struct scan_job job;
+
+	assert_int_equal(meta_scan_start(m->t->m, &start),
+	    m->repos[r].manifest[i] ? RC_OK : RC_NOTFOUND);
+	if (roll(m, 2) == 0 &&
+	    meta_scan_next(m->t->m, &m->t->arena, &job) == RC_OK)
+		assert_int_equal(meta_scan_end(m->t->m, &job, SCAN_FAILED,
+				     SPAN("model"), 2000),
+		    RC_OK);
 }
 
 static void
@@ -340,7 +436,7 @@ step_repository_create(struct model *m)
 	unsigned r = roll(m, REPOS), mode = TAGS_MUTABLE + roll(m, 4);
 	const struct repository_create create = {
 		.name = span_of(repo_name(r)),
-		.settings = { .mutability = (enum tag_mutability)mode,
+		.preset.settings = { .mutability = (enum tag_mutability)mode,
 		    .exclusions = &filter,
 		    .n_exclusions = 1 },
 	};
@@ -352,7 +448,7 @@ step_repository_create(struct model *m)
 	if (repo->exists)
 		return;
 	repo->exists = true;
-	repo->mutability = create.settings.mutability;
+	repo->mutability = create.preset.settings.mutability;
 }
 
 static void
@@ -436,7 +532,7 @@ step_repository(struct model *m)
 static void
 step(struct model *m)
 {
-	switch (roll(m, 14)) {
+	switch (roll(m, 17)) {
 	case 0:
 	case 1:
 	case 2:
@@ -458,6 +554,15 @@ step(struct model *m)
 	case 8:
 	case 9:
 		step_repository(m);
+		return;
+	case 10:
+		step_image_delete(m);
+		return;
+	case 11:
+		step_archive(m);
+		return;
+	case 12:
+		step_scan(m);
 		return;
 	default:
 		step_manifest_put(m);
@@ -530,6 +635,56 @@ compare_repo(struct model *m, unsigned r)
 	compare_tags(m, r);
 }
 
+static int
+manifest_of(const struct digest *d)
+{
+	struct digest is;
+	unsigned i;
+
+	for (i = 0; i < MANIFESTS; i++) {
+		is = manifest_digest(i);
+		if (digest_eq(&is, d))
+			return ((int)i);
+	}
+	return (-1);
+}
+
+/* In pages of three. */
+static void
+compare_images(struct model *m, unsigned r)
+{
+	const struct model_repo *repo = &m->repos[r];
+	struct image_query q = { .repository = span_of(repo_name(r)),
+		.max_rows = 3 };
+	struct image_page page = { .more = true };
+	struct digest after;
+	size_t i, n = 0;
+	uint64_t count;
+	int k;
+
+	for (; page.more; after = page.last, q.after = &after) {
+		assert_int_equal(
+		    meta_image_page(m->t->m, &q, &m->t->arena, &page), RC_OK);
+		for (i = 0; i < page.n; i++) {
+			k = manifest_of(&page.rows[i].manifest.digest);
+			assert_true(k >= 0 && repo->manifest[k]);
+			assert_int_equal(
+			    page.rows[i].manifest.archived, repo->archived[k]);
+			assert_int_equal(
+			    page.rows[i].n_tags, tags_of(repo, (unsigned)k));
+		}
+		n += page.n;
+	}
+	for (i = 0; i < MANIFESTS; i++)
+		n -= repo->manifest[i];
+	assert_int_equal(n, 0);
+	assert_int_equal(
+	    meta_image_count(m->t->m, q.repository, &count), RC_OK);
+	for (i = 0; i < MANIFESTS; i++)
+		count -= repo->manifest[i];
+	assert_int_equal(count, 0);
+}
+
 static void
 compare_access(struct model *m, unsigned r)
 {
@@ -573,6 +728,8 @@ compare(struct model *m)
 		    m->repos[r].exists ? RC_OK : RC_NOTFOUND);
 		compare_repo(m, r);
 		compare_access(m, r);
+		if (m->repos[r].exists)
+			compare_images(m, r);
 	}
 	for (r = 0; r < BLOBS; r++)
 		compare_holders(m, r);

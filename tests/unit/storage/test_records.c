@@ -37,9 +37,9 @@ digest_of_alg(uint8_t alg, unsigned seed)
 			assert_int_equal((read_expr), cut == (size)); \
 		} \
 		s = (struct span){ (const char *)buf, (size) }; \
-		buf[0] = RECORD_VERSION + 1; \
+		buf[0] += 9; \
 		assert_false(read_expr); \
-		buf[0] = RECORD_VERSION; \
+		buf[0] -= 9; \
 		assert_true(read_expr); \
 	} while (0)
 
@@ -89,6 +89,10 @@ manifests_survive(void **state)
 		.pulled_ms = 33,
 		.media_type = SPAN("application/a"),
 		.artifact_type = SPAN(""),
+		.image_bytes = 44,
+		.status = IMAGE_ARCHIVED,
+		.archived_ms = 55,
+		.activated_ms = 66,
 	};
 	uint8_t p[500];
 
@@ -108,7 +112,121 @@ manifests_survive(void **state)
 	assert_true(span_is(got.media_type, "application/a"));
 	assert_true(span_is(got.artifact_type, "application/b"));
 	assert_true(digest_eq(&got.subject, &rec.subject));
+	assert_int_equal(got.image_bytes, 44);
+	assert_int_equal(got.status, IMAGE_ARCHIVED);
+	assert_int_equal(got.archived_ms, 55);
+	assert_int_equal(got.activated_ms, 66);
 	REFUSES_ALL_BUT(p, rec_manifest_size(&rec), rec_manifest_read(s, &got));
+	p[rec_manifest_size(&rec) - 17] = 3;
+	assert_false(rec_manifest_read(
+	    (struct span){ (char *)p, rec_manifest_size(&rec) }, &got));
+}
+
+/* What stands behind the subject came with format 3. */
+static void
+manifests_of_format_2_are_read(void **state)
+{
+	struct manifest_rec got, rec = {
+		.flags = MANIFEST_HAS_SUBJECT,
+		.size_bytes = 11,
+		.media_type = SPAN("application/a"),
+		.status = IMAGE_ARCHIVED,
+	};
+	uint8_t p[500];
+	size_t n;
+
+	(void)state;
+	rec.subject = digest_of_alg(DIGEST_SHA256, 3);
+	rec_manifest_write(&rec, p);
+	n = rec_manifest_size(&rec) - 25;
+	p[0] = 1;
+	REFUSES_ALL_BUT(p, n, rec_manifest_read(s, &got));
+	assert_int_equal(got.size_bytes, 11);
+	assert_true(digest_eq(&got.subject, &rec.subject));
+	assert_int_equal(got.image_bytes, MANIFEST_BYTES_UNKNOWN);
+	assert_int_equal(got.status, IMAGE_ACTIVE);
+	assert_int_equal(got.archived_ms, 0);
+}
+
+static void
+scans_survive(void **state)
+{
+	struct scan_rec got, rec = {
+		.status = SCAN_FAILED,
+		.started_ms = 1,
+		.ended_ms = 2,
+		.reason = SPAN("why"),
+	};
+	uint8_t p[600];
+	struct span value = { (char *)p, 0 };
+	size_t i;
+
+	(void)state;
+	rec_scan_write(&rec, p);
+	value.n = rec_scan_size(&rec);
+	assert_true(rec_scan_read(value, &got));
+	assert_int_equal(got.status, SCAN_FAILED);
+	assert_int_equal(got.started_ms, 1);
+	assert_int_equal(got.ended_ms, 2);
+	assert_true(span_is(got.reason, "why"));
+	assert_int_equal(got.n_earlier, 0);
+	for (i = 1; i < 8; i++) {
+		value.n = rec_scan_size(&rec) - i;
+		assert_false(rec_scan_read(value, &got));
+		value.n = rec_scan_size(&rec) + i;
+		assert_false(rec_scan_read(value, &got));
+	}
+	for (i = 0; i < SCAN_EARLIER_MAX; i++)
+		rec.earlier_ms[i] = (int64_t)i - 7;
+	rec.n_earlier = SCAN_EARLIER_MAX;
+	rec_scan_write(&rec, p);
+	value.n = rec_scan_size(&rec);
+	assert_true(rec_scan_read(value, &got));
+	assert_int_equal(got.n_earlier, SCAN_EARLIER_MAX);
+	assert_memory_equal(
+	    got.earlier_ms, rec.earlier_ms, sizeof(rec.earlier_ms));
+	value.n += 8;
+	assert_false(rec_scan_read(value, &got));
+	value.n -= 8;
+	p[1] = SCAN_NONE;
+	assert_false(rec_scan_read(value, &got));
+	p[1] = SCAN_UNSUPPORTED_IMAGE + 1;
+	assert_false(rec_scan_read(value, &got));
+}
+
+static void
+lifecycles_survive(void **state)
+{
+	const struct lifecycle_row row = { SPAN("{}"), 3, 4, 5 };
+	const struct preview_row preview = { SPAN("{}"), PREVIEW_COMPLETE, 6,
+		7 };
+	struct lifecycle_row got;
+	struct preview_row seen;
+	uint8_t p[64];
+	struct span value = { (char *)p, 0 };
+
+	(void)state;
+	rec_lifecycle_write(&row, p);
+	value.n = rec_lifecycle_size(&row);
+	assert_true(rec_lifecycle_read(value, &got));
+	assert_true(span_is(got.text, "{}"));
+	assert_int_equal(got.revision, 3);
+	assert_int_equal(got.set_ms, 4);
+	assert_int_equal(got.evaluated_ms, 5);
+	value.n -= 2;
+	assert_false(rec_lifecycle_read(value, &got));
+	rec_preview_write(&preview, p);
+	value.n = rec_preview_size(&preview);
+	assert_true(rec_preview_read(value, &seen));
+	assert_true(span_is(seen.text, "{}"));
+	assert_int_equal(seen.status, PREVIEW_COMPLETE);
+	assert_int_equal(seen.started_ms, 6);
+	assert_int_equal(seen.ended_ms, 7);
+	value.n -= 2;
+	assert_false(rec_preview_read(value, &seen));
+	value.n += 2;
+	p[1] = 0;
+	assert_false(rec_preview_read(value, &seen));
 }
 
 static void
@@ -184,9 +302,12 @@ referrers_and_uploads_survive(void **state)
 		.media_type = SPAN("m"),
 		.artifact_type = SPAN("aa"),
 		.annotations = SPAN("{}") };
-	const struct upload_rec up = {
-		.alg = DIGEST_SHA256, .started_ms = 4, .repository = SPAN("r/s")
-	};
+	const struct upload_rec up = { .alg = DIGEST_SHA256,
+		.started_ms = 4,
+		.parts = 5,
+		.part_flags = UPLOAD_SHORT_PART,
+		.repository = SPAN("r/s") };
+	static const char old[] = "\1\1\0\0\0\0\0\0\0\4r/s";
 	struct referrer_rec ref_got;
 	struct upload_rec up_got;
 	uint8_t p[100];
@@ -207,12 +328,25 @@ referrers_and_uploads_survive(void **state)
 	assert_true(span_is(up_got.repository, "r/s"));
 	assert_int_equal(up_got.alg, DIGEST_SHA256);
 	assert_int_equal(up_got.started_ms, 4);
+	assert_int_equal(up_got.parts, 5);
+	assert_int_equal(up_got.part_flags, UPLOAD_SHORT_PART);
+	p[14] = 4;
+	assert_false(rec_upload_read(
+	    (struct span){ (char *)p, rec_upload_size(&up) }, &up_got));
+	/* Of format 2. */
+	assert_true(
+	    rec_upload_read((struct span){ old, sizeof(old) - 1 }, &up_got));
+	assert_true(span_is(up_got.repository, "r/s"));
+	assert_int_equal(up_got.started_ms, 4);
+	assert_int_equal(up_got.parts, 0);
+	assert_int_equal(up_got.part_flags, 0);
 }
 
 static void
 a_length_beyond_the_end_is_refused(void **state)
 {
-	const struct manifest_rec rec = { .media_type = SPAN("abc") };
+	const struct manifest_rec rec = { .media_type = SPAN("abc"),
+		.status = IMAGE_ACTIVE };
 	struct manifest_rec got;
 	uint8_t p[100];
 
@@ -358,7 +492,9 @@ keys_of_entities_survive(void **state)
 	assert_int_equal(k.n, 0);
 	key_entity(&k, ENTITY_USER, SPAN_NONE);
 	assert_false(key_read_entity(key_span(&k), &kind, &got));
-	key_entity(&k, ENTITY_NOTE + 1, SPAN("x"));
+	key_entity(&k, ENTITY_PULL_EXCLUSION, SPAN("x"));
+	assert_true(key_read_entity(key_span(&k), &kind, &got));
+	key_entity(&k, ENTITY_PULL_EXCLUSION + 1, SPAN("x"));
 	assert_false(key_read_entity(key_span(&k), &kind, &got));
 	key_entity(&k, 0, SPAN("x"));
 	assert_false(key_read_entity(key_span(&k), &kind, &got));
@@ -406,6 +542,9 @@ keys_survive(void **state)
 	key_unheld(&k, 1234, 13, &a);
 	assert_true(key_read_unheld(key_span(&k), &ms, &domain, &a_got));
 	assert_true(ms == 1234 && domain == 13 && digest_eq(&a, &a_got));
+	key_scan(&k, 1234, 14, &a);
+	assert_true(key_read_scan(key_span(&k), &ms, &repo, &a_got));
+	assert_true(ms == 1234 && repo == 14 && digest_eq(&a, &a_got));
 }
 
 static void
@@ -416,6 +555,7 @@ keys_cut_off_are_refused(void **state)
 	uint64_t repo;
 	uint32_t domain;
 	uint8_t kind;
+	int64_t ms;
 	size_t n;
 
 	(void)state;
@@ -428,6 +568,9 @@ keys_cut_off_are_refused(void **state)
 	assert_false(key_read_holder(key_span(&k), &domain, &x, &kind, &repo));
 	key_edge(&k, 11, &a, 4, &a);
 	assert_false(key_read_edge(key_span(&k), &repo, &x, &kind, &y));
+	key_scan(&k, 1, 2, &a);
+	for (n = k.n, k.n = 0; k.n < n; k.n++)
+		assert_false(key_read_scan(key_span(&k), &ms, &repo, &x));
 }
 
 static void
@@ -474,7 +617,7 @@ static void
 times_sort_as_they_pass(void **state)
 {
 	struct digest a = digest_of_alg(DIGEST_SHA256, 1);
-	struct rec_key k, last = { 0 };
+	struct rec_key k, scan, last = { 0 }, last_scan = { 0 };
 	int64_t ms;
 
 	(void)state;
@@ -482,6 +625,10 @@ times_sort_as_they_pass(void **state)
 		key_unheld(&k, ms, 0, &a);
 		assert_true(span_cmp(key_span(&last), key_span(&k)) < 0);
 		last = k;
+		key_scan(&scan, ms, 0, &a);
+		assert_true(
+		    span_cmp(key_span(&last_scan), key_span(&scan)) < 0);
+		last_scan = scan;
 	}
 }
 
@@ -492,6 +639,9 @@ main(void)
 		cmocka_unit_test(repositories_survive),
 		cmocka_unit_test(tags_survive),
 		cmocka_unit_test(manifests_survive),
+		cmocka_unit_test(manifests_of_format_2_are_read),
+		cmocka_unit_test(scans_survive),
+		cmocka_unit_test(lifecycles_survive),
 		cmocka_unit_test(blobs_survive_and_unknown_kinds_are_refused),
 		cmocka_unit_test(the_small_ones_survive),
 		cmocka_unit_test(referrers_and_uploads_survive),

@@ -11,6 +11,7 @@
 #include "base/obj.h"
 #include "meta_tools.h"
 #include "storage/fsck.h"
+#include "storage/lifecycles.h"
 #include "storage/meta_int.h"
 #include "storage/repositories.h"
 
@@ -83,6 +84,24 @@ rows_of(struct mt *t, enum meta_table table)
 	return (n);
 }
 
+static enum rc
+push(struct mt *t, const char *repo, const char *text, const char *tag)
+{
+	const struct mt_image image = {
+		.repo = repo, .text = text, .tag = tag, .no_create = true
+	};
+	struct manifest_put_result result;
+	struct digest d;
+	enum rc rc;
+
+	rc = mt_put(t, &image, &d, &result);
+	if (rc == RC_EXISTS)
+		assert_true(span_is(result.immutable_tag, tag));
+	else
+		assert_null(result.immutable_tag.p);
+	return (rc);
+}
+
 /* Making. */
 
 static void
@@ -93,14 +112,15 @@ a_repository_is_made_as_it_was_asked_for(void **state)
 		{ SPAN("cost"), SPAN("") }, { SPAN("stage"), SPAN("prod") } };
 	const struct repository_create c = {
 		.name = APP,
-		.settings = { .mutability = TAGS_IMMUTABLE_WITH_EXCLUSION,
+		.preset.settings = { .mutability =
+					 TAGS_IMMUTABLE_WITH_EXCLUSION,
 		    .exclusions = filters,
 		    .n_exclusions = 2,
 		    .scan_on_push = true,
 		    .encryption = ENCRYPTION_KMS,
 		    .kms_key = SPAN("alias/x") },
-		.tags = tags,
-		.n_tags = 3,
+		.preset.tags = tags,
+		.preset.n_tags = 3,
 		.now_ms = 12345,
 	};
 	struct repository_description d;
@@ -169,24 +189,368 @@ what_cannot_be_made_is_refused(void **state)
 
 	assert_int_equal(meta_repository_create(t->m, &c, &row), RC_INVALID);
 	c.name = APP;
-	c.settings.exclusions = filters;
-	c.settings.n_exclusions = ARRAY_LEN(filters);
+	c.preset.settings.exclusions = filters;
+	c.preset.settings.n_exclusions = ARRAY_LEN(filters);
 	assert_int_equal(meta_repository_create(t->m, &c, &row), RC_INVALID);
-	c.settings.n_exclusions = 0;
+	c.preset.settings.n_exclusions = 0;
 	for (i = 0; i < ARRAY_LEN(tags); i++) {
 		snprintf(keys[i], sizeof(keys[i]), "k%zu", i);
 		tags[i] = (struct resource_tag){ span_of(keys[i]), SPAN("v") };
 	}
-	c.tags = tags;
-	c.n_tags = ARRAY_LEN(tags);
+	c.preset.tags = tags;
+	c.preset.n_tags = ARRAY_LEN(tags);
 	assert_int_equal(meta_repository_create(t->m, &c, &row), RC_INVALID);
-	c.n_tags--;
+	c.preset.n_tags--;
 	tags[7].key = SPAN("k30");
 	assert_int_equal(meta_repository_create(t->m, &c, &row), RC_INVALID);
 	assert_false(exists(t, "team/app"));
 	tags[7].key = SPAN("k7");
 	assert_int_equal(meta_repository_create(t->m, &c, &row), RC_OK);
 	assert_int_equal(describe(t, "team/app").n_tags, REPOSITORY_TAGS_MAX);
+}
+
+/* As SPAN(), for what is static. */
+#define LIT(s) \
+	{ \
+		(s), sizeof(s) - 1 \
+	}
+
+/* All that a preset can say. */
+static const struct span preset_filters[] = { LIT("dev-*") };
+static const struct resource_tag preset_tags[] = { { LIT("z"), LIT("1") },
+	{ LIT("a"), LIT("2") } };
+static const struct repository_preset preset_full = {
+	.settings = { .mutability = TAGS_IMMUTABLE_WITH_EXCLUSION,
+	    .exclusions = preset_filters,
+	    .n_exclusions = 1,
+	    .scan_on_push = true },
+	.tags = preset_tags,
+	.n_tags = 2,
+	.policy = LIT("{policy}"),
+	.lifecycle_policy = LIT("{lifecycle}"),
+};
+
+static enum rc
+blob_put(struct mt *t, const char *repo, const struct repository_preset *preset)
+{
+	const struct blob_put put = {
+		.repository = span_of(repo),
+		.digest = mt_digest("x"),
+		.size_bytes = 1,
+		.location = BLOB_IN_META,
+		.content = SPAN("x"),
+		.create = preset,
+		.now_ms = 4000,
+	};
+
+	return (meta_blob_put(t->m, &put));
+}
+
+static void
+assert_is_as_preset(struct mt *t, const char *name)
+{
+	struct repository_description d = describe(t, name);
+	struct repository_access a;
+	struct lifecycle_row row;
+
+	assert_int_equal(d.row.created_ms, 4000);
+	assert_int_equal(d.settings.mutability, TAGS_IMMUTABLE_WITH_EXCLUSION);
+	assert_int_equal(d.settings.encryption, ENCRYPTION_AES256);
+	assert_int_equal(d.settings.n_exclusions, 1);
+	assert_true(span_is(d.settings.exclusions[0], "dev-*"));
+	assert_true(d.settings.scan_on_push);
+	assert_int_equal(d.n_tags, 2);
+	assert_true(span_is(d.tags[0].key, "a"));
+	assert_true(span_is(d.tags[1].key, "z"));
+	assert_int_equal(meta_repository_access(
+			     t->m, span_of(name), ACCESS_POLICY, &t->arena, &a),
+	    RC_OK);
+	assert_true(span_is(a.policy, "{policy}"));
+	assert_true(a.policy_revision > 0);
+	assert_int_equal(
+	    meta_lifecycle_get(t->m, span_of(name), &t->arena, &row), RC_OK);
+	assert_true(span_is(row.text, "{lifecycle}"));
+	assert_int_equal(row.set_ms, 4000);
+	assert_true(row.revision > 0);
+}
+
+static void
+one_is_made_as_its_preset_says_asked_for_or_pushed(void **state)
+{
+	const struct repository_create c = {
+		.name = APP, .preset = preset_full, .now_ms = 4000
+	};
+	const struct repository_preset other = {
+		.settings = { .mutability = TAGS_MUTABLE }
+	};
+	struct repository_row row;
+	struct mt *t = *state;
+
+	assert_int_equal(meta_repository_create(t->m, &c, &row), RC_OK);
+	assert_int_equal(blob_put(t, "pushed", &preset_full), RC_OK);
+	mt_reopen(t);
+	assert_is_as_preset(t, "team/app");
+	assert_is_as_preset(t, "pushed");
+	/* It is for one that is not there. */
+	assert_int_equal(blob_put(t, "pushed", &other), RC_OK);
+	assert_is_as_preset(t, "pushed");
+	assert_int_equal(blob_put(t, "none", NULL), RC_NOTFOUND);
+	mt_check(t);
+}
+
+static enum rc
+both_ways(struct mt *t, const struct repository_preset *preset)
+{
+	const struct repository_create c = { .name = APP, .preset = *preset };
+	struct repository_row row;
+	enum rc rc = meta_repository_create(t->m, &c, &row);
+
+	assert_int_equal(blob_put(t, "pushed", preset), rc);
+	return (rc);
+}
+
+static void
+a_preset_that_cannot_be_makes_nothing(void **state)
+{
+	const struct resource_tag twice[] = { { SPAN("a"), SPAN("1") },
+		{ SPAN("b"), SPAN("") }, { SPAN("a"), SPAN("2") } };
+	char *text = calloc(1, REPOSITORY_POLICY_MAX_BYTES + 1);
+	struct repository_preset p = preset_full;
+	struct mt *t = *state;
+
+	p.tags = twice;
+	p.n_tags = 3;
+	assert_int_equal(both_ways(t, &p), RC_INVALID);
+	p = preset_full;
+	p.settings.n_exclusions = REPOSITORY_EXCLUSIONS_MAX + 1;
+	assert_int_equal(both_ways(t, &p), RC_INVALID);
+	p = preset_full;
+	p.policy = (struct span){ text, REPOSITORY_POLICY_MAX_BYTES + 1 };
+	assert_int_equal(both_ways(t, &p), RC_TOOBIG);
+	p = preset_full;
+	p.lifecycle_policy =
+	    (struct span){ text, LIFECYCLE_TEXT_MAX_BYTES + 1 };
+	assert_int_equal(both_ways(t, &p), RC_TOOBIG);
+	assert_false(exists(t, "team/app"));
+	assert_false(exists(t, "pushed"));
+	assert_int_equal(rows_of(t, TABLE_REPOSITORY_SETTINGS), 0);
+	assert_int_equal(mt_stats(t).blobs, 0);
+	mt_check(t);
+	free(text);
+}
+
+static void
+there_may_be_so_many_repositories(void **state)
+{
+	struct repository_preset p = { .max_repositories = 2 };
+	struct mt *t = *state;
+
+	assert_int_equal(create(t, "a"), RC_OK);
+	assert_int_equal(blob_put(t, "b", &p), RC_OK);
+	assert_int_equal(both_ways(t, &p), RC_LIMIT);
+	assert_false(exists(t, "team/app"));
+	assert_int_equal(blob_put(t, "b", &p), RC_OK);
+	assert_int_equal(erase(t, "a", true), RC_OK);
+	assert_int_equal(blob_put(t, "c", &p), RC_OK);
+	p.max_repositories = 0;
+	assert_int_equal(both_ways(t, &p), RC_OK);
+}
+
+/* Changing. */
+
+static enum rc
+change(struct mt *t, const struct repository_change *c)
+{
+	return (meta_repository_change(t->m, APP, c));
+}
+
+static void
+a_change_keeps_what_it_does_not_set(void **state)
+{
+	const struct span filters[] = { SPAN("latest"), SPAN("v*") };
+	const struct repository_create c = {
+		.name = APP,
+		.preset.settings = { .mutability =
+					 TAGS_IMMUTABLE_WITH_EXCLUSION,
+		    .exclusions = filters,
+		    .n_exclusions = 2,
+		    .encryption = ENCRYPTION_KMS,
+		    .kms_key = SPAN("alias/x") },
+	};
+	const struct span longer[] = { SPAN("a-much-longer-filter-*") };
+	struct repository_settings s;
+	struct repository_row row;
+	struct mt *t = *state;
+
+	assert_int_equal(meta_repository_create(t->m, &c, &row), RC_OK);
+	assert_int_equal(
+	    change(t, &(struct repository_change){ .set_scanning = true,
+			  .scan_on_push = true }),
+	    RC_OK);
+	mt_reopen(t);
+	s = describe(t, "team/app").settings;
+	assert_true(s.scan_on_push);
+	assert_int_equal(s.mutability, TAGS_IMMUTABLE_WITH_EXCLUSION);
+	assert_int_equal(s.n_exclusions, 2);
+	assert_true(span_is(s.exclusions[0], "latest"));
+	assert_true(span_is(s.exclusions[1], "v*"));
+	assert_true(span_is(s.kms_key, "alias/x"));
+	assert_int_equal(
+	    change(t, &(struct repository_change){ .set_mutability = true,
+			  .mutability = TAGS_MUTABLE_WITH_EXCLUSION,
+			  .exclusions = longer,
+			  .n_exclusions = 1 }),
+	    RC_OK);
+	s = describe(t, "team/app").settings;
+	assert_true(s.scan_on_push);
+	assert_int_equal(s.mutability, TAGS_MUTABLE_WITH_EXCLUSION);
+	assert_int_equal(s.n_exclusions, 1);
+	assert_true(span_is(s.exclusions[0], "a-much-longer-filter-*"));
+	assert_int_equal(s.encryption, ENCRYPTION_KMS);
+	assert_true(span_is(s.kms_key, "alias/x"));
+}
+
+static void
+what_is_changed_back_to_its_default_leaves_no_row(void **state)
+{
+	struct repository_change c = { .set_mutability = true,
+		.mutability = TAGS_IMMUTABLE };
+	struct mt *t = *state;
+
+	assert_int_equal(create(t, "team/app"), RC_OK);
+	assert_int_equal(push(t, "team/app", "a", "v1"), RC_OK);
+	assert_int_equal(change(t, &c), RC_OK);
+	assert_int_equal(push(t, "team/app", "b", "v1"), RC_EXISTS);
+	assert_int_equal(rows_of(t, TABLE_REPOSITORY_SETTINGS), 1);
+	c.mutability = TAGS_MUTABLE;
+	assert_int_equal(change(t, &c), RC_OK);
+	assert_int_equal(push(t, "team/app", "b", "v1"), RC_OK);
+	assert_int_equal(rows_of(t, TABLE_REPOSITORY_SETTINGS), 0);
+	assert_int_equal(change(t, &c), RC_OK);
+}
+
+static void
+a_change_that_cannot_be_is_refused(void **state)
+{
+	const struct span filters[REPOSITORY_EXCLUSIONS_MAX + 1] = { { 0 } };
+	struct repository_change c = { .set_mutability = true,
+		.mutability = TAGS_MUTABLE_WITH_EXCLUSION,
+		.exclusions = filters,
+		.n_exclusions = REPOSITORY_EXCLUSIONS_MAX };
+	struct mt *t = *state;
+
+	assert_int_equal(change(t, &c), RC_NOTFOUND);
+	assert_int_equal(create(t, "team/app"), RC_OK);
+	assert_int_equal(change(t, &c), RC_OK);
+	c.n_exclusions++;
+	assert_int_equal(change(t, &c), RC_INVALID);
+	assert_int_equal(describe(t, "team/app").settings.n_exclusions,
+	    REPOSITORY_EXCLUSIONS_MAX);
+}
+
+/* Resource tags. */
+
+static enum rc
+tags_put(struct mt *t, const struct resource_tag *tags, size_t n, size_t max)
+{
+	const struct resource_tags_change c = {
+		.put = tags, .n_put = n, .max = max
+	};
+
+	return (meta_resource_tags_change(t->m, APP, &c));
+}
+
+static enum rc
+tags_remove(struct mt *t, const struct span *keys, size_t n)
+{
+	const struct resource_tags_change c = {
+		.remove = keys, .n_remove = n, .max = 1
+	};
+
+	return (meta_resource_tags_change(t->m, APP, &c));
+}
+
+static bool
+tags_are(struct mt *t, const char *text)
+{
+	struct repository_description d = describe(t, "team/app");
+	char now[256] = "";
+	size_t i, at = 0;
+
+	for (i = 0; i < d.n_tags; i++)
+		at += (size_t)snprintf(now + at, sizeof(now) - at, "%.*s=%.*s ",
+		    (int)d.tags[i].key.n, d.tags[i].key.p,
+		    (int)d.tags[i].value.n, d.tags[i].value.p);
+	if (strcmp(now, text) != 0)
+		print_error("tags: %s\n", now);
+	return (strcmp(now, text) == 0);
+}
+
+static void
+resource_tags_are_put_replaced_and_removed(void **state)
+{
+	const struct resource_tag first[] = { { SPAN("m"), SPAN("1") },
+		{ SPAN("c"), SPAN("2") } };
+	const struct resource_tag second[] = { { SPAN("z"), SPAN("") },
+		{ SPAN("c"), SPAN("a much longer value") },
+		{ SPAN("a"), SPAN("3") } };
+	const struct span keys[] = { SPAN("z"), SPAN("absent"), SPAN("c") };
+	const struct span rest[] = { SPAN("a"), SPAN("m") };
+	const struct resource_tags_change swap = {
+		.remove = keys, .n_remove = 3, .put = first + 1, .n_put = 1
+	};
+	struct mt *t = *state;
+
+	assert_int_equal(create(t, "team/app"), RC_OK);
+	assert_int_equal(tags_put(t, first, 2, 0), RC_OK);
+	assert_true(tags_are(t, "c=2 m=1 "));
+	assert_int_equal(tags_put(t, second, 3, 0), RC_OK);
+	mt_reopen(t);
+	assert_true(tags_are(t, "a=3 c=a much longer value m=1 z= "));
+	assert_int_equal(meta_resource_tags_change(t->m, APP, &swap), RC_OK);
+	assert_true(tags_are(t, "a=3 c=2 m=1 "));
+	assert_int_equal(tags_remove(t, keys, 3), RC_OK);
+	assert_true(tags_are(t, "a=3 m=1 "));
+	assert_int_equal(tags_remove(t, keys, 3), RC_OK);
+	assert_int_equal(tags_remove(t, rest, 2), RC_OK);
+	assert_true(tags_are(t, ""));
+	assert_int_equal(rows_of(t, TABLE_REPOSITORY_TAGS), 0);
+	assert_int_equal(tags_remove(t, rest, 2), RC_OK);
+}
+
+static void
+resource_tags_have_bounds(void **state)
+{
+	struct resource_tag tags[REPOSITORY_TAGS_MAX + 1];
+	char keys[REPOSITORY_TAGS_MAX + 1][8];
+	const struct span gone = SPAN("k0");
+	struct mt *t = *state;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(tags); i++) {
+		snprintf(keys[i], sizeof(keys[i]), "k%zu", i);
+		tags[i] = (struct resource_tag){ span_of(keys[i]), SPAN("v") };
+	}
+	assert_int_equal(tags_put(t, tags, 1, 0), RC_NOTFOUND);
+	assert_int_equal(create(t, "team/app"), RC_OK);
+	assert_int_equal(tags_put(t, tags, ARRAY_LEN(tags), 0), RC_LIMIT);
+	assert_int_equal(tags_put(t, tags, 4, 3), RC_LIMIT);
+	assert_int_equal(describe(t, "team/app").n_tags, 0);
+	assert_int_equal(tags_put(t, tags, 3, 3), RC_OK);
+	/* One that is there may be replaced, another is one too many. */
+	tags[1].value = SPAN("new");
+	assert_int_equal(tags_put(t, tags, 2, 3), RC_OK);
+	assert_int_equal(tags_put(t, tags + 3, 1, 3), RC_LIMIT);
+	assert_true(tags_are(t, "k0=v k1=new k2=v "));
+	/* There may be fewer than there were, though still too many. */
+	assert_int_equal(tags_remove(t, &gone, 1), RC_OK);
+	assert_true(tags_are(t, "k1=new k2=v "));
+	assert_int_equal(tags_put(t, tags, REPOSITORY_TAGS_MAX, 999), RC_OK);
+	assert_int_equal(
+	    tags_put(t, tags + REPOSITORY_TAGS_MAX, 1, 999), RC_LIMIT);
+	assert_int_equal(describe(t, "team/app").n_tags, REPOSITORY_TAGS_MAX);
+	tags[1].key = SPAN("k0");
+	assert_int_equal(tags_put(t, tags, 2, 0), RC_INVALID);
 }
 
 /* Policies. */
@@ -237,7 +601,7 @@ a_policy_is_set_replaced_and_deleted(void **state)
 {
 	const struct resource_tag tag = { SPAN("k"), SPAN("v") };
 	const struct repository_create c = {
-		.name = APP, .tags = &tag, .n_tags = 1
+		.name = APP, .preset.tags = &tag, .preset.n_tags = 1
 	};
 	struct repository_access a;
 	struct repository_row row;
@@ -320,31 +684,13 @@ create_mode(struct mt *t, const char *name, enum tag_mutability mode,
 	const struct span filters[] = { SPAN("nothing"), mt_span(filter) };
 	const struct repository_create c = {
 		.name = span_of(name),
-		.settings = { .mutability = mode,
+		.preset.settings = { .mutability = mode,
 		    .exclusions = filters,
 		    .n_exclusions = filter != NULL ? 2 : 0 },
 	};
 	struct repository_row row;
 
 	assert_int_equal(meta_repository_create(t->m, &c, &row), RC_OK);
-}
-
-static enum rc
-push(struct mt *t, const char *repo, const char *text, const char *tag)
-{
-	const struct mt_image image = {
-		.repo = repo, .text = text, .tag = tag, .no_create = true
-	};
-	struct manifest_put_result result;
-	struct digest d;
-	enum rc rc;
-
-	rc = mt_put(t, &image, &d, &result);
-	if (rc == RC_EXISTS)
-		assert_true(span_is(result.immutable_tag, tag));
-	else
-		assert_null(result.immutable_tag.p);
-	return (rc);
 }
 
 static bool
@@ -546,7 +892,7 @@ a_deleted_repository_is_gone_at_once(void **state)
 	struct blob_mount mount = { .from = APP,
 		.to = SPAN("other"),
 		.digest = layer,
-		.create_repository = true };
+		.create = &repository_preset_default };
 	struct repository_description d;
 	struct referrer_page referrers;
 	struct manifest_row row;
@@ -644,13 +990,17 @@ a_purge_gives_back_what_was_held(void **state)
 		TABLE_MANIFESTS, TABLE_BLOB_LINKS, TABLE_HOLDERS, TABLE_EDGES,
 		TABLE_PARENTS, TABLE_REFERRERS, TABLE_REPOSITORY_SETTINGS,
 		TABLE_REPOSITORY_TAGS, TABLE_REPOSITORY_POLICIES, TABLE_DOOMED,
-		TABLE_REPOSITORIES, TABLE_REPOSITORY_NAMES };
+		TABLE_REPOSITORIES, TABLE_REPOSITORY_NAMES, TABLE_IMAGE_COUNTS,
+		TABLE_LIFECYCLE_POLICIES, TABLE_LIFECYCLE_PREVIEWS,
+		TABLE_PREVIEW_QUEUE };
 	struct mt *t = *state;
 	size_t i;
 
 	create_mode(t, "team/app", TAGS_IMMUTABLE, NULL);
 	fill(t, "team/app");
 	assert_int_equal(policy_set(t, "team/app", "{}"), RC_OK);
+	assert_int_equal(meta_lifecycle_set(t->m, APP, SPAN("{}"), 1), RC_OK);
+	assert_int_equal(meta_preview_start(t->m, APP, SPAN("{}"), 1), RC_OK);
 	assert_int_equal(erase(t, "team/app", true), RC_OK);
 	assert_int_equal(mt_stats(t).unreferenced_blobs, 0);
 	assert_false(purge(t, 1000));
@@ -688,9 +1038,9 @@ a_purge_keeps_to_its_rows_and_goes_on_after_a_crash(void **state)
 			assert_true(rows <= max_rows);
 			sound(t);
 		} while (batches < 1000);
-		/* 2 + 2 tags, 1 referrer, 4 + 4 edges, 3 manifests, 2 links
-		 * and the repository itself. */
-		assert_int_equal(batches, (19 + max_rows - 1) / max_rows);
+		/* 2 + 2 tags, 1 referrer, 4 + 4 edges, 3 manifests, 2 links,
+		 * the count of images and the repository itself. */
+		assert_int_equal(batches, (20 + max_rows - 1) / max_rows);
 		sound(t);
 		assert_int_equal(erase(t, "kept", true), RC_OK);
 		while (purge(t, 1000))
@@ -813,7 +1163,8 @@ all_spoilt(struct meta_txn *t, void *arg)
 	static const enum meta_table tables[] = { TABLE_TAGS, TABLE_MANIFESTS,
 		TABLE_BLOB_LINKS, TABLE_EDGES, TABLE_REFERRERS,
 		TABLE_REPOSITORY_SETTINGS, TABLE_REPOSITORY_TAGS,
-		TABLE_REPOSITORY_POLICIES };
+		TABLE_REPOSITORY_POLICIES, TABLE_IMAGE_COUNTS,
+		TABLE_LIFECYCLE_POLICIES, TABLE_LIFECYCLE_PREVIEWS };
 	char key[KEY_MAX_BYTES];
 	struct kv_walk w;
 	size_t i, n;
@@ -837,9 +1188,9 @@ a_damaged_repository_can_be_deleted_and_purged(void **state)
 {
 	const struct resource_tag tag = { SPAN("k"), SPAN("v") };
 	const struct repository_create c = { .name = APP,
-		.settings = { .mutability = TAGS_IMMUTABLE },
-		.tags = &tag,
-		.n_tags = 1 };
+		.preset.settings = { .mutability = TAGS_IMMUTABLE },
+		.preset.tags = &tag,
+		.preset.n_tags = 1 };
 	struct repository_description d;
 	struct repository_access a;
 	struct repository_row row;
@@ -848,12 +1199,18 @@ a_damaged_repository_can_be_deleted_and_purged(void **state)
 	assert_int_equal(meta_repository_create(t->m, &c, &row), RC_OK);
 	fill(t, "team/app");
 	assert_int_equal(policy_set(t, "team/app", "{}"), RC_OK);
+	assert_int_equal(meta_lifecycle_set(t->m, APP, SPAN("{}"), 1), RC_OK);
+	assert_int_equal(meta_preview_start(t->m, APP, SPAN("{}"), 1), RC_OK);
 	assert_int_equal(meta_change(t->m, all_spoilt, NULL, 0), RC_OK);
 	assert_int_equal(
 	    meta_repository_describe(t->m, APP, &t->arena, &d), RC_CORRUPT);
 	assert_int_equal(
 	    meta_repository_access(t->m, APP, ACCESS_REVISION, &t->arena, &a),
 	    RC_CORRUPT);
+	assert_int_equal(
+	    change(t, &(struct repository_change){ .set_scanning = true }),
+	    RC_CORRUPT);
+	assert_int_equal(tags_put(t, &tag, 1, 0), RC_CORRUPT);
 	/* Nobody knows which tags may move. */
 	assert_int_equal(push(t, "team/app", "x", "v9"), RC_CORRUPT);
 	assert_int_equal(
@@ -900,6 +1257,14 @@ main(void)
 		TEST(a_repository_is_made_as_it_was_asked_for),
 		TEST(what_is_not_asked_for_is_at_its_default),
 		TEST(what_cannot_be_made_is_refused),
+		TEST(one_is_made_as_its_preset_says_asked_for_or_pushed),
+		TEST(a_preset_that_cannot_be_makes_nothing),
+		TEST(there_may_be_so_many_repositories),
+		TEST(a_change_keeps_what_it_does_not_set),
+		TEST(what_is_changed_back_to_its_default_leaves_no_row),
+		TEST(a_change_that_cannot_be_is_refused),
+		TEST(resource_tags_are_put_replaced_and_removed),
+		TEST(resource_tags_have_bounds),
 		TEST(an_unknown_repository_has_no_access_of_its_own),
 		TEST(a_policy_is_set_replaced_and_deleted),
 		TEST(a_revision_is_never_used_twice),

@@ -19,6 +19,8 @@
 #include "storage/content.h"
 #include "storage/entities.h"
 #include "storage/fsck.h"
+#include "storage/images.h"
+#include "storage/lifecycles.h"
 #include "storage/repositories.h"
 #include "storage/store_int.h"
 #include "storage/upload.h"
@@ -39,6 +41,7 @@ static const struct format {
 } formats[] = {
 	{ 1, "tests/samples/format-1", 2, 4 },
 	{ 2, "tests/samples/format-2", 3, 5 },
+	{ 3, "tests/samples/format-3", 3, 5 },
 };
 /* That of the test that runs. */
 static const struct format *format;
@@ -117,7 +120,8 @@ blob_push(struct mt *t, const char *repo, const char *p, size_t n, uint8_t alg)
 	assert_int_equal(
 	    upload_acquire(t->s, span_of(repo), span_of(id), &u), RC_OK);
 	assert_int_equal(upload_write(u, p, n), RC_OK);
-	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
 }
 
 static void
@@ -134,7 +138,7 @@ manifest_push(struct mt *t, const char *text, const char *tag, int64_t now_ms)
 		.manifest = &manifest,
 		.tags = &tags,
 		.n_tags = tag != NULL ? 1 : 0,
-		.create_repository = true,
+		.create = &repository_preset_default,
 		.now_ms = now_ms,
 	};
 
@@ -144,9 +148,12 @@ manifest_push(struct mt *t, const char *text, const char *tag, int64_t now_ms)
 	assert_int_equal(meta_manifest_put(t->m, &put, &result), RC_OK);
 }
 
+/* As a part since format 3. */
 static void
 session_leave(struct mt *t)
 {
+	const struct upload_part_rules rules = { .max_parts = 9 };
+	struct upload_part *part = NULL;
 	struct upload *u = NULL;
 	char id[UPLOAD_ID_BYTES];
 
@@ -154,7 +161,11 @@ session_leave(struct mt *t)
 	    upload_start(t->s, SPAN("team/new"), DIGEST_SHA256, id), RC_OK);
 	assert_int_equal(
 	    upload_acquire(t->s, SPAN("team/new"), span_of(id), &u), RC_OK);
-	assert_int_equal(upload_write(u, PARTIAL, strlen(PARTIAL)), RC_OK);
+	assert_int_equal(upload_part_new(t->s, &part), RC_OK);
+	assert_int_equal(
+	    upload_part_write(part, PARTIAL, strlen(PARTIAL)), RC_OK);
+	assert_int_equal(upload_join(u, part, &rules), RC_OK);
+	upload_part_free(&part);
 	upload_release(&u);
 }
 
@@ -169,14 +180,15 @@ repository_make(struct mt *t)
 	const struct resource_tag tag = { SPAN("stage"), SPAN("prod") };
 	const struct repository_create create = {
 		.name = SPAN("team/made"),
-		.settings = { .mutability = TAGS_IMMUTABLE_WITH_EXCLUSION,
-		    .exclusions = &filter,
-		    .n_exclusions = 1,
-		    .scan_on_push = true,
-		    .encryption = ENCRYPTION_KMS,
-		    .kms_key = SPAN("alias/key") },
-		.tags = &tag,
-		.n_tags = 1,
+		.preset = { .settings = { .mutability =
+					      TAGS_IMMUTABLE_WITH_EXCLUSION,
+				.exclusions = &filter,
+				.n_exclusions = 1,
+				.scan_on_push = true,
+				.encryption = ENCRYPTION_KMS,
+				.kms_key = SPAN("alias/key") },
+		    .tags = &tag,
+		    .n_tags = 1 },
 		.now_ms = 6000,
 	};
 	struct repository_row row;
@@ -217,6 +229,64 @@ entities_make(struct mt *t)
 	    meta_entities_change(t->m, 0, changes, 2, &generation), RC_OK);
 }
 
+/* Since format 3. */
+
+#define LIFECYCLE "{\"rules\":[]}"
+
+static void
+lives_make(struct mt *t)
+{
+	assert_int_equal(
+	    meta_lifecycle_set(t->m, SPAN("team/made"), SPAN(LIFECYCLE), 7000),
+	    RC_OK);
+	assert_int_equal(
+	    meta_preview_start(t->m, SPAN("team/made"), SPAN(LIFECYCLE), 7500),
+	    RC_OK);
+}
+
+static void
+scan_begin_of(struct mt *t, const struct digest *d, int64_t now_ms)
+{
+	const struct scan_start start = {
+		.repository = SPAN("team/app"), .digest = *d, .now_ms = now_ms
+	};
+
+	assert_int_equal(meta_scan_start(t->m, &start), RC_OK);
+}
+
+/* One has ended, one waits. */
+static void
+images_make(struct mt *t, const struct sample *s)
+{
+	const struct reference ref = { .is_digest = true,
+		.digest = s->signature };
+	struct holding holding;
+	struct image_row row;
+	struct scan_job job;
+
+	scan_begin_of(t, &s->image, 8000);
+	assert_int_equal(meta_scan_next(t->m, &t->arena, &job), RC_OK);
+	assert_int_equal(
+	    meta_scan_end(t->m, &job, SCAN_FAILED, SPAN("no scanner"), 8500),
+	    RC_OK);
+	scan_begin_of(t, &s->signature, 9000);
+	assert_int_equal(meta_image_status_set(t->m, SPAN("team/app"), &ref,
+			     IMAGE_ARCHIVED, 9500, &t->arena, &row, &holding),
+	    RC_OK);
+}
+
+static void
+template_make(struct mt *t)
+{
+	const struct entity_change change = {
+		.entity = { ENTITY_CREATION_TEMPLATE, SPAN("ROOT"), SPAN("{}") }
+	};
+	uint64_t generation;
+
+	assert_int_equal(
+	    meta_entities_change(t->m, 1, &change, 1, &generation), RC_OK);
+}
+
 static void
 sample_make(struct mt *t)
 {
@@ -240,6 +310,9 @@ sample_make(struct mt *t)
 	repository_make(t);
 	repository_doom(t, &s);
 	entities_make(t);
+	lives_make(t);
+	images_make(t, &s);
+	template_make(t);
 }
 
 /* ${dir} becomes a sample: what only a running process needs goes. */
@@ -442,7 +515,7 @@ what_is_set_is_there(struct mt *t)
 }
 
 static void
-entities_are_there(struct mt *t)
+entities_are_there(struct mt *t, uint64_t generation)
 {
 	struct entity_page page;
 
@@ -450,7 +523,7 @@ entities_are_there(struct mt *t)
 	    meta_entity_page(t->m, ENTITY_USER, SPAN_NONE, 9, &t->arena, &page),
 	    RC_OK);
 	assert_int_equal(page.n, 1);
-	assert_int_equal(page.generation, 1);
+	assert_int_equal(page.generation, generation);
 	assert_true(span_is(page.rows[0].name, "000000000000/u"));
 	assert_true(span_is(page.rows[0].record, "{\"a\":1}"));
 	assert_int_equal(
@@ -498,6 +571,105 @@ nothing_is_set(struct mt *t)
 	assert_false(more);
 }
 
+static struct image_row
+image_of(struct mt *t, const struct digest *d)
+{
+	const struct reference ref = { .is_digest = true, .digest = *d };
+	struct image_row row;
+
+	assert_int_equal(
+	    meta_image_get(t->m, SPAN("team/app"), &ref, &t->arena, &row),
+	    RC_OK);
+	return (row);
+}
+
+/* What is told of images of any format. */
+static void
+images_are_there(struct mt *t, const struct sample *s)
+{
+	const struct image_query q = { .repository = SPAN("team/app"),
+		.max_rows = 10 };
+	struct image_row row = image_of(t, &s->image);
+	struct image_page page;
+	uint64_t n;
+
+	assert_int_equal(row.image_bytes, LAYER_BYTES + 2);
+	assert_int_equal(row.n_tags, 2);
+	assert_true(span_is(row.tags[0], "latest"));
+	assert_int_equal(image_of(t, &s->index).image_bytes, LAYER_BYTES + 2);
+	assert_int_equal(image_of(t, &s->index).kind, MANIFEST_INDEX);
+	assert_int_equal(image_of(t, &s->signature).image_bytes, 2);
+	assert_int_equal(meta_image_page(t->m, &q, &t->arena, &page), RC_OK);
+	assert_int_equal(page.n, 3);
+	assert_int_equal(meta_image_count(t->m, SPAN("team/app"), &n), RC_OK);
+	assert_int_equal(n, 3);
+}
+
+static void
+lives_are_there(struct mt *t, const struct sample *s)
+{
+	struct image_row row = image_of(t, &s->image);
+	struct lifecycle_row lifecycle;
+	struct preview_row preview;
+	struct scan_job job;
+	struct span name;
+
+	assert_int_equal(row.scan.status, SCAN_FAILED);
+	assert_int_equal(row.scan.started_ms, 8000);
+	assert_int_equal(row.scan.ended_ms, 8500);
+	assert_true(span_is(row.scan.reason, "no scanner"));
+	row = image_of(t, &s->signature);
+	assert_true(row.manifest.archived);
+	assert_int_equal(row.archived_ms, 9500);
+	assert_int_equal(row.scan.status, SCAN_IN_PROGRESS);
+	assert_int_equal(meta_scan_next(t->m, &t->arena, &job), RC_OK);
+	assert_true(digest_eq(&job.digest, &s->signature));
+	assert_int_equal(
+	    meta_lifecycle_get(t->m, SPAN("team/made"), &t->arena, &lifecycle),
+	    RC_OK);
+	assert_true(span_is(lifecycle.text, LIFECYCLE));
+	assert_int_equal(lifecycle.revision, 2);
+	assert_int_equal(lifecycle.set_ms, 7000);
+	assert_int_equal(
+	    meta_preview_get(t->m, SPAN("team/made"), &t->arena, &preview),
+	    RC_OK);
+	assert_int_equal(preview.status, PREVIEW_IN_PROGRESS);
+	assert_int_equal(preview.started_ms, 7500);
+	assert_int_equal(meta_preview_next(t->m, &t->arena, &name), RC_OK);
+	assert_true(span_is(name, "team/made"));
+}
+
+/* None of it was known before format 3. */
+static void
+nothing_lives(struct mt *t, const struct sample *s)
+{
+	struct image_row row = image_of(t, &s->signature);
+	struct scan_job job;
+	struct span name;
+
+	assert_false(row.manifest.archived);
+	assert_int_equal(row.scan.status, SCAN_NONE);
+	assert_int_equal(meta_scan_next(t->m, &t->arena, &job), RC_NOTFOUND);
+	assert_int_equal(
+	    meta_preview_next(t->m, &t->arena, &name), RC_NOTFOUND);
+}
+
+/* By format: all that it knew, and none of what came later. */
+static void
+what_it_knew_is_there(struct mt *t, const struct sample *s)
+{
+	if (format->number >= 3)
+		lives_are_there(t, s);
+	else
+		nothing_lives(t, s);
+	if (format->number < 2) {
+		nothing_is_set(t);
+		return;
+	}
+	what_is_set_is_there(t);
+	entities_are_there(t, format->number < 3 ? 1 : 2);
+}
+
 static void
 all_of_the_sample_is_there(void **state)
 {
@@ -509,15 +681,12 @@ all_of_the_sample_is_there(void **state)
 	manifests_are_there(t, &s);
 	blobs_are_there(t, &s);
 	referrers_are_there(t, &s);
+	images_are_there(t, &s);
 	counts_are_right(t);
 	mt_check(t);
-	if (format->number < 2) {
-		nothing_is_set(t);
-		return;
-	}
-	what_is_set_is_there(t);
-	entities_are_there(t);
-	what_is_to_go_goes_on(t);
+	what_it_knew_is_there(t, &s);
+	if (format->number >= 2)
+		what_is_to_go_goes_on(t);
 }
 
 static void
@@ -534,12 +703,14 @@ an_upload_of_the_sample_goes_on(void **state)
 	    meta_upload_page(t->m, SPAN_NONE, 10, &t->arena, &rows, &n), RC_OK);
 	assert_int_equal(n, 1);
 	assert_true(span_is(rows[0].repository, "team/new"));
+	assert_int_equal(rows[0].parts, format->number < 3 ? 0 : 1);
 	assert_int_equal(
 	    upload_acquire(t->s, SPAN("team/new"), span_of(rows[0].id), &u),
 	    RC_OK);
 	assert_int_equal(upload_offset(u), strlen(PARTIAL));
 	assert_int_equal(upload_write(u, ", and the rest", 14), RC_OK);
-	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
 	assert_int_equal(mt_stats(t).upload_sessions, 0);
 	mt_check(t);
 }
@@ -550,6 +721,7 @@ the_sample_takes_changes(void **state)
 	static struct sample s;
 	struct holding holding;
 	struct mt *t = *state;
+	uint64_t n;
 
 	sample_init(&s);
 	copy_open(t);
@@ -564,6 +736,8 @@ the_sample_takes_changes(void **state)
 	    RC_OK);
 	mt_blob(t, "other", "orphan");
 	assert_int_equal(mt_stats(t).unreferenced_blobs, 2);
+	assert_int_equal(meta_image_count(t->m, SPAN("team/app"), &n), RC_OK);
+	assert_int_equal(n, 1);
 	mt_check(t);
 }
 
@@ -602,20 +776,29 @@ format_of(const struct mt *t)
 	return (n);
 }
 
+/* It takes what it could not before. */
 static void
 opening_brings_the_sample_up_to_date(void **state)
 {
+	static struct sample s;
 	struct mt *t = *state;
 
+	sample_init(&s);
 	copy_open(t);
 	assert_int_equal(format_of(t), STORE_FORMAT);
 	mt_reopen(t);
-	/* It takes what it could not before. */
-	repository_make(t);
-	entities_make(t);
+	if (format->number < 2) {
+		repository_make(t);
+		entities_make(t);
+	}
+	lives_make(t);
+	images_make(t, &s);
+	template_make(t);
 	mt_reopen(t);
 	what_is_set_is_there(t);
-	entities_are_there(t);
+	entities_are_there(t, 2);
+	images_are_there(t, &s);
+	lives_are_there(t, &s);
 	mt_check(t);
 }
 
@@ -623,22 +806,27 @@ opening_brings_the_sample_up_to_date(void **state)
 static void
 an_upgrade_cut_short_is_finished(void **state)
 {
-	char path[TOOL_PATH_BYTES + 16];
+	static struct sample s;
+	char path[TOOL_PATH_BYTES + 16], text[32];
 	struct mt *t = *state;
+	int n;
 
+	sample_init(&s);
 	copy_open(t);
 	store_close(&t->s);
 	(void)snprintf(path, sizeof(path), "%s/format", t->dir);
-	tool_file_write(path, "registryd-format 1\n", 19);
+	n = snprintf(
+	    text, sizeof(text), "registryd-format %u\n", format->number);
+	tool_file_write(path, text, (size_t)n);
 	t->options.read_only = true;
 	copy_open(t);
-	nothing_is_set(t);
+	what_it_knew_is_there(t, &s);
 	store_close(&t->s);
-	assert_int_equal(format_of(t), 1);
+	assert_int_equal(format_of(t), format->number);
 	t->options.read_only = false;
 	copy_open(t);
 	assert_int_equal(format_of(t), STORE_FORMAT);
-	nothing_is_set(t);
+	what_it_knew_is_there(t, &s);
 }
 
 static void
@@ -654,23 +842,28 @@ who_only_reads_reads_it_as_it_is(void **state)
 	copy_open(t);
 	manifests_are_there(t, &s);
 	blobs_are_there(t, &s);
+	images_are_there(t, &s);
 	counts_are_right(t);
 	mt_check(t);
-	nothing_is_set(t);
+	what_it_knew_is_there(t, &s);
 	assert_int_equal(
 	    meta_repository_create(t->m, &create, &row), RC_READONLY);
 	assert_int_equal(
 	    meta_repository_policy_set(t->m, SPAN("team/app"), SPAN("{}")),
 	    RC_READONLY);
+	assert_int_equal(
+	    meta_lifecycle_set(t->m, SPAN("team/app"), SPAN("{}"), 1),
+	    RC_READONLY);
 	store_close(&t->s);
-	assert_int_equal(format_of(t), 1);
+	assert_int_equal(format_of(t), format->number);
 }
 
 /* On the sample of format ${n}. */
 #define TEST_OF(n, f) \
 	cmocka_unit_test_prestate_setup_teardown( \
 	    f, copy_setup, mt_teardown, (void *)(uintptr_t)&formats[(n)-1])
-#define TEST(f) TEST_OF(1, f), TEST_OF(2, f)
+#define TEST_OLD(f) TEST_OF(1, f), TEST_OF(2, f)
+#define TEST(f) TEST_OLD(f), TEST_OF(3, f)
 
 int
 main(int argc, char **argv)
@@ -680,9 +873,9 @@ main(int argc, char **argv)
 		TEST(an_upload_of_the_sample_goes_on),
 		TEST(the_sample_takes_changes),
 		TEST(fsck_finds_nothing_in_the_sample),
-		TEST_OF(1, opening_brings_the_sample_up_to_date),
-		TEST_OF(1, an_upgrade_cut_short_is_finished),
-		TEST_OF(1, who_only_reads_reads_it_as_it_is),
+		TEST_OLD(opening_brings_the_sample_up_to_date),
+		TEST_OLD(an_upgrade_cut_short_is_finished),
+		TEST(who_only_reads_reads_it_as_it_is),
 	};
 
 	if (argc == 3 && strcmp(argv[1], "--make") == 0)

@@ -29,7 +29,7 @@
 
 extern char **environ;
 
-#define FORMAT_NOW "registryd-format 2\n"
+#define FORMAT_NOW "registryd-format 3\n"
 
 /* A folder for each test, and a registry in it that is not open. */
 struct place {
@@ -206,7 +206,7 @@ a_folder_left_half_made_is_finished(void **state)
 		.size_bytes = 1,
 		.location = BLOB_IN_META,
 		.content = SPAN("x"),
-		.create_repository = true };
+		.create = &repository_preset_default };
 	struct store_stats st;
 
 	assert_int_equal(meta_blob_put(store_meta(s), &put), RC_OK);
@@ -227,11 +227,11 @@ a_newer_format_is_refused(void **state)
 	struct place *p = *state;
 
 	registry_new(p);
-	file_put(p, "format", "registryd-format 3\n");
+	file_put(p, "format", "registryd-format 4\n");
 	assert_int_equal(open_rc(p), RC_VERSION);
-	assert_non_null(strstr(p->why, "format 3"));
+	assert_non_null(strstr(p->why, "format 4"));
 	assert_non_null(strstr(p->why, "newer"));
-	file_is(p, "format", "registryd-format 3\n");
+	file_is(p, "format", "registryd-format 4\n");
 	p->options.read_only = true;
 	assert_int_equal(open_rc(p), RC_VERSION);
 }
@@ -283,7 +283,7 @@ metadata_that_were_cut_off_give_errors(void **state)
 	struct blob_put put = { .repository = SPAN("app"),
 		.location = BLOB_IN_META,
 		.size_bytes = 4000,
-		.create_repository = true };
+		.create = &repository_preset_default };
 	struct arena a;
 	char *text;
 	unsigned i;
@@ -347,27 +347,27 @@ uploads_rows(struct store *s)
 static void
 an_older_format_goes_up_step_by_step(void **state)
 {
-	const struct store_upgrade good[] = { { 3, step_run, false },
-		{ 2, step_run, false } };
-	const struct store_upgrade bad[] = { { 2, step_run, false },
-		{ 3, step_fail, false } };
+	const struct store_upgrade good[] = { { 4, step_run, false },
+		{ 3, step_run, false } };
+	const struct store_upgrade bad[] = { { 3, step_run, false },
+		{ 4, step_fail, false } };
 	struct place *p = *state;
 	struct store *s = tool_store_open(&p->options);
 
 	memset(n_steps_run, 0, sizeof(n_steps_run));
-	assert_int_equal(store_upgrade_run(s, bad, 2, 4, p->why), RC_CORRUPT);
+	assert_int_equal(store_upgrade_run(s, bad, 2, 5, p->why), RC_CORRUPT);
 	assert_non_null(strstr(p->why, "upgrade"));
 	/* What the first has done stays, of the second nothing. */
-	assert_int_equal(n_steps_run[2], 1);
+	assert_int_equal(n_steps_run[3], 1);
 	assert_int_equal(uploads_rows(s), 1);
-	assert_int_equal(store_upgrade_run(s, good, 2, 4, p->why), RC_OK);
-	assert_int_equal(n_steps_run[2], 1);
+	assert_int_equal(store_upgrade_run(s, good, 2, 5, p->why), RC_OK);
 	assert_int_equal(n_steps_run[3], 1);
-	assert_int_equal(store_upgrade_run(s, good, 2, 4, p->why), RC_OK);
-	assert_int_equal(n_steps_run[3], 1);
+	assert_int_equal(n_steps_run[4], 1);
+	assert_int_equal(store_upgrade_run(s, good, 2, 5, p->why), RC_OK);
+	assert_int_equal(n_steps_run[4], 1);
 	/* No way on from here, and none back. */
-	assert_int_equal(store_upgrade_run(s, good, 2, 5, p->why), RC_VERSION);
-	assert_int_equal(store_upgrade_run(s, good, 2, 3, p->why), RC_VERSION);
+	assert_int_equal(store_upgrade_run(s, good, 2, 6, p->why), RC_VERSION);
+	assert_int_equal(store_upgrade_run(s, good, 2, 4, p->why), RC_VERSION);
 	store_close(&s);
 	/* The metadata know better than the file. */
 	assert_int_equal(open_rc(p), RC_VERSION);
@@ -376,8 +376,8 @@ an_older_format_goes_up_step_by_step(void **state)
 static void
 who_only_reads_runs_no_step(void **state)
 {
-	const struct store_upgrade steps[] = { { 2, step_run, true },
-		{ 3, step_run, false } };
+	const struct store_upgrade steps[] = { { 3, step_run, true },
+		{ 4, step_run, false } };
 	struct place *p = *state;
 	struct store *s;
 
@@ -385,10 +385,10 @@ who_only_reads_runs_no_step(void **state)
 	memset(n_steps_run, 0, sizeof(n_steps_run));
 	p->options.read_only = true;
 	s = tool_store_open(&p->options);
-	assert_int_equal(store_upgrade_run(s, steps, 2, 3, p->why), RC_OK);
-	assert_int_equal(store_upgrade_run(s, steps, 2, 4, p->why), RC_VERSION);
+	assert_int_equal(store_upgrade_run(s, steps, 2, 4, p->why), RC_OK);
+	assert_int_equal(store_upgrade_run(s, steps, 2, 5, p->why), RC_VERSION);
 	assert_non_null(strstr(p->why, "start registryd"));
-	assert_int_equal(n_steps_run[2], 0);
+	assert_int_equal(n_steps_run[3], 0);
 	store_close(&s);
 }
 
@@ -478,7 +478,7 @@ reading_only_changes_nothing(void **state)
 		.size_bytes = 1,
 		.location = BLOB_IN_META,
 		.content = SPAN("x"),
-		.create_repository = true };
+		.create = &repository_preset_default };
 	const struct upload_row row = { .id =
 					    "00112233445566778899aabbccddeeff",
 		.repository = SPAN("app"),
@@ -533,7 +533,7 @@ a_read_only_filesystem_can_be_read(void **state)
 		.size_bytes = 1,
 		.location = BLOB_IN_META,
 		.content = { blob, 1 },
-		.create_repository = true };
+		.create = &repository_preset_default };
 
 	folder_new(p);
 	if (!tool_tmpfs(p->data, (size_t)8 << 20))

@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +18,7 @@
 #include "base/log.h"
 #include "base/obj.h"
 #include "storage/content.h"
+#include "storage/meta_int.h"
 #include "storage/repositories.h"
 #include "storage/upload.h"
 #include "storage_tools.h"
@@ -42,6 +45,54 @@ fdatasync(int fd)
 	return ((int)syscall(SYS_fdatasync, fd));
 }
 
+/* Writes of so much at once are pieces of a part. */
+#define PIECE_BYTES 200000
+#define ALL_WRITES INT_MAX
+
+static _Atomic int pieces_left = ALL_WRITES; /* that the disk takes */
+static _Atomic bool cut_fails;
+static _Atomic bool unnamed_fails;
+
+ssize_t
+pwrite(int fd, const void *p, size_t n, off_t at)
+{
+	if (n >= PIECE_BYTES && pieces_left != ALL_WRITES &&
+	    atomic_fetch_sub(&pieces_left, 1) <= 0) {
+		errno = ENOSPC;
+		return (-1);
+	}
+	return (syscall(SYS_pwrite64, fd, p, n, at));
+}
+
+int
+ftruncate(int fd, off_t n)
+{
+	if (cut_fails) {
+		errno = EIO;
+		return (-1);
+	}
+	return ((int)syscall(SYS_ftruncate, fd, n));
+}
+
+/* Filesystems that know no files without names. */
+int
+openat(int fd, const char *path, int flags, ...)
+{
+	va_list args;
+	int mode = 0;
+
+	if (unnamed_fails && (flags & O_TMPFILE) == O_TMPFILE) {
+		errno = EOPNOTSUPP;
+		return (-1);
+	}
+	if ((flags & (O_CREAT | __O_TMPFILE)) != 0) {
+		va_start(args, flags);
+		mode = va_arg(args, int);
+		va_end(args);
+	}
+	return ((int)syscall(SYS_openat, fd, path, flags, mode));
+}
+
 static int
 setup(void **state)
 {
@@ -61,6 +112,9 @@ teardown(void **state)
 	struct fixture *f = *state;
 
 	sync_errno = 0;
+	pieces_left = ALL_WRITES;
+	cut_fails = false;
+	unnamed_fails = false;
 	store_close(&f->s);
 	tool_folder_remove(f->dir);
 	free(f);
@@ -107,7 +161,8 @@ finish(struct fixture *f, const char *id, const struct digest *d)
 {
 	struct upload *u = acquire(f, id);
 
-	assert_int_equal(upload_finish(&u, d, true), RC_OK);
+	assert_int_equal(
+	    upload_finish(&u, d, &repository_preset_default), RC_OK);
 	assert_null(u);
 }
 
@@ -204,7 +259,8 @@ push(struct fixture *f, size_t n, size_t step, uint8_t announced, uint8_t alg)
 	u = acquire(f, id);
 	write_all(u, p, n, step);
 	assert_int_equal(upload_offset(u), n);
-	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
 	assert_gone(f, id);
 	assert_content(f, &d, p, n);
 	assert_int_equal(scratches(f), 0);
@@ -266,15 +322,18 @@ test_wrong_digest_leaves_the_session_as_it_was(void **state)
 	start(f, id);
 	u = acquire(f, id);
 	write_all(u, "hello", 5, 5);
-	assert_int_equal(upload_finish(&u, &wrong, true), RC_DIGEST);
+	assert_int_equal(
+	    upload_finish(&u, &wrong, &repository_preset_default), RC_DIGEST);
 	assert_non_null(u);
 	assert_int_equal(upload_offset(u), 5);
 	upload_seen(u, &seen);
 	assert_true(digest_eq(&seen, &so_far));
 	digest_of(DIGEST_SHA512, "y", 1, &wrong);
-	assert_int_equal(upload_finish(&u, &wrong, true), RC_DIGEST);
+	assert_int_equal(
+	    upload_finish(&u, &wrong, &repository_preset_default), RC_DIGEST);
 	write_all(u, " world", 6, 6);
-	assert_int_equal(upload_finish(&u, &right, true), RC_OK);
+	assert_int_equal(
+	    upload_finish(&u, &right, &repository_preset_default), RC_OK);
 	assert_content(f, &right, "hello world", 11);
 }
 
@@ -310,16 +369,17 @@ test_repository_must_exist_unless_it_may_be_made(void **state)
 	start(f, id);
 	u = acquire(f, id);
 	write_all(u, "hello", 5, 5);
-	assert_int_equal(upload_finish(&u, &d, false), RC_NOTFOUND);
+	assert_int_equal(upload_finish(&u, &d, NULL), RC_NOTFOUND);
 	assert_non_null(u);
 	assert_int_equal(
-	    upload_whole(f->s, REPO, &d, SPAN("hello"), SPAN_NONE, false),
+	    upload_whole(f->s, REPO, &d, SPAN("hello"), SPAN_NONE, NULL),
 	    RC_NOTFOUND);
-	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
 	start(f, id);
 	u = acquire(f, id);
 	write_all(u, "hello", 5, 5);
-	assert_int_equal(upload_finish(&u, &d, false), RC_OK);
+	assert_int_equal(upload_finish(&u, &d, NULL), RC_OK);
 }
 
 static void
@@ -350,7 +410,7 @@ test_upload_into_a_deleted_repository_finds_none(void **state)
 		text = tool_bytes(sizes[i], (unsigned)i);
 		d = tool_digest("hello", 5);
 		assert_int_equal(upload_whole(f->s, REPO, &d, SPAN("hello"),
-				     SPAN_NONE, true),
+				     SPAN_NONE, &repository_preset_default),
 		    RC_OK);
 		start(f, id);
 		append(f, id, text, 3);
@@ -358,11 +418,10 @@ test_upload_into_a_deleted_repository_finds_none(void **state)
 		repository_delete(f);
 		write_all(u, text + 3, sizes[i] - 3, 1000);
 		d = tool_digest(text, sizes[i]);
-		assert_int_equal(upload_finish(&u, &d, false), RC_NOTFOUND);
+		assert_int_equal(upload_finish(&u, &d, NULL), RC_NOTFOUND);
 		upload_release(&u);
-		assert_int_equal(
-		    upload_whole(f->s, REPO, &d, (struct span){ text, 5 },
-			SPAN_NONE, false),
+		assert_int_equal(upload_whole(f->s, REPO, &d,
+				     (struct span){ text, 5 }, SPAN_NONE, NULL),
 		    RC_NOTFOUND);
 		assert_int_equal(upload_cancel(f->s, REPO, span_of(id)), RC_OK);
 		assert_int_equal(
@@ -541,10 +600,11 @@ test_too_large_upload_is_refused_and_the_rest_kept(void **state)
 	assert_int_equal(upload_offset(u), 6);
 	write_all(u, "6789", 4, 4);
 	assert_int_equal(upload_write(u, "A", 1), RC_TOOBIG);
-	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
-	d = tool_digest("0123456789A", 11);
 	assert_int_equal(
-	    upload_whole(f->s, REPO, &d, SPAN("0123456789A"), SPAN_NONE, true),
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+	d = tool_digest("0123456789A", 11);
+	assert_int_equal(upload_whole(f->s, REPO, &d, SPAN("0123456789A"),
+			     SPAN_NONE, &repository_preset_default),
 	    RC_TOOBIG);
 }
 
@@ -592,8 +652,8 @@ test_reserve_of_the_disk_is_kept(void **state)
 	assert_int_equal(upload_write(u, "hello", 5), RC_NOSPACE);
 	assert_int_equal(upload_offset(u), 0);
 	upload_release(&u);
-	assert_int_equal(
-	    upload_whole(f->s, REPO, &d, SPAN("hello"), SPAN_NONE, true),
+	assert_int_equal(upload_whole(f->s, REPO, &d, SPAN("hello"), SPAN_NONE,
+			     &repository_preset_default),
 	    RC_NOSPACE);
 }
 
@@ -625,8 +685,8 @@ test_full_disk_fails_the_upload_and_nothing_else(void **state)
 	assert_int_equal(upload_offset(u), at - (1 << 18));
 	upload_release(&u);
 	assert_int_equal(upload_cancel(f->s, REPO, span_of(id)), RC_OK);
-	assert_int_equal(
-	    upload_whole(f->s, REPO, &d, SPAN("small"), SPAN_NONE, true),
+	assert_int_equal(upload_whole(f->s, REPO, &d, SPAN("small"), SPAN_NONE,
+			     &repository_preset_default),
 	    RC_OK);
 	assert_content(f, &d, "small", 5);
 	store_close(&f->s);
@@ -652,7 +712,8 @@ test_too_many_open_files_fail_one_write(void **state)
 	assert_int_equal(rc, RC_LIMIT);
 	assert_int_equal(upload_offset(u), 3);
 	write_all(u, "def", 3, 3);
-	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
 }
 
 static void
@@ -670,7 +731,8 @@ test_failed_sync_is_never_acknowledged(void **state)
 	u = acquire(f, id);
 	write_all(u, p, 10000, 10000);
 	sync_errno = EIO;
-	assert_int_equal(upload_finish(&u, &d, true), RC_IO);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_IO);
 	sync_errno = 0;
 	assert_true(store_failed(f->s));
 	assert_int_equal(upload_offset(u), 0);
@@ -698,8 +760,8 @@ whole(struct fixture *f, size_t n, struct span id)
 	char *p = tool_bytes(n, (unsigned)n + 1);
 	struct digest d = tool_digest(p, n);
 
-	assert_int_equal(
-	    upload_whole(f->s, REPO, &d, (struct span){ p, n }, id, true),
+	assert_int_equal(upload_whole(f->s, REPO, &d, (struct span){ p, n }, id,
+			     &repository_preset_default),
 	    RC_OK);
 	assert_content(f, &d, p, n);
 	assert_int_equal(scratches(f), 0);
@@ -720,7 +782,7 @@ test_whole_content_of_any_size_becomes_a_blob(void **state)
 	whole(f, upload_whole_max(f->s), SPAN_NONE);
 	assert_int_equal(upload_whole(f->s, REPO, &d,
 			     (struct span){ p, upload_whole_max(f->s) + 1 },
-			     SPAN_NONE, true),
+			     SPAN_NONE, &repository_preset_default),
 	    RC_TOOBIG);
 	free(p);
 }
@@ -731,8 +793,8 @@ test_whole_content_is_verified(void **state)
 	struct fixture *f = *state;
 	struct digest d = tool_digest("hello", 5);
 
-	assert_int_equal(
-	    upload_whole(f->s, REPO, &d, SPAN("hellO"), SPAN_NONE, true),
+	assert_int_equal(upload_whole(f->s, REPO, &d, SPAN("hellO"), SPAN_NONE,
+			     &repository_preset_default),
 	    RC_DIGEST);
 }
 
@@ -752,19 +814,19 @@ test_whole_content_ends_its_session(void **state)
 	assert_gone(f, id);
 	reopen(f);
 	assert_gone(f, id);
-	assert_int_equal(
-	    upload_whole(f->s, REPO, &d, SPAN("hello"), span_of(id), true),
+	assert_int_equal(upload_whole(f->s, REPO, &d, SPAN("hello"),
+			     span_of(id), &repository_preset_default),
 	    RC_NOTFOUND);
 
 	start(f, id);
 	u = acquire(f, id);
-	assert_int_equal(
-	    upload_whole(f->s, REPO, &d, SPAN("hello"), span_of(id), true),
+	assert_int_equal(upload_whole(f->s, REPO, &d, SPAN("hello"),
+			     span_of(id), &repository_preset_default),
 	    RC_BUSY);
 	write_all(u, "x", 1, 1);
 	upload_release(&u);
-	assert_int_equal(
-	    upload_whole(f->s, REPO, &d, SPAN("hello"), span_of(id), true),
+	assert_int_equal(upload_whole(f->s, REPO, &d, SPAN("hello"),
+			     span_of(id), &repository_preset_default),
 	    RC_RANGE);
 	assert_int_equal(status(f, id), 1);
 }
@@ -827,7 +889,8 @@ test_acquired_session_is_not_swept(void **state)
 	u = acquire(f, id);
 	write_all(u, "abc", 3, 3);
 	assert_int_equal(expire(f, 2 * HOUR_MS, 10), 0);
-	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
 }
 
 static void
@@ -905,7 +968,7 @@ push_one(struct store *s, const char *p, size_t n)
 	must(upload_acquire(s, REPO, span_of(id), &u) == RC_OK);
 	must(upload_write(u, p, n / 2) == RC_OK);
 	must(upload_write(u, p + n / 2, n - n / 2) == RC_OK);
-	must(upload_finish(&u, &d, true) == RC_OK);
+	must(upload_finish(&u, &d, &repository_preset_default) == RC_OK);
 }
 
 static void *
@@ -1073,7 +1136,8 @@ test_content_for_the_database_needs_no_file_on_its_way(void **state)
 	write_all(u, p, n, n / 3 + 1);
 	assert_false(scratch_is_there(f, id));
 	digest_of(DIGEST_SHA512, p, n, &d);
-	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
 	assert_false(scratch_is_there(f, id));
 	assert_gone(f, id);
 	free(p);
@@ -1096,7 +1160,8 @@ test_content_that_outgrows_memory_goes_on_in_the_scratch(void **state)
 	assert_int_equal(upload_write(u, p + n - 1, 1), RC_OK);
 	assert_true(scratch_is_there(f, id));
 	digest_of(DIGEST_SHA256, p, n, &d);
-	assert_int_equal(upload_finish(&u, &d, true), RC_OK);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
 	free(p);
 }
 
@@ -1156,6 +1221,472 @@ test_memory_for_content_is_a_budget_of_all(void **state)
 	free(ids);
 }
 
+/* --- parts --------------------------------------------------------------- */
+
+#define MIN_BYTES 1000
+
+static struct upload_part *
+part_of(struct fixture *f, const char *p, size_t n)
+{
+	struct upload_part *part = NULL;
+	size_t at, len;
+
+	assert_int_equal(upload_part_new(f->s, &part), RC_OK);
+	for (at = 0; at < n; at += len) {
+		len = n - at < 7000 ? n - at : 7000;
+		assert_int_equal(upload_part_write(part, p + at, len), RC_OK);
+	}
+	assert_int_equal(upload_part_size(part), n);
+	return (part);
+}
+
+static enum rc
+join(struct fixture *f, struct upload *u, const char *p, size_t n,
+    uint32_t max_parts)
+{
+	const struct upload_part_rules rules = { .max_parts = max_parts,
+		.min_bytes = MIN_BYTES };
+	struct upload_part *part = part_of(f, p, n);
+	enum rc rc;
+
+	rc = upload_join(u, part, &rules);
+	upload_part_free(&part);
+	assert_null(part);
+	return (rc);
+}
+
+/* Acquired for the one join. */
+static void
+join_one(struct fixture *f, const char *id, const char *p, size_t n)
+{
+	struct upload *u = acquire(f, id);
+
+	assert_int_equal(join(f, u, p, n, 0), RC_OK);
+	upload_release(&u);
+}
+
+static bool
+short_inner(struct fixture *f, const char *id)
+{
+	struct upload *u = acquire(f, id);
+	bool is = upload_short_inner(u);
+
+	upload_release(&u);
+	return (is);
+}
+
+static void
+test_parts_joined_one_after_the_other_are_the_content(void **state)
+{
+	static const size_t sizes[] = { 1000, 262144, 262145, 1, 700000, 4000 };
+	struct fixture *f = *state;
+	char *p = tool_bytes(2 << 20, 3);
+	struct digest d;
+	char id[UPLOAD_ID_BYTES];
+	size_t i, n = 0;
+
+	start(f, id);
+	for (i = 0; i < ARRAY_LEN(sizes); i++) {
+		join_one(f, id, p + n, sizes[i]);
+		n += sizes[i];
+		assert_int_equal(status(f, id), n);
+		if (i % 2 == 1)
+			reopen(f);
+		/* Other ways of writing join in. */
+		append(f, id, p + n, 10);
+		n += 10;
+	}
+	d = tool_digest(p, n);
+	finish(f, id, &d);
+	assert_content(f, &d, p, n);
+	assert_int_equal(scratches(f), 0);
+	free(p);
+}
+
+static void
+test_part_that_is_not_joined_leaves_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct upload_part *part;
+	char id[UPLOAD_ID_BYTES];
+	char *p = tool_bytes(50000, 4);
+	struct digest d = tool_digest(p, 50000);
+	int i;
+
+	/* Where files without a name are known, and where not. */
+	for (i = 0; i < 2; i++) {
+		unnamed_fails = i == 1;
+		start(f, id);
+		part = part_of(f, p, 50000);
+		assert_int_equal(scratches(f), 0);
+		upload_part_free(&part);
+		upload_part_free(&part);
+		assert_int_equal(scratches(f), 0);
+		assert_int_equal(status(f, id), 0);
+		join_one(f, id, p, 50000);
+		assert_int_equal(scratches(f), 1);
+		finish(f, id, &d);
+		assert_content(f, &d, p, 50000);
+	}
+	free(p);
+}
+
+static void
+test_joined_part_is_kept_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("earlylate", 9);
+	char id[UPLOAD_ID_BYTES];
+	char path[2 * TOOL_PATH_BYTES];
+	struct upload *u;
+
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, "early", 5, 5); /* in memory */
+	assert_int_equal(join(f, u, "late", 4, 0), RC_OK);
+	assert_int_equal(tool_file_size(scratch_path(f, id, path)), 9);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+	assert_content(f, &d, "earlylate", 9);
+	start(f, id);
+	u = acquire(f, id);
+	assert_int_equal(join(f, u, "late", 4, 0), RC_OK);
+	assert_int_equal(tool_file_size(scratch_path(f, id, path)), 4);
+	upload_release(&u);
+}
+
+static void
+test_number_of_parts_is_bounded_over_restarts(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("aabbcc", 6);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+
+	start(f, id);
+	u = acquire(f, id);
+	assert_int_equal(join(f, u, "aa", 2, 2), RC_OK);
+	upload_release(&u);
+	reopen(f);
+	u = acquire(f, id);
+	assert_int_equal(join(f, u, "bb", 2, 2), RC_OK);
+	assert_int_equal(join(f, u, "cc", 2, 2), RC_LIMIT);
+	assert_int_equal(upload_offset(u), 4);
+	upload_release(&u);
+	reopen(f);
+	u = acquire(f, id);
+	assert_int_equal(join(f, u, "cc", 2, 2), RC_LIMIT);
+	assert_int_equal(join(f, u, "cc", 2, 3), RC_OK);
+	assert_int_equal(join(f, u, "cc", 2, 3), RC_LIMIT);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+}
+
+static void
+test_short_part_matters_when_another_follows(void **state)
+{
+	struct fixture *f = *state;
+	char *p = tool_bytes(MIN_BYTES, 1);
+	char id[UPLOAD_ID_BYTES];
+	int i;
+
+	/* Without a restart between them, and with one. */
+	for (i = 0; i < 2; i++) {
+		start(f, id);
+		join_one(f, id, p, MIN_BYTES);
+		join_one(f, id, p, MIN_BYTES);
+		assert_false(short_inner(f, id));
+		join_one(f, id, p, MIN_BYTES - 1);
+		if (i == 1)
+			reopen(f);
+		assert_false(short_inner(f, id));
+		join_one(f, id, p, MIN_BYTES);
+		if (i == 1)
+			reopen(f);
+		assert_true(short_inner(f, id));
+		join_one(f, id, p, MIN_BYTES);
+		assert_true(short_inner(f, id));
+	}
+	free(p);
+}
+
+static void
+test_parts_of_lost_content_do_not_count(void **state)
+{
+	struct fixture *f = *state;
+	char path[2 * TOOL_PATH_BYTES];
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+
+	start(f, id);
+	join_one(f, id, "aa", 2);
+	join_one(f, id, "bb", 2);
+	assert_true(short_inner(f, id));
+	assert_int_equal(unlink(scratch_path(f, id, path)), 0);
+	reopen(f);
+	u = acquire(f, id);
+	assert_int_equal(upload_offset(u), 0);
+	assert_int_equal(join(f, u, "aa", 2, 1), RC_OK);
+	assert_false(upload_short_inner(u));
+	assert_int_equal(join(f, u, "bb", 2, 1), RC_LIMIT);
+	upload_release(&u);
+}
+
+/* As it was: what was there, its hash, and how many parts there may be. */
+static void
+assert_as_it_was(struct fixture *f, struct upload *u, const char *p, size_t n)
+{
+	struct digest d = tool_digest(p, n + 10);
+
+	assert_int_equal(upload_offset(u), n);
+	assert_int_equal(join(f, u, p + n, 10, 2), RC_OK);
+	assert_false(upload_short_inner(u));
+	assert_int_equal(join(f, u, p, 1, 2), RC_LIMIT);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+	assert_content(f, &d, p, n + 10);
+	assert_int_equal(scratches(f), 0);
+}
+
+static void
+test_failed_join_leaves_the_session_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+	char *p = tool_bytes(1 << 20, 6);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+	struct upload_part *part;
+	const struct upload_part_rules rules = { .min_bytes = 800000 };
+	int pieces;
+
+	for (pieces = 0; pieces < 3; pieces++) {
+		start(f, id);
+		u = acquire(f, id);
+		assert_int_equal(join(f, u, p, 5000, 0), RC_OK);
+		part = part_of(f, p + 5000, 786432);
+		pieces_left = pieces;
+		assert_int_equal(upload_join(u, part, &rules), RC_NOSPACE);
+		pieces_left = ALL_WRITES;
+		upload_part_free(&part);
+		assert_as_it_was(f, u, p, 5000);
+	}
+	free(p);
+}
+
+static void
+test_failed_join_that_cannot_be_cut_off_is_later(void **state)
+{
+	struct fixture *f = *state;
+	char *p = tool_bytes(1 << 20, 7);
+	const struct upload_part_rules rules = { 0 };
+	char id[UPLOAD_ID_BYTES], path[2 * TOOL_PATH_BYTES];
+	struct upload_part *part;
+	struct upload *u;
+
+	start(f, id);
+	u = acquire(f, id);
+	assert_int_equal(join(f, u, p, 5000, 0), RC_OK);
+	part = part_of(f, p + 5000, 786432);
+	pieces_left = 1;
+	cut_fails = true;
+	assert_int_equal(upload_join(u, part, &rules), RC_NOSPACE);
+	pieces_left = ALL_WRITES;
+	cut_fails = false;
+	assert_true(tool_file_size(scratch_path(f, id, path)) > 5000);
+	upload_part_free(&part);
+	assert_as_it_was(f, u, p, 5000);
+	free(p);
+}
+
+static void
+test_part_that_is_too_much_is_refused_as_a_whole(void **state)
+{
+	struct fixture *f = *state;
+	char *p = tool_bytes(1 << 20, 8);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+
+	store_close(&f->s);
+	f->options.upload_max_bytes = 600000;
+	f->s = tool_store_open(&f->options);
+	start(f, id);
+	u = acquire(f, id);
+	assert_int_equal(join(f, u, p, 5000, 0), RC_OK);
+	assert_int_equal(join(f, u, p + 5000, 595001, 0), RC_TOOBIG);
+	assert_as_it_was(f, u, p, 5000);
+	free(p);
+}
+
+static void
+test_parts_keep_to_the_reserve_of_the_disk(void **state)
+{
+	struct fixture *f = *state;
+	struct upload_part *part = NULL;
+
+	store_close(&f->s);
+	f->options.reserve_bytes = UINT64_MAX / 2;
+	f->s = tool_store_open(&f->options);
+	assert_int_equal(upload_part_new(f->s, &part), RC_NOSPACE);
+	assert_null(part);
+}
+
+static void
+test_too_many_open_files_fail_one_part(void **state)
+{
+	struct fixture *f = *state;
+	const struct upload_part_rules rules = { .max_parts = 2 };
+	char *p = tool_bytes(6000, 9);
+	struct upload_part *part, *none = NULL;
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+	enum rc rc_new, rc_join;
+
+	start(f, id);
+	join_one(f, id, p, 5000);
+	u = acquire(f, id);
+	part = part_of(f, p, 10);
+	tool_no_files(true);
+	rc_new = upload_part_new(f->s, &none);
+	rc_join = upload_join(u, part, &rules);
+	tool_no_files(false);
+	upload_part_free(&part);
+	assert_int_equal(rc_new, RC_LIMIT);
+	assert_null(none);
+	/* Not that there are too many parts. */
+	assert_int_equal(rc_join, RC_BUSY);
+	assert_as_it_was(f, u, p, 5000);
+	free(p);
+}
+
+static enum rc
+row_of_version_1(struct meta_txn *t, void *arg)
+{
+	static const char value[] =
+	    "\001\001\000\000\001\200\000\000\000\000team/app";
+	struct rec_key k;
+
+	key_str(&k, span_of(arg));
+	return (kv_put(t, TABLE_UPLOADS, key_span(&k),
+	    (struct span){ value, sizeof(value) - 1 }));
+}
+
+static void
+test_session_of_an_older_version_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	char id[UPLOAD_ID_BYTES] = "00112233445566778899aabbccddeeff";
+	struct digest d = tool_digest("aabb", 4);
+	struct upload *u;
+
+	store_close(&f->s);
+	f->options.upload_lifetime_ms = 0;
+	f->s = tool_store_open(&f->options);
+	assert_int_equal(
+	    meta_change(store_meta(f->s), row_of_version_1, id, 0), RC_OK);
+	assert_int_equal(status(f, id), 0);
+	u = acquire(f, id);
+	assert_int_equal(join(f, u, "aa", 2, 1), RC_OK);
+	assert_int_equal(join(f, u, "bb", 2, 1), RC_LIMIT);
+	upload_release(&u);
+	reopen(f);
+	u = acquire(f, id);
+	assert_int_equal(join(f, u, "bb", 2, 1), RC_LIMIT);
+	assert_int_equal(join(f, u, "bb", 2, 2), RC_OK);
+	assert_true(upload_short_inner(u));
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+}
+
+/* The commit thread stands still until the queue is so long. */
+#define POSTS 4096
+
+struct standstill {
+	struct store *s;
+	_Atomic bool stands, goes_on;
+};
+
+static enum rc
+stand_still(struct meta_txn *t, void *arg)
+{
+	struct standstill *st = arg;
+
+	(void)t;
+	st->stands = true;
+	while (!st->goes_on)
+		(void)usleep(1000);
+	return (RC_OK);
+}
+
+static void *
+standstill_run(void *arg)
+{
+	struct standstill *st = arg;
+
+	must(meta_change(store_meta(st->s), stand_still, st, 0) == RC_OK);
+	return (NULL);
+}
+
+/* Nobody else can: who would is waiting. */
+static void *
+release_run(void *arg)
+{
+	struct standstill *st = arg;
+	struct store_stats stats;
+
+	do {
+		(void)usleep(1000);
+		store_stats(st->s, &stats);
+	} while (stats.commit_queue <= POSTS);
+	st->goes_on = true;
+	return (NULL);
+}
+
+static void
+test_note_of_parts_waits_while_the_queue_is_full(void **state)
+{
+	struct fixture *f = *state;
+	struct standstill st = { .s = f->s };
+	struct upload_row row = { .parts = 0 };
+	pthread_t still, release;
+	struct upload *u;
+	unsigned i;
+
+	start(f, row.id);
+	assert_int_equal(pthread_create(&still, NULL, standstill_run, &st), 0);
+	while (!st.stands)
+		(void)usleep(1000);
+	for (i = 0; i < POSTS; i++) {
+		row.parts = i;
+		assert_int_equal(
+		    meta_upload_parts(store_meta(f->s), &row), RC_OK);
+	}
+	assert_int_equal(meta_upload_add(store_meta(f->s), &row), RC_BUSY);
+	assert_int_equal(pthread_create(&release, NULL, release_run, &st), 0);
+	row.parts = 7;
+	assert_int_equal(meta_upload_parts(store_meta(f->s), &row), RC_OK);
+	assert_int_equal(pthread_join(release, NULL), 0);
+	assert_int_equal(pthread_join(still, NULL), 0);
+	reopen(f);
+	append(f, row.id, "x", 1);
+	u = acquire(f, row.id);
+	assert_int_equal(join(f, u, "y", 1, 7), RC_LIMIT);
+	assert_int_equal(join(f, u, "y", 1, 8), RC_OK);
+	upload_release(&u);
+}
+
+static void
+test_note_of_a_session_that_is_gone_makes_none(void **state)
+{
+	struct fixture *f = *state;
+	struct upload_row row = { .parts = 3 };
+
+	start(f, row.id);
+	assert_int_equal(upload_cancel(f->s, REPO, span_of(row.id)), RC_OK);
+	assert_int_equal(meta_upload_parts(store_meta(f->s), &row), RC_OK);
+	reopen(f);
+	assert_gone(f, row.id);
+}
+
 int
 main(void)
 {
@@ -1199,6 +1730,20 @@ main(void)
 		TEST(test_rivals_for_a_session_take_turns),
 		TEST(test_rivals_revive_a_session_once),
 		TEST(test_sweep_runs_beside_pushes),
+		TEST(test_parts_joined_one_after_the_other_are_the_content),
+		TEST(test_part_that_is_not_joined_leaves_nothing),
+		TEST(test_joined_part_is_kept_at_once),
+		TEST(test_number_of_parts_is_bounded_over_restarts),
+		TEST(test_short_part_matters_when_another_follows),
+		TEST(test_parts_of_lost_content_do_not_count),
+		TEST(test_failed_join_leaves_the_session_as_it_was),
+		TEST(test_failed_join_that_cannot_be_cut_off_is_later),
+		TEST(test_part_that_is_too_much_is_refused_as_a_whole),
+		TEST(test_parts_keep_to_the_reserve_of_the_disk),
+		TEST(test_too_many_open_files_fail_one_part),
+		TEST(test_session_of_an_older_version_goes_on),
+		TEST(test_note_of_parts_waits_while_the_queue_is_full),
+		TEST(test_note_of_a_session_that_is_gone_makes_none),
 	};
 
 	return (cmocka_run_group_tests_name("upload", tests, NULL, NULL));
