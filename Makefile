@@ -38,16 +38,19 @@ UNIT_LIB_SRCS := $(filter-out $(UNIT_SRCS),$(sort $(wildcard tests/unit/*.c \
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LIB_SRCS := $(filter-out $(FUZZ_SRCS),$(sort $(wildcard tests/fuzz/*.c)))
 BENCH_SRCS := $(sort $(wildcard tests/bench/*.c))
+# Programs that tests ask something of.
+TOOL_SRCS := $(sort $(wildcard tests/tools/*.c))
 ALL_C := $(SRCS) $(sort $(wildcard $(addsuffix /*.h,$(ROOMS)))) $(UNIT_SRCS) \
 	$(UNIT_LIB_SRCS) $(FUZZ_SRCS) $(FUZZ_LIB_SRCS) $(BENCH_SRCS) \
-	$(sort $(wildcard tests/unit/*.h tests/unit/*/*.h tests/unit/*/*/*.h \
-	tests/fuzz/*.h tests/bench/*.h tests/crash/*.c))
+	$(TOOL_SRCS) $(sort $(wildcard tests/unit/*.h tests/unit/*/*.h \
+	tests/unit/*/*/*.h tests/fuzz/*.h tests/bench/*.h tests/crash/*.c))
 
 LIB := $(BUILD)/librooms.a
 OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_BINS := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRCS))
 FUZZ_BINS := $(patsubst %.c,$(BUILD)/%,$(FUZZ_SRCS))
 BENCH_BINS := $(patsubst %.c,$(BUILD)/%,$(BENCH_SRCS))
+TOOL_BINS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SRCS))
 
 # --- how ---------------------------------------------------------------------
 
@@ -144,17 +147,18 @@ $(FUZZ_BINS): $(BUILD)/%: $(BUILD)/obj/%.o $(call OBJ,$(FUZZ_LIB_SRCS)) $(LIB)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ \
 		$(filter %.o,$^) $(LIB) $(HTTP_PARSER_LIBS) $(PKG_LIBS)
 
-$(BENCH_BINS): $(BUILD)/%: $(BUILD)/obj/%.o $(LIB)
+$(BENCH_BINS) $(TOOL_BINS): $(BUILD)/%: $(BUILD)/obj/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(LIB) $(PKG_LIBS)
 
 -include $(wildcard $(patsubst %.o,%.d,$(call OBJ,$(SRCS) $(UNIT_SRCS) \
-	$(UNIT_LIB_SRCS) $(FUZZ_SRCS) $(FUZZ_LIB_SRCS) $(BENCH_SRCS))))
+	$(UNIT_LIB_SRCS) $(FUZZ_SRCS) $(FUZZ_LIB_SRCS) $(BENCH_SRCS) \
+	$(TOOL_SRCS))))
 
 # Pieces that other targets and tests/lib/run-tests ask for.
 objects: $(call OBJ,$(SRCS))
-unit-bins: $(UNIT_BINS)
+unit-bins: $(UNIT_BINS) $(TOOL_BINS)
 bench-bins: $(BENCH_BINS)
 clang-bins:
 	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/fuzz \

@@ -205,12 +205,13 @@ class Server:
 
 class Registryd(Server):
     name = OURS
+    settings = ""  # lines of its configuration
     LISTENING = re.compile(rb"listening on https?://127\.0\.0\.1:(\d+)")
 
     def command(self):
         config = os.path.join(self.folder, "registryd.yml")
         with open(config, "w") as f:
-            f.write('access-log: "off"\n')
+            f.write('access-log: "off"\n' + self.settings)
         command = [REGISTRYD, "--config", config, "--auth", "none",
                    "--data", os.path.join(self.folder, "data"),
                    "--listen", "127.0.0.1:0", "--log-level", "info"]

@@ -48,24 +48,6 @@ over() { # http|https
 	HOST=${URL#*://}
 }
 
-# cli GENERATION ARGUMENT...
-cli() {
-	local n=$1
-	shift
-	"aws$n" "$@"
-}
-
-# cli_fails GENERATION NAME ARGUMENT...: a refusal by the service, of that name.
-cli_fails() {
-	local n=$1 name=$2 code=0
-	shift 2
-	cli "$n" "$@" >"$W/out" 2>"$W/err" || code=$?
-	# The older generation has had 255 for everything.
-	[ "$code" = 254 ] || { [ "$n" = 1 ] && [ "$code" = 255 ]; } ||
-		fail "exit $code of $*: $(cat "$W/err")"
-	assert_in "$(cat "$W/err")" "An error occurred ($name) when calling the"
-}
-
 # --- the CLI ------------------------------------------------------------------
 
 cli_flow() { # GENERATION

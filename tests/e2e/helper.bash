@@ -841,6 +841,25 @@ aws2() {
 	"$AWS2" --endpoint-url "$URL" "$@"
 }
 
+# cli GENERATION ARGUMENT...
+cli() {
+	local n=$1
+	shift
+	"aws$n" "$@"
+}
+
+# cli_fails GENERATION NAME ARGUMENT...: a refusal by the service, of that name;
+# $W/out and $W/err are what it said.
+cli_fails() {
+	local n=$1 name=$2 code=0
+	shift 2
+	cli "$n" "$@" >"$W/out" 2>"$W/err" || code=$?
+	# The older generation has had 255 for everything.
+	[ "$code" = 254 ] || { [ "$n" = 1 ] && [ "$code" = 255 ]; } ||
+		fail "exit $code of $*: $(cat "$W/err")"
+	assert_in "$(cat "$W/err")" "An error occurred ($name) when calling the"
+}
+
 # --- another time -------------------------------------------------------------
 
 # fake_time OFFSET: words to put before a program (SERVER_WRAP, for one), or a

@@ -31,6 +31,24 @@ setup() {
 	expect 200
 }
 
+@test "every answer below /v2/ names the API, errors too" {
+	local path
+	for path in "/v2/$REPO/manifests/v1" /v2/UPPER/tags/list /v2/_catalog \
+	    "/v2/$REPO/blobs/sha256:bad" /v2/a/nothing; do
+		http GET "$path"
+		assert_eq "$(header Docker-Distribution-Api-Version)" \
+			registry/2.0 "$path"
+	done
+	http POST "/v2/$REPO/blobs/uploads/"
+	expect 202
+	assert_eq "$(header Docker-Distribution-Api-Version)" registry/2.0
+	http PUT /v2/
+	expect 405
+	assert_eq "$(header Docker-Distribution-Api-Version)" registry/2.0
+	http GET /healthz
+	assert_eq "$(header Docker-Distribution-Api-Version)" ''
+}
+
 @test "an unknown route answers 404 in the shape of the specification" {
 	local path
 	for path in /v1/ /v2/app /v2/app/nothing /v2/app/manifests \
@@ -80,10 +98,10 @@ setup() {
 	done
 }
 
-@test "a repository name of 255 bytes is taken, of 256 is refused" {
+@test "a repository name of 256 bytes is taken, of 257 is refused" {
 	local name
-	name=${REPO%%/*}/$(printf 'a%.0s' $(seq 254))
-	name=${name:0:255}
+	name=${REPO%%/*}/$(printf 'a%.0s' $(seq 255))
+	name=${name:0:256}
 	http POST "/v2/$name/blobs/uploads/"
 	expect 202
 	http POST "/v2/${name}a/blobs/uploads/"
@@ -1338,6 +1356,32 @@ sparse_pair() { # sets W/m (image without its layer) and W/i (its index)
 }
 
 # --- limits -------------------------------------------------------------------
+
+@test "rates: what comes faster gets 429 and a time to come back" {
+	local i
+	REGISTRYD_RATES_GET_IMAGE=1 server_start
+	image_push "$REPO" v1
+	for i in $(seq 100); do
+		http GET "/v2/$REPO/manifests/v1"
+		[ "$STATUS" = 200 ] || break
+	done
+	expect 429 TOOMANYREQUESTS
+	assert_eq "$(jq -r '.errors[0].message' "$BODY")" 'Rate exceeded'
+	assert_eq "$(header Retry-After)" 1
+	http GET "/v2/$REPO/tags/list"
+	expect 200
+	server_stop
+}
+
+@test "quotas.repositories: one more is not made by a push" {
+	REGISTRYD_QUOTAS_REPOSITORIES=1 server_start
+	image_push "$REPO" v1
+	manifest_put "$REPO-2" v1 "$MANIFEST"
+	expect 403 DENIED
+	assert_in "$(jq -r '.errors[0].message' "$BODY")" \
+		'The maximum number of repositories (1)'
+	server_stop
+}
 
 @test "external-url makes Locations absolute" {
 	REGISTRYD_EXTERNAL_URL=https://registry.example.com server_start

@@ -110,7 +110,8 @@ needs() { # ROUTE "ACTIONS" STATUS METHOD PATH [CURL ARGUMENT...]
 		'routes without a test'
 }
 
-ecr_needs() { # OPERATION "ACTIONS" JSON
+# With its actions it is done, or fails for a reason of its own.
+ecr_needs() { # OPERATION "ACTIONS" JSON [ERROR]
 	local operation=$1 actions=$2 json=$3 action resource
 	printf '%s\n' "$operation" >>"$W/operations"
 	for action in $actions; do
@@ -126,7 +127,118 @@ ecr_needs() { # OPERATION "ACTIONS" JSON
 	done
 	user_allow "$U" "$(allow "$actions")"
 	ecr "$operation" "$json"
+	if [ -n "${4:-}" ]; then
+		expect_aws "$4"
+		return
+	fi
 	expect 200 || fail "$operation with $actions"
+}
+
+# simple OPERATION JSON [ERROR]: it needs the action of its own name.
+simple() {
+	ecr_needs "$1" "ecr:$1" "$2" "${@:3}"
+}
+
+repository_needs() {
+	local arn text
+	arn="\"resourceArn\":\"$(repository_arn "$REPO")\""
+	text=$(jq -c . <<<'"{\"rules\":[{\"rulePriority\":1,\"selection\":{\"tagStatus\":\"untagged\",\"countType\":\"imageCountMoreThan\",\"countNumber\":9},\"action\":{\"type\":\"expire\"}}]}"')
+	simple TagResource "{$arn,\"tags\":[{\"Key\":\"a\",\"Value\":\"b\"}]}"
+	simple ListTagsForResource "{$arn}"
+	simple UntagResource "{$arn,\"tagKeys\":[\"a\"]}"
+	simple PutImageTagMutability \
+		"{$name,\"imageTagMutability\":\"MUTABLE\"}"
+	simple PutImageScanningConfiguration \
+		"{$name,\"imageScanningConfiguration\":{\"scanOnPush\":false}}"
+	simple PutLifecyclePolicy "{$name,\"lifecyclePolicyText\":$text}"
+	simple GetLifecyclePolicy "{$name}"
+	simple StartLifecyclePolicyPreview "{$name}"
+	simple GetLifecyclePolicyPreview "{$name}"
+	simple DeleteLifecyclePolicy "{$name}"
+	simple BatchGetRepositoryScanningConfiguration \
+		"{\"repositoryNames\":[\"$REPO\"]}"
+}
+
+images_need() {
+	local id text
+	text=$(printf '{"schemaVersion":2,"mediaType":"%s","config":{"mediaType":"%s","digest":"%s","size":2},"layers":[]}' \
+		"$OCI_MANIFEST" application/vnd.oci.image.config.v1+json \
+		"$EMPTY_DIGEST")
+	as admin
+	login admin
+	printf '{}' >"$W/empty"
+	blob_push "$REPO" "$W/empty"
+	logout
+	as "$U"
+	simple PutImage "{$name,\"imageTag\":\"v1\",\"imageManifest\":$(
+		jq -cn --arg t "$text" '$t')}"
+	id='"imageId":{"imageTag":"v1"}'
+	simple BatchGetImage "{$name,\"imageIds\":[{\"imageTag\":\"v1\"}]}"
+	simple ListImages "{$name}"
+	simple DescribeImages "{$name}"
+	ecr_needs ListImageReferrers ecr:BatchGetImage \
+		"{$name,\"subjectId\":{\"imageDigest\":\"$EMPTY_DIGEST\"}}"
+	simple StartImageScan "{$name,$id}"
+	simple DescribeImageScanFindings "{$name,$id}"
+	simple DescribeImageReplicationStatus "{$name,$id}"
+	simple DescribeImageSigningStatus "{$name,$id}"
+	simple UpdateImageStorageClass \
+		"{$name,$id,\"targetStorageClass\":\"STANDARD\"}"
+	simple GetDownloadUrlForLayer \
+		"{$name,\"layerDigest\":\"$EMPTY_DIGEST\"}"
+	secret_note "$(jq -r .downloadUrl "$BODY" | sed 's/.*token=//')"
+	simple BatchDeleteImage "{$name,\"imageIds\":[{\"imageTag\":\"v1\"}]}"
+}
+
+layers_need() {
+	local upload
+	simple BatchCheckLayerAvailability \
+		"{$name,\"layerDigests\":[\"$EMPTY_DIGEST\"]}"
+	simple InitiateLayerUpload "{$name}"
+	upload="\"uploadId\":\"$(jq -r .uploadId "$BODY")\""
+	simple UploadLayerPart "{$name,$upload,\"partFirstByte\":0,\"partLastByte\":2,\"layerPartBlob\":\"b25l\"}"
+	simple CompleteLayerUpload \
+		"{$name,$upload,\"layerDigests\":[\"sha256:$(printf one |
+			sha256sum | cut -d ' ' -f 1)\"]}"
+}
+
+registry_needs() {
+	local rule prefix='"ecrRepositoryPrefix":"cache"' arn template
+	local destination='"destination":{"region":"eu-central-1","registryId":"000000000000"}'
+	arn="\"principalArn\":\"$(user_arn nobody)\""
+	template="\"prefix\":\"tpl$BATS_TEST_NUMBER\""
+	simple DescribeRegistry '{}'
+	simple GetAccountSetting '{"name":"BLOB_MOUNTING"}'
+	simple PutAccountSetting '{"name":"BLOB_MOUNTING","value":"ENABLED"}'
+	simple PutReplicationConfiguration \
+		'{"replicationConfiguration":{"rules":[]}}'
+	simple StartReplicationBackfill "{$destination}" ValidationException
+	simple ListReplicationBackfills '{}'
+	simple StopReplicationBackfill '{"replicationBackfillId":"x"}' \
+		ReplicationBackfillNotFoundException
+	simple DescribeReplicationBackfillResults \
+		'{"replicationBackfillId":"x"}' ReplicationBackfillNotFoundException
+	simple PutRegistryScanningConfiguration '{"scanType":"BASIC","rules":[]}'
+	simple GetRegistryScanningConfiguration '{}'
+	simple PutSigningConfiguration '{"signingConfiguration":{"rules":[]}}'
+	simple GetSigningConfiguration '{}'
+	simple DeleteSigningConfiguration '{}'
+	simple RegisterPullTimeUpdateExclusion "{$arn}"
+	simple ListPullTimeUpdateExclusions '{}'
+	simple DeregisterPullTimeUpdateExclusion "{$arn}"
+	simple CreatePullThroughCacheRule \
+		"{$prefix,\"upstreamRegistryUrl\":\"registry.example\"}"
+	simple DescribePullThroughCacheRules '{}'
+	rule=secret:ecr-pullthroughcache/x
+	simple UpdatePullThroughCacheRule "{$prefix,\"credentialArn\":\"arn:aws:secretsmanager:us-east-1:000000000000:$rule\"}"
+	simple ValidatePullThroughCacheRule "{$prefix}"
+	simple DeletePullThroughCacheRule "{$prefix}"
+	simple CreateRepositoryCreationTemplate \
+		"{$template,\"appliedFor\":[\"CREATE_ON_PUSH\"]}"
+	simple DescribeRepositoryCreationTemplates '{}'
+	simple UpdateRepositoryCreationTemplate \
+		"{$template,\"description\":\"x\"}"
+	simple DeleteRepositoryCreationTemplate "{$template}"
 }
 
 @test "each operation of the ECR endpoint asks for its action, and for no other" {
@@ -144,7 +256,10 @@ ecr_needs() { # OPERATION "ACTIONS" JSON
 		"{$name,\"policyText\":$policy}"
 	ecr_needs GetRepositoryPolicy ecr:GetRepositoryPolicy "{$name}"
 	ecr_needs DeleteRepositoryPolicy ecr:DeleteRepositoryPolicy "{$name}"
-	ecr_needs DeleteRepository ecr:DeleteRepository "{$name}"
+	repository_needs
+	images_need
+	layers_need
+	ecr_needs DeleteRepository ecr:DeleteRepository "{$name,\"force\":true}"
 	ecr_needs CreateRepository 'ecr:CreateRepository ecr:TagResource' \
 		"{$name,\"tags\":[{\"Key\":\"a\",\"Value\":\"b\"}]}"
 	policy=$(jq -cn --arg p '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"ecr:ReplicateImage","Resource":"arn:aws:ecr:us-east-1:000000000000:repository/*"}}' '$p')
@@ -152,6 +267,7 @@ ecr_needs() { # OPERATION "ACTIONS" JSON
 		"{\"policyText\":$policy}"
 	ecr_needs GetRegistryPolicy ecr:GetRegistryPolicy '{}'
 	ecr_needs DeleteRegistryPolicy ecr:DeleteRegistryPolicy '{}'
+	registry_needs
 	sed -nE 's/.*\{ "([A-Z][A-Za-z]*)", ACCESS_(REPOSITORY|REGISTRY|LISTED).*/\1/p' \
 		"$TOP/registryd/permissions.c" | sort -u >"$W/want"
 	[ -s "$W/want" ] || fail 'the table is not where it was'
