@@ -60,6 +60,7 @@ service_init(
 	};
 	mutex_init(&svc->lock);
 	cond_init(&svc->wake);
+	cond_init(&svc->previews_wake);
 	svc->jobs = jobs_new(store);
 	svc->decisions = decide_cache_new();
 	svc->policies = policy_cache_new();
@@ -75,6 +76,7 @@ service_fini(struct service *svc)
 	policy_cache_free(&svc->policies);
 	settings_unref(&svc->settings);
 	free(svc->control_address);
+	must(pthread_cond_destroy(&svc->previews_wake) == 0);
 	must(pthread_cond_destroy(&svc->wake) == 0);
 	must(pthread_mutex_destroy(&svc->lock) == 0);
 	svc->magic = 0;
@@ -104,6 +106,7 @@ service_open(
 		.reserve_bytes = s->reserve_bytes,
 		.map_bytes = s->map_bytes,
 		.upload_max_bytes = s->upload_bytes,
+		.part_max_bytes = s->part_bytes,
 		.upload_sessions_max = s->upload_sessions,
 		.upload_lifetime_ms = s->upload_lifetime_ms,
 		.max_threads = reading_threads(s),
@@ -242,6 +245,8 @@ service_serve(struct service *svc, char why[SERVICE_WHY_BYTES])
 		return (rc);
 	atomic_store(&svc->server, server);
 	rc = service_background_start(svc);
+	if (rc == RC_OK)
+		rc = service_lifecycle_start(svc);
 	if (rc != RC_OK) {
 		(void)snprintf(why, SERVICE_WHY_BYTES,
 		    "cannot start a thread: %s", rc_text(rc));
@@ -292,6 +297,7 @@ service_stop(struct service *svc)
 	server = atomic_load(&svc->server);
 	http_server_stop(&server, svc->settings->shutdown_ms);
 	atomic_store(&svc->server, NULL);
+	service_lifecycle_stop(svc);
 	service_background_stop(svc);
 	if (svc->auth != NULL)
 		auth_flush(svc->auth);

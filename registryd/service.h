@@ -9,6 +9,7 @@
 #include "base/rc.h"
 #include "registryd/http/server.h"
 #include "registryd/settings.h"
+#include "storage/lifecycles.h"
 #include "storage/store.h"
 
 /*
@@ -52,7 +53,11 @@ struct service {
 	pthread_cond_t wake;
 	pthread_t background;
 	bool background_runs, background_stop;
-	char *control_address; /* "unix:DIR/control.sock", or NULL */
+	pthread_cond_t previews_wake;
+	pthread_t lifecycle;
+	bool lifecycle_runs, previews_due;
+	_Atomic bool lifecycle_stop; /* without the lock too */
+	char *control_address;	     /* "unix:DIR/control.sock", or NULL */
 };
 
 /**
@@ -81,7 +86,7 @@ service_open(struct service *, struct settings *, char why[SERVICE_WHY_BYTES]);
 
 /**
  * service_serve(svc, why):
- * Start listeners, loops, workers and the background thread; say in the log
+ * Start listeners, loops, workers and the threads of our own; say in the log
  * where each listener is.  The codes of http_server_start.
  */
 RC_MUST_USE enum rc
@@ -104,12 +109,34 @@ RC_MUST_USE enum rc service_reload(
 bool service_purge(struct service *, int64_t budget_ms);
 
 /**
- * service_scans_end(svc, budget_ms), service_previews_end(svc, budget_ms):
- * End scans of images, and previews of lifecycle policies, that were started:
- * at least one and then until that time is up.  The background thread.
+ * service_scans_end(svc, budget_ms):
+ * End scans of images that were started: at least one and then until that time
+ * is up.  The background thread.
  */
 void service_scans_end(struct service *, int64_t budget_ms);
-void service_previews_end(struct service *, int64_t budget_ms);
+
+/**
+ * service_previews_run(svc):
+ * Evaluate previews of lifecycle policies until none is in progress, or the
+ * server stops.  False: the store would not take how one ended; later again.
+ * The lifecycle thread.
+ */
+bool service_previews_run(struct service *);
+
+/**
+ * service_previews_wake(svc):
+ * A preview was started: have it evaluated soon.  Any thread.
+ */
+void service_previews_wake(struct service *);
+
+/**
+ * service_previews_sweep(svc, sweep, budget_ms):
+ * Let go of previews that are a day old, and of results that do not count any
+ * more: from where ${sweep} stands, at least one batch and then until that time
+ * is up.  True: it is not through.  The background thread.
+ */
+bool service_previews_sweep(
+    struct service *, struct preview_sweep *, int64_t budget_ms);
 
 /**
  * service_stop(svc):

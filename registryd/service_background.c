@@ -25,7 +25,11 @@
 #define PURGE_BUDGET 500
 #define PURGE_MS 200 /* in one round, which has other things to do */
 #define SCANS_MS 200
-#define PREVIEWS_MS 200
+#define SWEEP_BUDGET 1000
+#define SWEEP_MS 100
+#define SWEEP_PAUSE_MS 60000
+/* That of ECR is not published. */
+#define PREVIEW_LIFETIME_MS ((int64_t)24 * 60 * 60 * 1000)
 
 #define NS_PER_MS ((int64_t)1000000)
 
@@ -82,12 +86,12 @@ service_purge(struct service *svc, int64_t budget_ms)
 	return (more);
 }
 
-/* --- scans and previews -------------------------------------------------- */
+/* --- scans --------------------------------------------------------------- */
 
 /*
  * What clients started waits in the store until here, and clients wait for it.
- * There is nothing yet that looks into images or evaluates policies: each ends
- * as failed, in the order in which it came.
+ * There is nothing yet that looks into images: each ends as failed, in the
+ * order in which it came.
  */
 #define SCAN_REASON "this version of the registry has no scanner"
 #define JOB_BYTES ((size_t)64 << 10)
@@ -104,27 +108,8 @@ scan_end_next(struct meta *m, struct arena *arena)
 	    m, &job, SCAN_FAILED, SPAN(SCAN_REASON), clock_real_ms()));
 }
 
-static enum rc
-preview_end_next(struct meta *m, struct arena *arena)
-{
-	struct span name;
-	enum rc rc;
-
-	if ((rc = meta_preview_next(m, arena, &name)) != RC_OK)
-		return (rc);
-	rc = meta_preview_end(m, name, PREVIEW_FAILED, clock_real_ms());
-	if (rc == RC_OK)
-		log_info("the lifecycle policy preview of repository " SPAN_FMT
-			 " failed: this version of the registry does not "
-			 "evaluate lifecycle policies",
-		    SPAN_ARG(name));
-	/* Its repository went, or another one of that name came, between. */
-	return (rc == RC_NOTFOUND || rc == RC_MISSING ? RC_OK : rc);
-}
-
-static void
-jobs_end(struct service *svc, int64_t budget_ms,
-    enum rc (*end_next)(struct meta *, struct arena *))
+void
+service_scans_end(struct service *svc, int64_t budget_ms)
 {
 	int64_t end_ns = clock_mono_ns() + budget_ms * NS_PER_MS;
 	struct arena arena;
@@ -134,27 +119,43 @@ jobs_end(struct service *svc, int64_t budget_ms,
 		if (store_failed(svc->store) || atomic_load(&svc->stopping))
 			return;
 		arena_init(&arena, JOB_BYTES);
-		rc = end_next(store_meta(svc->store), &arena);
+		rc = scan_end_next(store_meta(svc->store), &arena);
 		arena_reset(&arena);
 	} while (rc == RC_OK && clock_mono_ns() < end_ns);
 }
 
-void
-service_scans_end(struct service *svc, int64_t budget_ms)
+/* --- previews ------------------------------------------------------------ */
+
+bool
+service_previews_sweep(
+    struct service *svc, struct preview_sweep *sweep, int64_t budget_ms)
 {
-	jobs_end(svc, budget_ms, scan_end_next);
+	int64_t end_ns = clock_mono_ns() + budget_ms * NS_PER_MS;
+	int64_t before_ms = clock_real_ms() - PREVIEW_LIFETIME_MS;
+	bool more;
+
+	do {
+		if (store_failed(svc->store) || atomic_load(&svc->stopping))
+			return (false);
+		if (meta_preview_sweep(store_meta(svc->store), sweep, before_ms,
+			SWEEP_BUDGET, &more) != RC_OK)
+			return (false);
+	} while (more && clock_mono_ns() < end_ns);
+	return (more);
 }
 
-void
-service_previews_end(struct service *svc, int64_t budget_ms)
+static int64_t
+previews_sweep(struct service *svc, struct preview_sweep *sweep)
 {
-	jobs_end(svc, budget_ms, preview_end_next);
+	return (
+	    service_previews_sweep(svc, sweep, SWEEP_MS) ? 0 : SWEEP_PAUSE_MS);
 }
 
 /* --- rounds -------------------------------------------------------------- */
 
 struct rounds {
-	int64_t expire_pause_ms, expire_at_ns, flush_at_ns;
+	int64_t expire_pause_ms, expire_at_ns, flush_at_ns, sweep_at_ns;
+	struct preview_sweep sweep;
 };
 
 static void
@@ -166,7 +167,9 @@ background_round(struct service *svc, struct rounds *r)
 		auth_refresh(svc->auth);
 	(void)service_purge(svc, PURGE_MS);
 	service_scans_end(svc, SCANS_MS);
-	service_previews_end(svc, PREVIEWS_MS);
+	if (now_ns >= r->sweep_at_ns)
+		r->sweep_at_ns =
+		    now_ns + previews_sweep(svc, &r->sweep) * NS_PER_MS;
 	if (now_ns >= r->flush_at_ns && svc->auth != NULL) {
 		auth_flush(svc->auth);
 		r->flush_at_ns = now_ns + FLUSH_MS * NS_PER_MS;
@@ -183,7 +186,7 @@ static void
 background_main(void *arg)
 {
 	struct service *svc = arg;
-	struct rounds r;
+	struct rounds r = { 0 };
 
 	OBJ_CHECK(svc, SERVICE_MAGIC);
 	mutex_lock(&svc->lock);

@@ -32,4 +32,11 @@ RC_MUST_USE enum rc service_background_start(struct service *);
 /** service_background_stop(svc): and wait for it; also when it never ran. */
 void service_background_stop(struct service *);
 
+/* service_lifecycle.c */
+
+/** service_lifecycle_start(svc): RC_LIMIT. */
+RC_MUST_USE enum rc service_lifecycle_start(struct service *);
+/** service_lifecycle_stop(svc): and wait for it; also when it never ran. */
+void service_lifecycle_stop(struct service *);
+
 #endif

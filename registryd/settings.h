@@ -62,6 +62,7 @@ struct settings {
 	struct http_limits limits;
 	uint64_t manifest_bytes;
 	uint64_t upload_bytes; /* 0: no limit */
+	uint64_t part_bytes;   /* of all parts on their way; 0: no limit */
 	unsigned upload_sessions;
 	int64_t upload_lifetime_ms;
 	struct quotas quotas;

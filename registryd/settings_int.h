@@ -43,7 +43,7 @@ struct setting_key {
 	const char *help;
 };
 
-#define SETTING_KEYS 66
+#define SETTING_KEYS 67
 extern const struct setting_key setting_keys[SETTING_KEYS];
 
 /** setting_find(name): its number, SETTING_KEYS if there is none. */

@@ -230,6 +230,13 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .help = "Memory for bodies that are gathered before they are "
 	    "handled (manifests, short uploads), of all requests together. "
 	    "Beyond it they get 503. 0: no limit." },
+	{ .name = "limits.part-bytes", .kind = SETTING_SIZE, .restart = true,
+	    FIELD(part_bytes), .preset = "1GiB",
+	    .min = 20 * MiB, .max = 1 * TiB, .zero = true,
+	    .help = "Disk for parts of layers (UploadLayerPart) that are on "
+	    "their way, of all requests together: whose they are is known "
+	    "when all of a part is here. Beyond it they get 503. 0: no "
+	    "limit." },
 	/* Quotas, as ECR has them. */
 	{ .name = "quotas.repositories", .kind = SETTING_COUNT,
 	    FIELD(quotas.repositories), .preset = "100000",
@@ -276,7 +283,7 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    "image. Beyond it: `LimitExceededException`. 0: no limit." },
 	{ .name = "quotas.scans-per-image", .kind = SETTING_COUNT,
 	    FIELD(quotas.scans), .preset = "1",
-	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .min = 1, .max = 64, .zero = true,
 	    .help = "Scans of one image that are asked for in 24 hours "
 	    "(`StartImageScan`). Beyond it: `LimitExceededException`. 0: no "
 	    "limit." },
@@ -287,20 +294,20 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    "refused: `InvalidParameterException`. 0: no limit." },
 	{ .name = "quotas.replication-rules", .kind = SETTING_COUNT,
 	    FIELD(quotas.replication_rules), .preset = "10",
-	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .min = 1, .max = 10,
 	    .help = "Rules of the replication configuration. One with more is "
-	    "refused: `ValidationException`. 0: no limit." },
+	    "refused: `InvalidParameterException`." },
 	{ .name = "quotas.replication-destinations", .kind = SETTING_COUNT,
 	    FIELD(quotas.replication_destinations), .preset = "25",
 	    .min = 1, .max = COUNT_MAX, .zero = true,
 	    .help = "Different destinations in the rules of the replication "
-	    "configuration. One with more is refused: `ValidationException`. "
-	    "0: no limit." },
+	    "configuration. One with more is refused: "
+	    "`InvalidParameterException`. 0: no limit." },
 	{ .name = "quotas.signing-rules", .kind = SETTING_COUNT,
 	    FIELD(quotas.signing_rules), .preset = "10",
-	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .min = 1, .max = 10,
 	    .help = "Rules of the signing configuration. One with more is "
-	    "refused: `ValidationException`. 0: no limit." },
+	    "refused: `InvalidParameterException`." },
 	/* How often, as ECR has it if one wants it. */
 	{ .name = "rates.authorization-token", .kind = SETTING_COUNT,
 	    FIELD(rates.authorization_token), .preset = "0",

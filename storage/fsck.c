@@ -395,6 +395,7 @@ records_check(struct fsck *f)
 		{ TABLE_LIFECYCLE_POLICIES, fsck_set_row },
 		{ TABLE_LIFECYCLE_PREVIEWS, fsck_preview_row },
 		{ TABLE_PREVIEW_QUEUE, fsck_preview_queue_row },
+		{ TABLE_LIFECYCLE_PREVIEW_RESULTS, fsck_preview_result_row },
 		{ TABLE_ENTITIES, fsck_entity_row },
 		{ TABLE_BLOBS, fsck_blob_row },
 		{ TABLE_MANIFESTS, fsck_manifest_row },

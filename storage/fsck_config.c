@@ -183,6 +183,59 @@ fsck_preview_queue_row(struct fsck_check *c)
 	return (RC_OK);
 }
 
+/* A row of a run that there cannot have been, or that its preview does not
+ * know of. */
+static bool
+result_is_stray(const struct preview_row *preview, uint64_t run, uint32_t n)
+{
+	if (run > preview->run)
+		return (true);
+	return (run == preview->run && preview->status == PREVIEW_COMPLETE &&
+		n >= preview->sums.expiring + preview->sums.transitioning);
+}
+
+/* Those of earlier runs are on their way out. */
+static enum rc
+result_of_preview(struct fsck_check *c, uint64_t repo, uint64_t run, uint32_t n)
+{
+	struct preview_row preview;
+	struct rec_key k;
+	struct span value;
+	enum rc rc;
+
+	key_repo(&k, repo);
+	rc = kv_get(c->t, TABLE_LIFECYCLE_PREVIEWS, key_span(&k), &value);
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return (rc);
+	if (rc == RC_OK && (!rec_preview_read(value, &preview) ||
+			       !result_is_stray(&preview, run, n)))
+		return (RC_OK);
+	if (fsck_found(c, FSCK_DANGLING, true,
+		"%s: a result of a preview that there is not",
+		fsck_repo_text(c, repo)))
+		return (fsck_row_delete(c));
+	return (RC_OK);
+}
+
+enum rc
+fsck_preview_result_row(struct fsck_check *c)
+{
+	struct preview_result row;
+	uint64_t repo, run;
+	uint32_t sequence;
+	bool ok;
+	enum rc rc;
+
+	if (!key_read_preview_result(c->key, &repo, &run, &sequence))
+		return (fsck_unreadable(c));
+	rc = fsck_need_repository(c, repo, "result of a preview", &ok);
+	if (rc != RC_OK || !ok)
+		return (rc);
+	if (!rec_preview_result_read(c->value, &row))
+		return (fsck_unreadable(c));
+	return (result_of_preview(c, repo, run, sequence));
+}
+
 /* --- entities ------------------------------------------------------------ */
 
 static const char *
@@ -229,52 +282,40 @@ struct numbers {
 	uint64_t generation, revision;
 };
 
-/* Is there one of a kind from ${first} on, below ${end}? */
+/* With identities comes a change that moves it; notes and what is configured
+ * are changed apart. */
 static enum rc
-entity_any(struct meta_txn *t, uint8_t first, uint8_t end, bool *any_r)
+generation_least(struct meta_txn *t, struct numbers *n)
 {
-	struct rec_key from;
 	struct span name;
 	struct kv_walk w;
 	uint8_t kind;
 	enum rc rc;
 
-	key_entity(&from, first, SPAN_NONE);
-	rc = kv_walk_begin(t, TABLE_ENTITIES, SPAN_NONE, key_span(&from), &w);
+	rc = kv_walk_begin(t, TABLE_ENTITIES, SPAN_NONE, SPAN_NONE, &w);
 	if (rc != RC_OK)
 		return (rc);
 	rc = kv_walk_next(&w);
-	*any_r =
-	    rc == RC_OK && key_read_entity(w.key, &kind, &name) && kind < end;
+	if (rc == RC_OK && key_read_entity(w.key, &kind, &name) &&
+	    kind < ENTITY_REGISTRY)
+		n->generation = 1;
 	kv_walk_end(&w);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
-}
-
-/* All but notes. */
-static enum rc
-generation_least(struct meta_txn *t, struct numbers *n)
-{
-	bool before, behind;
-	enum rc rc;
-
-	if ((rc = entity_any(t, 0, ENTITY_NOTE, &before)) != RC_OK)
-		return (rc);
-	rc = entity_any(t, ENTITY_NOTE + 1, UINT8_MAX, &behind);
-	if (rc == RC_OK && (before || behind))
-		n->generation = 1;
-	return (rc);
 }
 
 static uint64_t
 revision_of(enum meta_table table, struct span value)
 {
 	struct lifecycle_row lifecycle;
+	struct preview_row preview;
 	struct policy_rec policy;
 
 	if (table == TABLE_LIFECYCLE_POLICIES)
 		return (rec_lifecycle_read(value, &lifecycle)
 			    ? lifecycle.revision
 			    : 0);
+	if (table == TABLE_LIFECYCLE_PREVIEWS)
+		return (rec_preview_read(value, &preview) ? preview.run : 0);
 	return (rec_policy_read(value, &policy) ? policy.revision : 0);
 }
 
@@ -308,7 +349,10 @@ numbers_least(struct meta_txn *t, struct numbers *n_r)
 	rc = revision_least(t, TABLE_REPOSITORY_POLICIES, n_r);
 	if (rc != RC_OK)
 		return (rc);
-	return (revision_least(t, TABLE_LIFECYCLE_POLICIES, n_r));
+	rc = revision_least(t, TABLE_LIFECYCLE_POLICIES, n_r);
+	if (rc != RC_OK)
+		return (rc);
+	return (revision_least(t, TABLE_LIFECYCLE_PREVIEWS, n_r));
 }
 
 static enum rc

@@ -119,7 +119,7 @@ const char *fsck_digest_text(struct fsck_check *, const struct digest *);
 /* fsck_config.c */
 
 fsck_check_fn fsck_doomed_row, fsck_set_row, fsck_preview_row,
-    fsck_preview_queue_row, fsck_entity_row;
+    fsck_preview_queue_row, fsck_preview_result_row, fsck_entity_row;
 
 /** fsck_doomed(c, repo, doomed_r): deleted, and its rows on their way out?
  * Then they need not agree with anything. */

@@ -52,6 +52,10 @@ struct image_row {
 	struct span *tags;		   /* in byte order */
 	size_t n_tags;
 	struct image_scan scan;
+	/* Asked for by image_query.relations only. */
+	bool held;	     /* an index of the repository refers to it */
+	bool held_by_active; /* one that is not archived does */
+	bool subject_here;   /* it has a subject, which is in the repository */
 };
 
 /** meta_image_get(m, repository, ref, arena, row_r): by tag or digest.
@@ -70,6 +74,7 @@ struct image_query {
 	const struct digest *after; /* NULL: from the first */
 	struct span after_tag;	    /* of meta_image_id_page(): what was seen of
 				       ${after}; .p NULL: all of it */
+	bool relations;		    /* of images: tell what holds them, too */
 	size_t max_rows;
 	size_t max_looked; /* at most so many images are looked at, so that a
 			      filter that few satisfy gives a short page
@@ -139,12 +144,19 @@ meta_image_delete(struct meta *, const struct image_delete *, struct arena *,
 /**
  * meta_image_status_set(m, repository, ref, status, now_ms, arena, r):
  * Archive or restore; one that is so already stays as it was, times included.
- * *${row_r}: as it is then.  RC_NOTFOUND; RC_REFERENCED: to be archived, but an
- * index that is not archived holds it: ${holding_r}.
+ * Where an index is active then, those archived images are restored, too, that
+ * it needs and that these need; of indexes within indexes down to a depth of
+ * IMAGE_DEPTH_MAX, and looking at no more than IMAGE_RESTORE_MAX references:
+ * what is further away is restored by itself.  *${row_r}: as it is then.
+ * RC_NOTFOUND; RC_REFERENCED: to be archived, but an index that is not archived
+ * holds it: ${holding_r}.
  */
 RC_MUST_USE enum rc meta_image_status_set(struct meta *, struct span repository,
     const struct reference *, enum image_status, int64_t now_ms, struct arena *,
     struct image_row *row_r, struct holding *holding_r);
+
+#define IMAGE_DEPTH_MAX 8
+#define IMAGE_RESTORE_MAX 100000
 
 /* Scans.  One that was started waits in a queue, which outlives the process,
  * until whoever scans has ended it. */
@@ -160,8 +172,9 @@ struct scan_start {
 
 #define SCAN_QUOTA_MAX 64
 
-/** meta_scan_start(m, start): RC_NOTFOUND; RC_LIMIT: as many have been; one
- * that is in progress goes on (RC_OK). */
+/** meta_scan_start(m, start): RC_NOTFOUND; RC_LIMIT: as many have been, the one
+ * that may be in progress among them; below that it goes on (RC_OK), and is not
+ * one more. */
 RC_MUST_USE enum rc meta_scan_start(struct meta *, const struct scan_start *);
 
 struct scan_job {
@@ -184,9 +197,20 @@ RC_MUST_USE enum rc meta_scan_end(struct meta *, const struct scan_job *,
 
 /* Layers, as images see them. */
 
-/** meta_blob_used(m, repository, digest, used_r): does a manifest of the
- * repository name it as config or layer?  One that is not there has none. */
-RC_MUST_USE enum rc meta_blob_used(
-    struct meta *, struct span repository, const struct digest *, bool *used_r);
+enum blob_use {
+	BLOB_UNUSED,	    /* no image names it */
+	BLOB_USED,	    /* one that is not archived does */
+	BLOB_USED_ARCHIVED, /* all that do are archived */
+};
+
+/* So many images are looked at; when these do not tell, one that is not
+ * archived is taken to use it. */
+#define BLOB_USE_LOOKED_MAX 1000
+
+/** meta_blob_use(m, repository, digest, use_r): which manifests of the
+ * repository name it as config or layer?  A repository that is not there has
+ * none.  Worker. */
+RC_MUST_USE enum rc meta_blob_use(struct meta *, struct span repository,
+    const struct digest *, enum blob_use *use_r);
 
 #endif

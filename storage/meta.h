@@ -121,7 +121,8 @@ struct manifest_put {
 	bool must_change; /* RC_REFERENCED when the manifest is here, not
 			     archived, and has the tags already */
 	bool scan; /* queue a scan, as the repository's own settings may too,
-		      when the manifest is an image that was not here */
+		      when the manifest was not here and is ${scannable} */
+	bool scannable;
 	int64_t now_ms;
 };
 
@@ -142,10 +143,11 @@ struct manifest_put_result {
  * Make a manifest visible with its edges, its place among the referrers of
  * its subject and its tags, all in one transaction.  RC_NOTFOUND: no such
  * repository and none to be created.  RC_MISSING: something it references is
- * not in the repository; ${result_r} tells what.  RC_EXISTS: one of the tags
- * points at another manifest, and the repository's settings make it
- * immutable.  RC_LIMIT: a quota.  An archived image that is pushed again is
- * restored.
+ * not in the repository, or is an image that is archived; ${result_r} tells
+ * what.  RC_EXISTS: one of the tags points at another manifest, and the
+ * repository's settings make it immutable.  RC_LIMIT: a quota.  An archived
+ * image that is pushed again is restored, an index with what it needs, as by
+ * meta_image_status_set().
  */
 RC_MUST_USE enum rc meta_manifest_put(struct meta *,
     const struct manifest_put *, struct manifest_put_result *result_r);

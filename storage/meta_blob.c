@@ -142,24 +142,25 @@ meta_blob_unlink(struct meta *m, struct span repository, const struct digest *d,
 /* Reading. */
 
 enum rc
-meta_blob_used(struct meta *m, struct span repository, const struct digest *d,
-    bool *used_r)
+meta_blob_use(struct meta *m, struct span repository, const struct digest *d,
+    enum blob_use *use_r)
 {
-	static const uint8_t kinds[] = { EDGE_CONFIG, EDGE_LAYER, 0 };
+	size_t left = BLOB_USE_LOOKED_MAX;
+	bool used = false, active = false;
 	struct repository_row repo;
-	struct holding holding;
 	struct meta_txn t;
 	enum rc rc;
 
-	*used_r = false;
+	*use_r = BLOB_UNUSED;
 	if ((rc = meta_read_begin(m, &t)) != RC_OK)
 		return (rc);
 	rc = repo_find(&t, repository, &repo);
 	if (rc == RC_OK)
-		rc = edge_holders(&t, repo.id, d, kinds, &holding);
+		rc = edge_used(&t, repo.id, d, &left, &used, &active);
 	meta_read_end(&t);
-	*used_r = rc == RC_REFERENCED;
-	return (rc == RC_REFERENCED || rc == RC_NOTFOUND ? RC_OK : rc);
+	if (rc == RC_OK && used)
+		*use_r = active ? BLOB_USED : BLOB_USED_ARCHIVED;
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
 static enum rc

@@ -128,14 +128,83 @@ edge_holders_active(struct meta_txn *t, uint64_t repo,
 }
 
 static enum rc
-child_find(struct meta_txn *t, uint64_t repo, const struct descriptor *e)
+held_walk(struct kv_walk *w, size_t *left, bool *held_r, bool *active_r)
+{
+	struct digest child, parent;
+	uint64_t repo;
+	uint8_t kind;
+	enum rc rc;
+
+	while (!*active_r) {
+		if ((rc = kv_walk_next(w)) != RC_OK)
+			return (rc == RC_NOTFOUND ? RC_OK : rc);
+		if (!key_read_edge(w->key, &repo, &child, &kind, &parent))
+			return (meta_corrupt(w->table, w->key));
+		*held_r = true;
+		rc = *left > 0 ? holder_active(w->t, repo, &parent) : RC_OK;
+		if (rc != RC_OK && rc != RC_NOTFOUND)
+			return (rc);
+		*active_r = rc == RC_OK;
+		*left -= *left > 0;
+	}
+	return (RC_OK);
+}
+
+static enum rc
+held_as(struct meta_txn *t, uint64_t repo, const struct digest *child,
+    uint8_t kind, size_t *left, bool *held_r, bool *active_r)
+{
+	struct rec_key prefix;
+	struct kv_walk w;
+	enum rc rc;
+
+	key_edge(&prefix, repo, child, kind, NULL);
+	rc = kv_walk_begin(t, TABLE_PARENTS, key_span(&prefix), SPAN_NONE, &w);
+	if (rc != RC_OK)
+		return (rc);
+	rc = held_walk(&w, left, held_r, active_r);
+	kv_walk_end(&w);
+	return (rc);
+}
+
+enum rc
+edge_held(struct meta_txn *t, uint64_t repo, const struct digest *child,
+    size_t *left, bool *held_r, bool *active_r)
+{
+
+	*held_r = false;
+	*active_r = false;
+	return (held_as(t, repo, child, EDGE_MANIFEST, left, held_r, active_r));
+}
+
+enum rc
+edge_used(struct meta_txn *t, uint64_t repo, const struct digest *blob,
+    size_t *left, bool *used_r, bool *active_r)
+{
+	enum rc rc;
+
+	*used_r = false;
+	*active_r = false;
+	rc = held_as(t, repo, blob, EDGE_CONFIG, left, used_r, active_r);
+	if (rc == RC_OK && !*active_r)
+		rc = held_as(t, repo, blob, EDGE_LAYER, left, used_r, active_r);
+	return (rc);
+}
+
+static enum rc
+child_find(struct meta_txn *t, uint64_t repo, const struct descriptor *e,
+    bool *archived_r)
 {
 	struct manifest_rec manifest;
 	struct blob_rec blob;
+	enum rc rc;
 
-	if (e->kind == EDGE_MANIFEST)
-		return (manifest_find(t, repo, &e->digest, &manifest));
-	return (blob_linked(t, repo, &e->digest, &blob));
+	*archived_r = false;
+	if (e->kind != EDGE_MANIFEST)
+		return (blob_linked(t, repo, &e->digest, &blob));
+	rc = manifest_find(t, repo, &e->digest, &manifest);
+	*archived_r = rc == RC_OK && manifest.status == IMAGE_ARCHIVED;
+	return (rc);
 }
 
 static bool
@@ -151,11 +220,13 @@ enum rc
 edge_child(struct meta_txn *t, uint64_t repo, const struct descriptor *e,
     enum sparse sparse, bool *there_r)
 {
+	bool archived;
 	enum rc rc;
 
-	rc = child_find(t, repo, e);
+	rc = child_find(t, repo, e, &archived);
 	*there_r = rc == RC_OK;
-	if (rc != RC_NOTFOUND)
+	/* Nobody could pull what needs one that is archived. */
+	if (rc != RC_NOTFOUND && !archived)
 		return (rc);
 	return (may_be_absent(e, sparse) ? RC_OK : RC_MISSING);
 }

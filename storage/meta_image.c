@@ -228,6 +228,22 @@ struct lister {
 	bool more, ended;
 };
 
+/* What holds it, and what it goes with. */
+static enum rc
+relations_fill(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    const struct manifest_rec *rec, size_t *left, struct image_row *row)
+{
+	struct manifest_rec subject;
+	enum rc rc;
+
+	rc = edge_held(t, repo, d, left, &row->held, &row->held_by_active);
+	if (rc != RC_OK || (rec->flags & MANIFEST_HAS_SUBJECT) == 0)
+		return (rc);
+	rc = manifest_find(t, repo, &rec->subject, &subject);
+	row->subject_here = rc == RC_OK;
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
 static bool
 page_full(const struct lister *l)
 {
@@ -249,6 +265,7 @@ take_image(struct lister *l, struct tag_walk *tw, const struct digest *d,
 {
 	void *rows = l->images->rows;
 	size_t left = PAGE_WORK;
+	struct image_row *row;
 	enum rc rc;
 
 	(void)tagged;
@@ -256,10 +273,13 @@ take_image(struct lister *l, struct tag_walk *tw, const struct digest *d,
 	if (rc != RC_OK)
 		return (rc);
 	l->images->rows = rows;
-	rc = image_fill(tw, d, rec, &left, l->arena, &l->images->rows[l->n]);
+	row = &l->images->rows[l->n];
+	rc = image_fill(tw, d, rec, &left, l->arena, row);
+	if (rc == RC_OK && l->q->relations)
+		rc = relations_fill(tw->t, tw->repo, d, rec, &left, row);
 	if (rc != RC_OK)
 		return (rc);
-	work_done(l, PAGE_WORK - left + l->images->rows[l->n].n_tags);
+	work_done(l, PAGE_WORK - left + row->n_tags);
 	l->n++;
 	return (RC_OK);
 }

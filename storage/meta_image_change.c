@@ -150,6 +150,75 @@ meta_image_delete(struct meta *m, const struct image_delete *del,
 	return (rc);
 }
 
+/* An index comes back with what it needs. */
+
+struct restoring {
+	struct manifest_touch touch;
+	size_t left; /* so many references may still be looked at */
+};
+
+static enum rc restore_below(struct meta_txn *, uint64_t repo,
+    const struct digest *, unsigned depth, struct restoring *);
+
+static enum rc
+restore_child(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    unsigned depth, struct restoring *r)
+{
+	struct manifest_rec rec;
+	bool below;
+	enum rc rc;
+
+	rc = manifest_row(t, repo, d, &rec);
+	if (rc != RC_OK)
+		return (rc == RC_NOTFOUND ? RC_OK : rc);
+	below = depth < IMAGE_DEPTH_MAX &&
+		manifest_kind_of(rec.media_type) == MANIFEST_INDEX;
+	if (rec.status == IMAGE_ARCHIVED)
+		rc = manifest_touch(t, repo, d, &r->touch);
+	if (rc != RC_OK || !below)
+		return (rc);
+	return (restore_below(t, repo, d, depth + 1, r));
+}
+
+static enum rc
+restore_below(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    unsigned depth, struct restoring *r)
+{
+	struct digest parent, child;
+	struct rec_key prefix;
+	struct kv_walk w;
+	uint8_t kind;
+	enum rc rc;
+
+	key_edge(&prefix, repo, d, EDGE_MANIFEST, NULL);
+	rc = kv_walk_begin(t, TABLE_EDGES, key_span(&prefix), SPAN_NONE, &w);
+	if (rc != RC_OK)
+		return (rc);
+	while (r->left > 0 && (rc = kv_walk_next(&w)) == RC_OK) {
+		r->left--;
+		if (!key_read_edge(w.key, &repo, &parent, &kind, &child))
+			rc = meta_corrupt(w.table, w.key);
+		else
+			rc = restore_child(t, repo, &child, depth, r);
+		if (rc != RC_OK)
+			break;
+	}
+	kv_walk_end(&w);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+enum rc
+image_restore_below(
+    struct meta_txn *t, uint64_t repo, const struct digest *d, int64_t now_ms)
+{
+	struct restoring r = {
+		.touch = { .status = IMAGE_ACTIVE, .status_ms = now_ms },
+		.left = IMAGE_RESTORE_MAX,
+	};
+
+	return (restore_below(t, repo, d, 1, &r));
+}
+
 /* Archived and restored. */
 
 struct status_arg {
@@ -179,6 +248,8 @@ status_apply(struct meta_txn *t, uint64_t repo, const struct digest *d,
 		rc = edge_holders_active(t, repo, d, sa->holding);
 	if (rc == RC_OK)
 		rc = manifest_touch(t, repo, d, &touch);
+	if (rc == RC_OK && sa->status == IMAGE_ACTIVE)
+		rc = image_restore_below(t, repo, d, sa->now_ms);
 	return (rc);
 }
 

@@ -120,6 +120,21 @@ key_scan(struct rec_key *k, int64_t started_ms, uint64_t repo,
 	key_end(k, put_digest(p, d));
 }
 
+void
+key_preview_run(struct rec_key *k, uint64_t repo, uint64_t run)
+{
+
+	key_end(k, put_u64(put_u64(k->p, repo), run));
+}
+
+void
+key_preview_result(
+    struct rec_key *k, uint64_t repo, uint64_t run, uint32_t sequence)
+{
+
+	key_end(k, put_u32(put_u64(put_u64(k->p, repo), run), sequence));
+}
+
 bool
 key_read_repo(struct span key, uint64_t *repo_r)
 {
@@ -251,5 +266,17 @@ key_read_scan(
 	*started_r = get_i64(&r);
 	*repo_r = get_u64(&r);
 	get_digest(&r, d);
+	return (reader_end(&r));
+}
+
+bool
+key_read_preview_result(
+    struct span key, uint64_t *repo_r, uint64_t *run_r, uint32_t *sequence_r)
+{
+	struct reader r = reader_of(key);
+
+	*repo_r = get_u64(&r);
+	*run_r = get_u64(&r);
+	*sequence_r = get_u32(&r);
 	return (reader_end(&r));
 }

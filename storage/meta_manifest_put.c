@@ -18,8 +18,9 @@ struct put_arg {
 /* How things stand before anything is changed. */
 struct put_state {
 	uint64_t repo;
-	bool existed; /* its row is there */
-	bool shown;   /* and it is neither in quarantine nor archived */
+	bool existed;  /* its row is there */
+	bool shown;    /* and it is neither in quarantine nor archived */
+	bool archived; /* and comes back, with what it needs */
 	bool new_tags;
 	bool scan;
 	/* Of its row, while it existed. */
@@ -37,13 +38,12 @@ state_of_row(
 	if (rc != RC_OK)
 		return (rc == RC_NOTFOUND ? RC_OK : rc);
 	st->existed = true;
-	st->shown = (old.flags & MANIFEST_QUARANTINED) == 0 &&
-		    old.status == IMAGE_ACTIVE;
+	st->archived = old.status == IMAGE_ARCHIVED;
+	st->shown = (old.flags & MANIFEST_QUARANTINED) == 0 && !st->archived;
 	st->pushed_ms = old.pushed_ms;
 	st->pulled_ms = old.pulled_ms;
 	st->archived_ms = old.archived_ms;
-	st->activated_ms =
-	    old.status == IMAGE_ARCHIVED ? put->now_ms : old.activated_ms;
+	st->activated_ms = st->archived ? put->now_ms : old.activated_ms;
 	return (RC_OK);
 }
 
@@ -85,8 +85,8 @@ put_look(struct meta_txn *t, const struct manifest_put *put,
 		return (rc);
 	if ((rc = state_of_tags(t, put, &s, st, result)) != RC_OK)
 		return (rc);
-	st->scan = !st->existed && put->manifest->kind == MANIFEST_IMAGE &&
-		   (put->scan || s.scan_on_push);
+	st->scan =
+	    !st->existed && put->scannable && (put->scan || s.scan_on_push);
 	result->existed = st->existed;
 	if (put->must_change && st->shown && !st->new_tags)
 		return (RC_REFERENCED);
@@ -293,8 +293,13 @@ static enum rc
 put_all(struct meta_txn *t, const struct manifest_put *put,
     const struct put_state *st, struct manifest_put_result *result)
 {
-	enum rc rc;
+	enum rc rc = RC_OK;
 
+	if (st->archived)
+		rc =
+		    image_restore_below(t, st->repo, &put->digest, put->now_ms);
+	if (rc != RC_OK)
+		return (rc);
 	if ((rc = put_edges(t, st->repo, put, result)) != RC_OK)
 		return (rc);
 	if ((rc = put_text(t, st->repo, put)) != RC_OK)

@@ -82,8 +82,8 @@ RC_MUST_USE enum rc resource_tags_put(struct meta_txn *, uint64_t repo,
 RC_MUST_USE enum rc resource_tags_sort(
     const struct resource_tag *tags, size_t n, struct resource_tag *sorted);
 
-/** policy_revision_take(t, revision_r): one that no policy, of whichever kind,
- * has ever had. */
+/** policy_revision_take(t, revision_r): a number that no policy, of whichever
+ * kind, and no run of a preview has ever had. */
 RC_MUST_USE enum rc
 policy_revision_take(struct meta_txn *, uint64_t *revision_r);
 /** repo_policy_put(t, repo, text): not empty, nor too big. */
@@ -93,6 +93,8 @@ repo_policy_put(struct meta_txn *, uint64_t repo, struct span text);
  * nothing changes if it has that text. */
 RC_MUST_USE enum rc repo_lifecycle_put(
     struct meta_txn *, uint64_t repo, struct span text, int64_t now_ms);
+/** lifecycle_text_check(text): RC_INVALID: empty; RC_TOOBIG. */
+RC_MUST_USE enum rc lifecycle_text_check(struct span text);
 
 /* Tags. */
 
@@ -187,8 +189,17 @@ edge_holders(struct meta_txn *, uint64_t repo, const struct digest *child,
  * archived?  RC_REFERENCED, RC_OK: none. */
 RC_MUST_USE enum rc edge_holders_active(struct meta_txn *, uint64_t repo,
     const struct digest *child, struct holding *holding_r);
-/** edge_child(t, repo, e, sparse, there_r): RC_MISSING: it is not there and
- * must be. */
+/** edge_held(t, repo, child, left, held_r, active_r): does an index refer to
+ * it, and one that is not archived?  *${left} rows may be looked at; when these
+ * do not tell, one that is not archived does. */
+RC_MUST_USE enum rc edge_held(struct meta_txn *, uint64_t repo,
+    const struct digest *child, size_t *left, bool *held_r, bool *active_r);
+/** edge_used(t, repo, blob, left, used_r, active_r): the same of a blob that
+ * images need as config or layer. */
+RC_MUST_USE enum rc edge_used(struct meta_txn *, uint64_t repo,
+    const struct digest *blob, size_t *left, bool *used_r, bool *active_r);
+/** edge_child(t, repo, e, sparse, there_r): RC_MISSING: it is not there, or
+ * archived, and must be. */
 RC_MUST_USE enum rc edge_child(struct meta_txn *, uint64_t repo,
     const struct descriptor *, enum sparse, bool *there_r);
 /** edge_put(t, repo, parent, e, sparse): RC_MISSING. */
@@ -218,6 +229,11 @@ RC_MUST_USE enum rc image_tags(struct meta_txn *, uint64_t repo,
  * quarantined. */
 RC_MUST_USE enum rc image_get(struct meta_txn *, uint64_t repo,
     const struct digest *, struct arena *, struct image_row *row_r);
+
+/** image_restore_below(t, repo, digest, now_ms): those archived images that an
+ * index needs, as meta_image_status_set() says. */
+RC_MUST_USE enum rc image_restore_below(
+    struct meta_txn *, uint64_t repo, const struct digest *, int64_t now_ms);
 
 /** image_count(t, repo, n_r): manifests of a repository, those in quarantine
  * too; of one that has not changed since format 2 they are counted. */

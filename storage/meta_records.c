@@ -31,6 +31,7 @@ static const char *const table_names[META_TABLES] = {
 	[TABLE_LIFECYCLE_POLICIES] = "lifecycle_policies",
 	[TABLE_LIFECYCLE_PREVIEWS] = "lifecycle_previews",
 	[TABLE_PREVIEW_QUEUE] = "preview_queue",
+	[TABLE_LIFECYCLE_PREVIEW_RESULTS] = "lifecycle_preview_results",
 };
 
 #define MANIFEST_VERSION 2

@@ -164,15 +164,17 @@ size_t
 rec_preview_size(const struct preview_row *row)
 {
 
-	return (1 + 1 + 8 + 8 + row->text.n);
+	return (1 + 8 + 1 + 8 + 8 + 8 + 8 + row->text.n);
 }
 
 void
 rec_preview_write(const struct preview_row *row, uint8_t *p)
 {
 
-	p = put_u8(put_u8(p, RECORD_VERSION), (uint8_t)row->status);
+	p = put_u64(put_u8(p, RECORD_VERSION), row->run);
+	p = put_u8(p, (uint8_t)row->status);
 	p = put_i64(put_i64(p, row->started_ms), row->ended_ms);
+	p = put_u64(put_u64(p, row->sums.expiring), row->sums.transitioning);
 	(void)put_bytes(p, row->text);
 }
 
@@ -180,14 +182,54 @@ bool
 rec_preview_read(struct span value, struct preview_row *row)
 {
 	struct reader r = reader_of_value(value);
-	uint8_t status = get_u8(&r);
+	uint8_t status;
 
+	row->run = get_u64(&r);
+	status = get_u8(&r);
 	row->status = (enum preview_status)status;
 	row->started_ms = get_i64(&r);
 	row->ended_ms = get_i64(&r);
+	row->sums.expiring = get_u64(&r);
+	row->sums.transitioning = get_u64(&r);
 	row->text = get_rest(&r);
-	return (reader_end(&r) && status >= PREVIEW_IN_PROGRESS &&
-		status <= PREVIEW_FAILED && row->text.n > 0);
+	return (reader_end(&r) && row->run != 0 &&
+		status >= PREVIEW_IN_PROGRESS && status <= PREVIEW_EXPIRED &&
+		row->text.n > 0);
+}
+
+size_t
+rec_preview_result_size(const struct preview_result *row)
+{
+
+	return (1 + 1 + digest_len(row->digest.alg) + 1 + 1 + 8 + 8);
+}
+
+void
+rec_preview_result_write(const struct preview_result *row, uint8_t *p)
+{
+
+	p = put_digest(put_u8(p, RECORD_VERSION), &row->digest);
+	p = put_u8(put_u8(p, (uint8_t)row->action), (uint8_t)row->status);
+	(void)put_i64(put_i64(p, row->priority), row->pushed_ms);
+}
+
+bool
+rec_preview_result_read(struct span value, struct preview_result *row)
+{
+	struct reader r = reader_of_value(value);
+	uint8_t action, status;
+
+	get_digest(&r, &row->digest);
+	action = get_u8(&r);
+	status = get_u8(&r);
+	row->action = (enum preview_action)action;
+	row->status = (enum image_status)status;
+	row->priority = get_i64(&r);
+	row->pushed_ms = get_i64(&r);
+	row->sequence = 0;
+	return (reader_end(&r) && action >= PREVIEW_EXPIRE &&
+		action <= PREVIEW_TRANSITION && status >= IMAGE_ACTIVE &&
+		status <= IMAGE_ARCHIVED);
 }
 
 size_t

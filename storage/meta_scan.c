@@ -126,14 +126,14 @@ scan_begin(struct meta_txn *t, uint64_t repo, const struct scan_start *start)
 	enum rc rc;
 
 	rc = scan_load(t, repo, &start->digest, &old);
-	if (rc == RC_OK && old.status == SCAN_IN_PROGRESS)
-		return (RC_OK);
 	if (rc == RC_OK)
 		n = earlier_take(&rec, &old, since_of(start));
 	else if (rc != RC_NOTFOUND && rc != RC_CORRUPT)
 		return (rc);
 	if (scans_used_up(n, start))
 		return (RC_LIMIT);
+	if (rc == RC_OK && old.status == SCAN_IN_PROGRESS)
+		return (RC_OK);
 	if ((rc = scan_save(t, repo, &start->digest, &rec)) != RC_OK)
 		return (rc);
 	key_scan(&k, rec.started_ms, repo, &start->digest);

@@ -88,9 +88,14 @@
  *                    repo                        u64 revision, i64 set,
  *                                                i64 evaluated, rest: text
  *  lifecycle_previews
- *                    repo                        u8 status, i64 started, i64
- *                                                ended, rest: text
+ *                    repo                        u64 run, u8 status, i64
+ *                                                started, i64 ended, u64
+ *                                                expiring, u64 transitioning,
+ *                                                rest: text
  *  preview_queue     repo                        -
+ *  lifecycle_preview_results
+ *                    repo, u64 run, u32 sequence digest, u8 action, u8 status,
+ *                                                i64 priority, i64 pushed
  *
  * Those from repository_settings on came with format 2, those from
  * image_counts on with format 3; a folder of an older format that is only read
@@ -132,6 +137,7 @@ enum meta_table {
 	TABLE_LIFECYCLE_POLICIES,
 	TABLE_LIFECYCLE_PREVIEWS,
 	TABLE_PREVIEW_QUEUE,
+	TABLE_LIFECYCLE_PREVIEW_RESULTS,
 	META_TABLES
 };
 
@@ -180,6 +186,9 @@ void key_unheld(struct rec_key *, int64_t since_ms, uint32_t key_domain,
 void key_entity(struct rec_key *, uint8_t kind, struct span name);
 void key_scan(
     struct rec_key *, int64_t started_ms, uint64_t repo, const struct digest *);
+void key_preview_run(struct rec_key *, uint64_t repo, uint64_t run);
+void key_preview_result(
+    struct rec_key *, uint64_t repo, uint64_t run, uint32_t sequence);
 
 /* The readers: false if the bytes are not such a key.  Spans borrow. */
 bool key_read_repo(struct span, uint64_t *repo_r);
@@ -199,6 +208,8 @@ bool key_read_unheld(
 bool key_read_entity(struct span, uint8_t *kind_r, struct span *name_r);
 bool key_read_scan(
     struct span, int64_t *started_r, uint64_t *repo_r, struct digest *);
+bool key_read_preview_result(
+    struct span, uint64_t *repo_r, uint64_t *run_r, uint32_t *sequence_r);
 
 /*
  * Values.  ..._size() bytes are written by ..._write(); ..._read() is false
@@ -373,6 +384,11 @@ bool rec_lifecycle_read(struct span, struct lifecycle_row *);
 size_t rec_preview_size(const struct preview_row *);
 void rec_preview_write(const struct preview_row *, uint8_t *p);
 bool rec_preview_read(struct span, struct preview_row *);
+
+#define REC_PREVIEW_RESULT_MAX_BYTES (1 + 1 + DIGEST_BYTES_MAX + 1 + 1 + 8 + 8)
+size_t rec_preview_result_size(const struct preview_result *);
+void rec_preview_result_write(const struct preview_result *, uint8_t *p);
+bool rec_preview_result_read(struct span, struct preview_result *);
 
 /* Not empty. */
 size_t rec_entity_size(struct span record);

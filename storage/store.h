@@ -35,6 +35,7 @@ struct store_options {
 				   and 5 % of the filesystem */
 	uint64_t map_bytes;	   /* initial size of the memory map */
 	uint64_t upload_max_bytes; /* 0: no limit */
+	uint64_t part_max_bytes; /* of all upload_part together; 0: no limit */
 	unsigned upload_sessions_max;
 	int64_t upload_lifetime_ms;
 	unsigned max_threads; /* that will ever read at once */

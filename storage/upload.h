@@ -63,7 +63,8 @@ struct upload_part;
 /** upload_part_new(s, p_r): RC_IO, RC_NOSPACE; RC_LIMIT: too many open files.
  */
 RC_MUST_USE enum rc upload_part_new(struct store *, struct upload_part **p_r);
-/** upload_part_write(p, bytes, n): RC_NOSPACE; RC_IO. */
+/** upload_part_write(p, bytes, n): RC_NOSPACE; RC_IO; RC_BUSY: all parts
+ * together have as much as they may (part_max_bytes). */
 RC_MUST_USE enum rc
 upload_part_write(struct upload_part *, const void *p, size_t n);
 uint64_t upload_part_size(const struct upload_part *);

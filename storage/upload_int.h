@@ -64,6 +64,7 @@ struct uploads {
 	struct upload *buckets[UPLOAD_BUCKETS];
 	uint64_t n_sessions;	      /* in memory or only a row */
 	_Atomic uint64_t early_bytes; /* content in memory, of all */
+	_Atomic uint64_t part_bytes;  /* in parts that are not joined, of all */
 };
 
 static inline struct span

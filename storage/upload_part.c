@@ -23,7 +23,24 @@ struct upload_part {
 	struct store *store;
 	struct scratch *scratch;
 	uint64_t room_until_bytes; /* room was found up to this size */
+	uint64_t counted_bytes;	   /* in uploads.part_bytes */
 };
+
+/* Who sends parts has only claimed to be somebody: they may not fill the
+ * disk. */
+static enum rc
+part_count(struct upload_part *part, size_t n)
+{
+	_Atomic uint64_t *all = &part->store->uploads->part_bytes;
+	uint64_t max = part->store->options.part_max_bytes;
+
+	if (atomic_fetch_add(all, n) + n > max && max != 0) {
+		atomic_fetch_sub(all, n);
+		return (RC_BUSY);
+	}
+	part->counted_bytes += n;
+	return (RC_OK);
+}
 
 enum rc
 upload_part_new(struct store *s, struct upload_part **p_r)
@@ -57,6 +74,8 @@ upload_part_write(struct upload_part *part, const void *p, size_t n)
 	OBJ_CHECK(part, UPLOAD_PART_MAGIC);
 	if (n == 0)
 		return (RC_OK);
+	if ((rc = part_count(part, n)) != RC_OK)
+		return (rc);
 	end = upload_part_size(part) + n;
 	if (end > part->room_until_bytes) {
 		if ((rc = store_room(part->store, n)) != RC_OK)
@@ -83,6 +102,8 @@ upload_part_free(struct upload_part **part_p)
 	OBJ_CHECK(part, UPLOAD_PART_MAGIC);
 	*part_p = NULL;
 	scratch_close(&part->scratch);
+	atomic_fetch_sub(
+	    &part->store->uploads->part_bytes, part->counted_bytes);
 	part->magic = 0;
 	free(part);
 }

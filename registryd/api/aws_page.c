@@ -95,8 +95,8 @@ page_read(struct call *c, struct span text, struct aws_page *page_r)
 
 	if (page_open(c, text, room, &plain) != RC_OK)
 		return (page_refuse(c,
-		    "must be the nextToken of an earlier answer to the same "
-		    "request"));
+		    "must be the nextToken of an earlier answer of this "
+		    "operation, about the same repository"));
 	/* Without authentication anybody writes the time: no arithmetic on it. */
 	issued_ms = number_read(room + 2);
 	now_ms = clock_real_ms();

@@ -102,18 +102,35 @@ ecr_unknown(struct call *c, struct span name)
 	    SPAN_ARG(name), c->settings->account_id));
 }
 
+/* The one that should be there, or the first of them. */
+static struct span
+repository_asked(const struct call *c, const json_t *in)
+{
+	const json_t *names = aws_member(in, "repositoryNames"), *first;
+
+	if (strcmp(c->operation->name, "CreateRepository") == 0)
+		return (SPAN_NONE);
+	if (c->repository.n > 0 || names == NULL)
+		return (c->repository);
+	first = json_array_get(names, 0);
+	return ((struct span){
+	    json_string_value(first), json_string_length(first) });
+}
+
 enum rc
 ecr_before(struct call *c, const json_t *in)
 {
 	struct span id = aws_string(in, "registryId");
 
+	struct span name = repository_asked(c, in);
+
 	if (id.p == NULL || span_is(id, c->settings->account_id))
 		return (RC_OK);
-	if (c->repository.n > 0)
+	if (name.n > 0)
 		return (call_fail(c, AWS_REPOSITORY_NOT_FOUND, NULL,
 		    "The repository with name '" SPAN_FMT
 		    "' does not exist in the registry with id '" SPAN_FMT "'",
-		    SPAN_ARG(c->repository), SPAN_ARG(id)));
+		    SPAN_ARG(name), SPAN_ARG(id)));
 	return (aws_invalid(c, "registryId",
 	    "there is no registry with id " SPAN_FMT
 	    " here; this one has the id %s",

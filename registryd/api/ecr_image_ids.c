@@ -150,7 +150,8 @@ enum rc
 ecr_image_bad_token(struct call *c)
 {
 	return (aws_invalid(c, "nextToken",
-	    "must be the nextToken of an earlier answer to the same request"));
+	    "must be the nextToken of an earlier answer of this operation, "
+	    "about the same repository"));
 }
 
 /* --- telling of it ------------------------------------------------------- */

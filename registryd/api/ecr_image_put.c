@@ -6,6 +6,7 @@
 #include "base/obj.h"
 #include "registryd/api/oci_int.h"
 #include "registryd/quota.h"
+#include "registryd/scanning.h"
 #include "registryd/settings.h"
 
 /*
@@ -77,6 +78,11 @@ type_of_text(struct call *c, struct span text, struct span *type_r)
 	*type_r = SPAN_NONE;
 	if (json_read(text, why, &doc) != RC_OK)
 		return (manifest_invalid(c, "Invalid JSON syntax"));
+	if (!json_is_object(doc)) {
+		json_decref(doc);
+		return (
+		    manifest_invalid(c, "the manifest is not a JSON object"));
+	}
 	rc = json_get_str(doc, "mediaType", &type);
 	if (rc == RC_OK)
 		*type_r = arena_span(c->arena, type);
@@ -235,6 +241,8 @@ image_store(struct call *c, const struct put_image *p)
 		.quota = { .images = q->images, .tags = q->tags },
 		.must_change = true,
 		.scan = ecr_scan_on_push(c, c->repository),
+		.scannable =
+		    ecr_scannable(p->manifest.kind, p->manifest.artifact_type),
 		.now_ms = clock_real_ms(),
 	};
 	enum rc rc;

@@ -43,6 +43,20 @@ filter_read(const json_t *in)
 	return (f);
 }
 
+/* As meta_image_page() does it, of an image that was named. */
+static bool
+filter_takes(const struct filter *f, const struct image_row *row)
+{
+	enum image_status status =
+	    row->manifest.archived ? IMAGE_ARCHIVED : IMAGE_ACTIVE;
+
+	if (f->none ||
+	    (f->statuses != 0 && (f->statuses & IMAGE_STATUS_BIT(status)) == 0))
+		return (false);
+	return (f->tagged == IMAGES_ANY ||
+		(f->tagged == IMAGES_TAGGED) == (row->n_tags > 0));
+}
+
 /* --- positions ----------------------------------------------------------- */
 
 /* "sha256:...", and when only some tags of that image were seen, a line feed
@@ -230,8 +244,7 @@ detail_bytes(const struct image_row *row)
 enum rc
 ecr_describe_images_check(struct call *c, const json_t *in)
 {
-	static const char *const others[] = { "maxResults", "nextToken",
-		"filter" };
+	static const char *const others[] = { "maxResults", "nextToken" };
 	const json_t *ids = aws_member(in, "imageIds");
 	size_t i;
 	enum rc rc = RC_OK;
@@ -249,6 +262,7 @@ ecr_describe_images_check(struct call *c, const json_t *in)
 }
 
 struct named {
+	const struct filter *filter; /* NULL: whatever they are */
 	json_t *details;
 	struct digest *seen; /* each image is told once */
 	size_t n_seen, bytes;
@@ -274,7 +288,8 @@ named_one(struct call *c, struct named *n, const json_t *id)
 
 	arena_init(&own, ROW_BYTES);
 	rc = ecr_image_find_in(c, id, &own, &row);
-	if (rc == RC_OK && !named_before(n, &row.manifest.digest)) {
+	if (rc == RC_OK && !named_before(n, &row.manifest.digest) &&
+	    (n->filter == NULL || filter_takes(n->filter, &row))) {
 		n->seen[n->n_seen++] = row.manifest.digest;
 		n->bytes += detail_bytes(&row);
 		aws_append(n->details, detail_json(c, &row));
@@ -284,12 +299,16 @@ named_one(struct call *c, struct named *n, const json_t *id)
 }
 
 static enum rc
-describe_named(struct call *c, const json_t *ids, json_t *out)
+describe_named(struct call *c, const json_t *in, json_t *out)
 {
+	const struct filter filter = filter_read(in);
+	const json_t *ids = aws_member(in, "imageIds");
 	struct named n = { .details = json_array() };
 	size_t i;
 	enum rc rc = RC_OK;
 
+	if (aws_member(in, "filter") != NULL)
+		n.filter = &filter;
 	aws_put(out, "imageDetails", n.details);
 	n.seen = arena_calloc(c->arena, json_array_size(ids), sizeof(*n.seen));
 	if (n.seen == NULL)
@@ -412,10 +431,8 @@ describe_listed(struct call *c, const json_t *in, json_t *out)
 enum rc
 ecr_describe_images(struct call *c, const json_t *in, json_t *out)
 {
-	const json_t *ids = aws_member(in, "imageIds");
-
-	if (ids != NULL)
-		return (describe_named(c, ids, out));
+	if (aws_member(in, "imageIds") != NULL)
+		return (describe_named(c, in, out));
 	return (describe_listed(c, in, out));
 }
 

@@ -128,18 +128,27 @@ static enum rc
 layer_check(
     struct call *c, struct span text, const struct digest *d, json_t *layers)
 {
-	uint64_t size;
+	const char *availability = "AVAILABLE";
+	enum blob_use use;
+	uint64_t size = 0;
+	bool there;
 	json_t *o;
 	enum rc rc;
 
 	rc = content_stat(c->store, c->repository, d, c->mode, c->arena, &size);
+	there = rc == RC_OK;
+	if (there)
+		rc = meta_blob_use(c->meta, c->repository, d, &use);
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return (rc);
+	if (!there)
+		availability = "UNAVAILABLE";
+	else if (use == BLOB_USED_ARCHIVED)
+		availability = "ARCHIVED";
 	o = json_object();
 	aws_put_text(o, "layerDigest", text);
-	aws_put(o, "layerAvailability",
-	    json_string(rc == RC_OK ? "AVAILABLE" : "UNAVAILABLE"));
-	if (rc == RC_OK)
+	aws_put(o, "layerAvailability", json_string(availability));
+	if (there)
 		aws_put(o, "layerSize", json_integer((json_int_t)size));
 	aws_append(layers, o);
 	return (RC_OK);
@@ -357,12 +366,12 @@ layer_unknown(struct call *c, struct span digest)
 	    CALL_SHOW(digest), PLACE_ARG(c)));
 }
 
-/* Is it there, and of an image? */
+/* Is it there, and of an image that is not archived? */
 static enum rc
 layer_find(struct call *c, struct span text, struct digest *d_r)
 {
+	enum blob_use use;
 	uint64_t size;
-	bool used;
 	enum rc rc;
 
 	if (digest_parse(text, d_r) != RC_OK)
@@ -370,15 +379,19 @@ layer_find(struct call *c, struct span text, struct digest *d_r)
 	rc = content_stat(
 	    c->store, c->repository, d_r, c->mode, c->arena, &size);
 	if (rc == RC_OK)
-		rc = meta_blob_used(c->meta, c->repository, d_r, &used);
+		rc = meta_blob_use(c->meta, c->repository, d_r, &use);
 	if (rc == RC_NOTFOUND)
 		return (layer_unknown(c, text));
-	if (rc != RC_OK || used)
+	if (rc != RC_OK || use == BLOB_USED)
 		return (rc);
 	return (call_fail(c, AWS_LAYER_INACCESSIBLE, NULL,
 	    "The layer with digest '" SPAN_FMT "' in " PLACE_FMT
-	    " is not available because it is not associated with an image",
-	    SPAN_ARG(text), PLACE_ARG(c)));
+	    " is not available because %s",
+	    SPAN_ARG(text), PLACE_ARG(c),
+	    use == BLOB_USED_ARCHIVED
+		? "all images that it is associated with are archived; "
+		  "restore one of them first"
+		: "it is not associated with an image"));
 }
 
 enum rc

@@ -1,12 +1,12 @@
 #include "registryd/api/ecr_int.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "registryd/authorize.h"
 #include "registryd/permissions.h"
+#include "registryd/quota.h"
 #include "registryd/settings.h"
 
 /* CreateRepository, DescribeRepositories, DeleteRepository. */
@@ -48,14 +48,7 @@ create_refuse(
 		    "The repository with name '" SPAN_FMT
 		    "' already exists in the registry with id '%s'",
 		    SPAN_ARG(create->name), c->settings->account_id));
-	if (rc == RC_LIMIT)
-		return (call_fail(c, AWS_LIMIT_EXCEEDED, NULL,
-		    "The repository with name '" SPAN_FMT
-		    "' cannot be created in the registry with id '%s' because "
-		    "the limit of %" PRIu64 " repositories has been reached",
-		    SPAN_ARG(create->name), c->settings->account_id,
-		    create->preset.max_repositories));
-	return (rc);
+	return (rc == RC_LIMIT ? quota_exceeded(c, LIMIT_REPOSITORIES) : rc);
 }
 
 /* What was asked for and is not so yet is said where the operator reads. */

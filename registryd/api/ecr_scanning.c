@@ -301,12 +301,10 @@ ecr_batch_get_repository_scanning_configuration(
 
 /* What a file system is made of: that of a configuration of Docker or OCI.
  * Charts, signatures and the like are no images to a scanner. */
-static bool
-scannable(const struct image_row *row)
+bool
+ecr_scannable(enum manifest_kind kind, struct span type)
 {
-	struct span type = row->manifest.artifact_type;
-
-	return (row->kind == MANIFEST_IMAGE &&
+	return (kind == MANIFEST_IMAGE &&
 		(span_is(type, "application/vnd.oci.image.config.v1+json") ||
 		    span_is(type,
 			"application/vnd.docker.container.image.v1+json")));
@@ -345,7 +343,7 @@ image_check(struct call *c, const struct image_row *row)
 		    "'" SPAN_FMT "' in the registry with id '%s' is archived "
 		    "and cannot be scanned; restore it first",
 		    digest, SPAN_ARG(c->repository), c->settings->account_id));
-	if (!scannable(row))
+	if (!ecr_scannable(row->kind, row->manifest.artifact_type))
 		return (call_fail(c, AWS_UNSUPPORTED_IMAGE_TYPE, NULL,
 		    "The image with digest '%s' in the repository with name "
 		    "'" SPAN_FMT "' in the registry with id '%s' is of a type "

@@ -3,6 +3,7 @@
 #include "lifecycle/policy.h"
 #include "registryd/api/ecr_int.h"
 #include "registryd/api/ecr_shapes.h"
+#include "registryd/authorize.h"
 #include "registryd/registry_config.h"
 #include "registryd/settings.h"
 
@@ -70,7 +71,8 @@ encryption_pick(const json_t *in)
 	return (o);
 }
 
-/* Policies see the tags of a repository that is made, not of a template. */
+/* Policies see the tags of a repository that is made, not of a template; and
+ * a template has no errors of its own for tags. */
 static enum rc
 tags_check(struct call *c, const json_t *in)
 {
@@ -82,6 +84,9 @@ tags_check(struct call *c, const json_t *in)
 	rc = ecr_tags_check(c, in, &tags, &n);
 	c->request_tags = seen;
 	c->n_request_tags = n_seen;
+	if (rc == RC_FAILED && (c->error == AWS_INVALID_TAG_PARAMETER ||
+				   c->error == AWS_TOO_MANY_RESOURCE_TAGS))
+		c->error = AWS_VALIDATION;
 	return (rc);
 }
 
@@ -275,15 +280,32 @@ no_template(struct call *c, struct span prefix)
 
 /* --- the operations ------------------------------------------------------ */
 
+/* Whoever may not set a policy of repositories may not have it set on those to
+ * come either.  Tags are asked of who pushes (registryd/creation.h). */
+static enum rc
+policies_permit(struct call *c, const json_t *in)
+{
+	enum rc rc = RC_OK;
+
+	if (aws_string(in, "repositoryPolicy").n > 0)
+		rc = authorize_require(c, "ecr:SetRepositoryPolicy", SPAN_NONE);
+	if (rc == RC_OK && aws_string(in, "lifecyclePolicy").n > 0)
+		rc = authorize_require(c, "ecr:PutLifecyclePolicy", SPAN_NONE);
+	return (rc);
+}
+
 enum rc
 ecr_create_repository_creation_template(
     struct call *c, const json_t *in, json_t *out)
 {
 	struct span prefix = aws_string(in, "prefix");
 	unsigned max = c->settings->quotas.creation_templates;
-	json_t *o = template_new(in);
+	json_t *o;
 	enum rc rc;
 
+	if ((rc = policies_permit(c, in)) != RC_OK)
+		return (rc);
+	o = template_new(in);
 	rc = registry_config_put(c->meta, ENTITY_CREATION_TEMPLATE,
 	    ecr_config_key(prefix), o, CONFIG_ADD, max);
 	if (rc == RC_OK)
@@ -327,6 +349,8 @@ ecr_update_repository_creation_template(
 	struct update u = { .c = c, .in = in };
 	enum rc rc;
 
+	if ((rc = policies_permit(c, in)) != RC_OK)
+		return (rc);
 	rc = registry_config_update(c->meta, ENTITY_CREATION_TEMPLATE,
 	    ecr_config_key(prefix), template_change, &u);
 	if (rc == RC_OK)

@@ -282,6 +282,8 @@ push_store(struct call *c, const struct push *p)
 		.sparse = c->settings->sparse,
 		.quota = { .images = q->images, .tags = q->tags },
 		.scan = ecr_scan_on_push(c, c->repository),
+		.scannable =
+		    ecr_scannable(p->manifest.kind, p->manifest.artifact_type),
 		.now_ms = clock_real_ms(),
 	};
 	enum rc rc;

@@ -15,7 +15,6 @@ teardown_file() {
 
 setup() {
 	W=$BATS_TEST_TMPDIR
-	SERVER_PID=''
 	need_boto
 	aws_env
 	shared
@@ -59,7 +58,7 @@ boto_day() {
 	boto_day pages
 }
 
-@test "boto3: every waiter raises WaiterError for what ends as FAILED" {
+@test "boto3: every waiter waits until the end, and raises WaiterError for a scan, which fails" {
 	boto_day jobs
 }
 

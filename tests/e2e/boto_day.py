@@ -17,10 +17,12 @@ got on lines that begin with "secret ".
 """
 
 import base64
+import concurrent.futures
 import datetime
 import hashlib
 import json
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -40,6 +42,11 @@ LIFECYCLE = json.dumps({"rules": [{
     "rulePriority": 1, "description": "untagged images go after two weeks",
     "selection": {"tagStatus": "untagged", "countType": "sinceImagePushed",
                   "countUnit": "days", "countNumber": 14},
+    "action": {"type": "expire"}}]})
+ONE_STAYS = json.dumps({"rules": [{
+    "rulePriority": 1, "description": "the youngest one stays, all others go",
+    "selection": {"tagStatus": "any", "countType": "imageCountMoreThan",
+                  "countNumber": 1},
     "action": {"type": "expire"}}]})
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{
     "Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}]})
@@ -572,7 +579,8 @@ def fill():
     ECR.start_image_scan(repositoryName=name,
                          imageId={"imageDigest": found[0]})
     ECR.start_lifecycle_policy_preview(repositoryName=name,
-                                       lifecyclePolicyText=LIFECYCLE)
+                                       lifecyclePolicyText=ONE_STAYS)
+    preview_waited(name)
     for i in range(5):
         ECR.create_pull_through_cache_rule(
             ecrRepositoryPrefix="%s-page%d" % (NAME, i),
@@ -610,11 +618,11 @@ def pages():
     name, found = fill()
     five = ["%s-page%d" % (NAME, i) for i in range(5)]
 
-    def check(operation, member, key, wanted, **members):
+    def check(operation, member, key, wanted, least=3, **members):
         got, n = paged(operation, lambda x: x[key], lambda p: p[member],
                        **members)
         same(got, sorted(wanted), operation)
-        if n < 3:
+        if n < least:
             raise SystemExit("%s: %d pages" % (operation, n))
 
     def check_repositories():
@@ -624,11 +632,13 @@ def pages():
              ["%s-%d" % (name, i) for i in range(5)], "repositories")
         same(n >= 3, True, "three pages of repositories")
 
-    def check_one(operation, results, **members):
-        """Of what failed there is a page without anything in it."""
-        got = list(ECR.get_paginator(operation).paginate(
-            repositoryName=name, PaginationConfig={"PageSize": 2}, **members))
-        same([results(p) for p in got], [[]], operation)
+    def check_findings():
+        """Of a scan that failed there is a page without anything in it."""
+        got = list(ECR.get_paginator("describe_image_scan_findings").paginate(
+            repositoryName=name, PaginationConfig={"PageSize": 2},
+            imageId={"imageDigest": found[0]}))
+        same([p.get("imageScanFindings", {}).get("findings", [])
+              for p in got], [[]], "findings")
 
     checks = {
         "describe_images": lambda: check(
@@ -644,13 +654,10 @@ def pages():
         "describe_repository_creation_templates": lambda: check(
             "describe_repository_creation_templates",
             "repositoryCreationTemplates", "prefix", five),
-        "describe_image_scan_findings": lambda: check_one(
-            "describe_image_scan_findings",
-            lambda p: p.get("imageScanFindings", {}).get("findings", []),
-            imageId={"imageDigest": found[0]}),
-        "get_lifecycle_policy_preview": lambda: check_one(
-            "get_lifecycle_policy_preview",
-            lambda p: p.get("previewResults", [])),
+        "describe_image_scan_findings": check_findings,
+        "get_lifecycle_policy_preview": lambda: check(
+            "get_lifecycle_policy_preview", "previewResults", "imageDigest",
+            found[:-1], 2, repositoryName=name),
     }
     wanted = {xform_name(o) for o in ECR.meta.service_model.operation_names
               if ECR.can_paginate(xform_name(o))}
@@ -687,12 +694,18 @@ def scan_ends(name):
                "this version of the registry has no scanner"}, "its end")
 
 
+def preview_waited(name):
+    ECR.get_waiter("lifecycle_policy_preview_complete").wait(
+        repositoryName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
+
 def preview_ends(name):
     same(ECR.start_lifecycle_policy_preview(
         repositoryName=name, lifecyclePolicyText=LIFECYCLE)["status"],
          "IN_PROGRESS", "a preview that has begun")
-    same(ends("lifecycle_policy_preview_complete",
-              repositoryName=name)["status"], "FAILED", "its end")
+    preview_waited(name)
+    same(ECR.get_lifecycle_policy_preview(repositoryName=name)["status"],
+         "COMPLETE", "its end")
 
 
 WAITERS = {"image_scan_complete": scan_ends,
@@ -718,11 +731,29 @@ NEVER = {
 }
 
 
-def preview_in_progress(full):
-    """The preview before may just have ended."""
-    while True:
-        ECR.start_lifecycle_policy_preview(repositoryName=full,
-                                           lifecyclePolicyText=LIFECYCLE)
+def again(call, **members):
+    """A minute long: whether what was begun before has ended is up to the
+    server."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        call(**members)
+        time.sleep(0.02)
+
+
+def preview_twice(name):
+    """A preview of so little ends at once: others come at the same time."""
+    def start(_):
+        again(ECR.start_lifecycle_policy_preview, repositoryName=name,
+              lifecyclePolicyText=LIFECYCLE)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(start, range(4)))
+
+
+def scan_twice(name, found):
+    for _ in range(2):
+        ECR.start_image_scan(repositoryName=name,
+                             imageId={"imageDigest": found})
 
 
 def errors_of_all(full, frozen, bare, manifest):
@@ -736,13 +767,13 @@ def errors_of_all(full, frozen, bare, manifest):
     index = index_text(found)
     ECR.put_image(repositoryName=full, imageManifest=index)
     scanned = image(full, "scanned twice")
+    ECR.start_image_scan(repositoryName=full, imageId={"imageDigest": scanned})
     rule = {"ecrRepositoryPrefix": NAME + "-twice",
             "upstreamRegistryUrl": "registry.example"}
     ECR.create_pull_through_cache_rule(**rule)
     arn = "arn:aws:ecr:us-east-1:%s:repository/%s" % (ACCOUNT, full)
     put = ECR.put_image
     complete = ECR.complete_layer_upload
-    ECR.start_image_scan(repositoryName=full, imageId={"imageDigest": scanned})
     return [
         ("EmptyUploadException", complete, {
             "repositoryName": full, "uploadId": upload(full),
@@ -783,10 +814,10 @@ def errors_of_all(full, frozen, bare, manifest):
             "repositoryName": bare}),
         ("LifecyclePolicyPreviewNotFoundException",
             ECR.get_lifecycle_policy_preview, {"repositoryName": bare}),
-        ("LifecyclePolicyPreviewInProgressException", preview_in_progress, {
-            "full": full}),
-        ("LimitExceededException", ECR.start_image_scan, {
-            "repositoryName": full, "imageId": {"imageDigest": scanned}}),
+        ("LifecyclePolicyPreviewInProgressException", preview_twice, {
+            "name": full}),
+        ("LimitExceededException", scan_twice, {
+            "name": full, "found": scanned}),
         ("PullThroughCacheRuleAlreadyExistsException",
             ECR.create_pull_through_cache_rule, rule),
         ("PullThroughCacheRuleNotFoundException",

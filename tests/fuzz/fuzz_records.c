@@ -105,6 +105,7 @@ lifecycle_check(struct span in)
 {
 	struct lifecycle_row row;
 	struct preview_row preview;
+	struct preview_result result;
 	uint8_t *p = xmalloc(in.n + 1);
 
 	if (rec_lifecycle_read(in, &row)) {
@@ -114,6 +115,10 @@ lifecycle_check(struct span in)
 	if (rec_preview_read(in, &preview)) {
 		rec_preview_write(&preview, p);
 		same(in, p, rec_preview_size(&preview));
+	}
+	if (rec_preview_result_read(in, &result)) {
+		rec_preview_result_write(&result, p);
+		same(in, p, rec_preview_result_size(&result));
 	}
 	free(p);
 }
@@ -228,6 +233,19 @@ text_check(struct span in)
 }
 
 static void
+result_key_check(struct span in)
+{
+	struct rec_key k;
+	uint64_t repo, run;
+	uint32_t sequence;
+
+	if (!key_read_preview_result(in, &repo, &run, &sequence))
+		return;
+	key_preview_result(&k, repo, run, sequence);
+	same_key(in, &k);
+}
+
+static void
 entity_key_check(struct span in)
 {
 	struct rec_key k;
@@ -306,7 +324,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		referrer_check, upload_check, name_check, small_check,
 		repo_key_check, blob_key_check, settings_check,
 		resource_tags_check, text_check, entity_key_check, scan_check,
-		lifecycle_check };
+		lifecycle_check, result_key_check };
 	size_t i;
 
 	if (n == 0)

@@ -11,6 +11,7 @@
 #include "api_tools.h"
 #include "base/mem.h"
 #include "storage/images.h"
+#include "storage/repositories.h"
 
 #define ABSENT \
 	"sha256:" \
@@ -496,6 +497,23 @@ a_manifest_needs_what_it_references(void **state)
 }
 
 static void
+an_archived_image_is_missing_to_an_index(void **state)
+{
+	enum sparse sparse = api.settings.sparse;
+	char text[1024];
+
+	(void)state;
+	api.settings.sparse = SPARSE_NONE;
+	set_status(IMAGE_ARCHIVED);
+	push_expect(
+	    "over", NULL, index_of(image, text), 404, "MANIFEST_BLOB_UNKNOWN");
+	set_status(IMAGE_ACTIVE);
+	push_expect("over", NULL, text, 201, "");
+	assert_int_equal(status_of(HTTP_DELETE, "over"), 202);
+	api.settings.sparse = sparse;
+}
+
+static void
 all_that_is_missing_is_named(void **state)
 {
 	char text[1024];
@@ -596,6 +614,53 @@ a_push_into_no_repository_creates_it_only_if_it_may(void **state)
 	reply_free(&r);
 }
 
+static enum scan_status
+scan_of(const char *digest)
+{
+	enum scan_status status;
+	struct image_row row;
+	struct reference ref;
+	struct arena arena;
+
+	arena_init(&arena, 1 << 20);
+	assert_int_equal(reference_parse(span_of(digest), &ref), RC_OK);
+	assert_int_equal(meta_image_get(store_meta(api.store), SPAN("team/app"),
+			     &ref, &arena, &row),
+	    RC_OK);
+	status = row.scan.status;
+	arena_reset(&arena);
+	return (status);
+}
+
+static void
+only_what_can_be_scanned_is_scanned_on_push(void **state)
+{
+	struct repository_change change = { .set_scanning = true,
+		.scan_on_push = true };
+	char text[1024], digest[DIGEST_STR_BYTES], blob[DIGEST_STR_BYTES];
+
+	(void)state;
+	assert_int_equal(meta_repository_change(
+			     store_meta(api.store), SPAN("team/app"), &change),
+	    RC_OK);
+	api_image(&api, "team/app", "scanned", "scanned", digest);
+	assert_int_equal(scan_of(digest), SCAN_IN_PROGRESS);
+	api_manifest(&api, "team/app", "idx", index_of(digest, text), digest);
+	assert_int_equal(scan_of(digest), SCAN_NONE);
+	api_blob(&api, "team/app", SPAN("{}"), blob);
+	(void)snprintf(text, sizeof(text),
+	    "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_MANIFEST
+	    "\",\"config\":{\"mediaType\":\"application/x-chart\",\"digest\":"
+	    "\"%s\",\"size\":2},\"layers\":[]}",
+	    blob);
+	api_manifest(&api, "team/app", "chart", text, digest);
+	assert_int_equal(scan_of(digest), SCAN_NONE);
+	change.scan_on_push = false;
+	assert_int_equal(meta_repository_change(
+			     store_meta(api.store), SPAN("team/app"), &change),
+	    RC_OK);
+}
+
 static void
 a_subject_is_acknowledged(void **state)
 {
@@ -679,10 +744,12 @@ main(void)
 		TEST(another_digest_than_the_bodys_is_refused_with_both),
 		TEST(what_is_no_manifest_is_refused),
 		TEST(a_manifest_needs_what_it_references),
+		TEST(an_archived_image_is_missing_to_an_index),
 		TEST(all_that_is_missing_is_named),
 		TEST(of_very_much_that_is_missing_the_first_are_named),
 		TEST(no_more_is_pushed_than_the_quotas_allow),
 		TEST(a_push_into_no_repository_creates_it_only_if_it_may),
+		TEST(only_what_can_be_scanned_is_scanned_on_push),
 		TEST(a_subject_is_acknowledged),
 		TEST(deleting_a_tag_takes_the_tag_only),
 		TEST(deleting_a_digest_takes_its_tags_too),

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "base/hex.h"
+#include "base/keyring.h"
 #include "ecr_tools.h"
 #include "registryd/api/aws.h"
 #include "registryd/api/aws_int.h"
@@ -390,6 +392,32 @@ a_page_token_is_of_one_list(void **state)
 	free(token);
 }
 
+/* Without authentication the key is known: what a token says is a client's. */
+static void
+a_page_token_of_any_time_is_read(void **state)
+{
+	static const int64_t times[] = { INT64_MIN, -1, 0, INT64_MAX };
+	static const struct seal_key known = { .bytes = { 0 } };
+	uint8_t plain[10] = { 1, 1 }, sealed[10 + SEAL_OVERHEAD_BYTES];
+	char text[BASE64URL_LEN(sizeof(sealed)) + 1];
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		for (k = 0; k < 8; k++)
+			plain[2 + k] =
+			    (uint8_t)((uint64_t)times[i] >> (56 - 8 * k));
+		seal(&known, SPAN("page of DescribeRepositories in "),
+		    (struct span){ (const char *)plain, sizeof(plain) },
+		    sealed);
+		base64url_encode(sealed, sizeof(sealed), text);
+		ecr_expect(&ecr, NULL, "InvalidParameterException",
+		    "Invalid parameter at 'nextToken' failed to satisfy "
+		    "constraint: 'the token has expired*",
+		    "DescribeRepositories", "{\"nextToken\":\"%s\"}", text);
+	}
+}
+
 int
 main(void)
 {
@@ -409,6 +437,7 @@ main(void)
 		cmocka_unit_test(errors_in_xml_are_escaped),
 		cmocka_unit_test(a_body_is_limited_before_it_is_read),
 		cmocka_unit_test(a_page_token_is_of_one_list),
+		cmocka_unit_test(a_page_token_of_any_time_is_read),
 	};
 
 	return (cmocka_run_group_tests_name("aws", tests, setup, teardown));

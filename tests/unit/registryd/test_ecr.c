@@ -351,9 +351,8 @@ there_are_as_many_repositories_as_the_quota_says(void **state)
 	ecr_expect(&other, NULL, "", NULL, "CreateRepository",
 	    "{\"repositoryName\":\"quota/b\"}");
 	ecr_expect(&other, NULL, "LimitExceededException",
-	    "The repository with name 'quota/c' cannot be created in the "
-	    "registry with id '" ECR_ACCOUNT "' because the limit of 2 "
-	    "repositories has been reached",
+	    "The maximum number of repositories (2) in the registry with id "
+	    "'" ECR_ACCOUNT "' has been reached",
 	    "CreateRepository", "{\"repositoryName\":\"quota/c\"}");
 	ecr_expect(&other, NULL, "RepositoryAlreadyExistsException", NULL,
 	    "CreateRepository", "{\"repositoryName\":\"quota/b\"}");
@@ -377,6 +376,16 @@ another_registry_is_not_here(void **state)
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
 	    "Invalid parameter at 'registryId' *", "DescribeRepositories",
 	    "{\"registryId\":\"999999999999\"}");
+	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
+	    "The repository with name 'team/app' does not exist in the "
+	    "registry with id '999999999999'",
+	    "DescribeRepositories",
+	    "{\"repositoryNames\":[\"team/app\"],\"registryId\":"
+	    "\"999999999999\"}");
+	ecr_expect(&ecr, NULL, "InvalidParameterException",
+	    "Invalid parameter at 'registryId' *", "CreateRepository",
+	    "{\"repositoryName\":\"of/others\",\"registryId\":"
+	    "\"999999999999\"}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
 	    CONSTRAINT(
 		"registryId", "must satisfy regular expression '[0-9]{12}'"),

@@ -50,13 +50,15 @@ teardown(void **state)
 	"' failed to satisfy constraint: '" reason "'"
 #define BAD_TOKEN \
 	CONSTRAINT("nextToken", \
-	    "must be the nextToken of an earlier answer to the same request")
+	    "must be the nextToken of an earlier answer of this operation, " \
+	    "about the same repository")
 
 static void
 archive(const char *repository, const char *tag)
 {
 	ecr_expect(&ecr, NULL, "", NULL, "UpdateImageStorageClass",
-	    "{\"repositoryName\":\"%s\",\"imageId\":{\"imageTag\":\"%s\"},"
+	    "{\"repositoryName\":\"%s\",\"imageId\":{\"imageTag\":"
+	    "\"%s\"},"
 	    "\"targetStorageClass\":\"ARCHIVE\"}",
 	    repository, tag);
 }
@@ -221,7 +223,8 @@ a_scan_shows_how_it_ended(void **state)
 
 	(void)state;
 	ecr_expect(&ecr, NULL, "", NULL, "CreateRepository",
-	    "{\"repositoryName\":\"scan\",\"imageScanningConfiguration\":"
+	    "{\"repositoryName\":\"scan\","
+	    "\"imageScanningConfiguration\":"
 	    "{\"scanOnPush\":true}}");
 	ecr_image(&ecr, "scan", "a", "1", digest);
 	ask_ok(&r, "DescribeImages", "scan", "");
@@ -269,8 +272,10 @@ each_image_is_described_once(void **state)
 	ecr_image(&ecr, "named", "a", "1", a);
 	ecr_image(&ecr, "named", "b", "2", b);
 	(void)snprintf(members, sizeof(members),
-	    ",\"imageIds\":[{\"imageTag\":\"b\"},{\"imageDigest\":\"%s\"},"
-	    "{\"imageTag\":\"b\",\"imageDigest\":\"%s\"},{\"imageTag\":"
+	    ",\"imageIds\":[{\"imageTag\":\"b\"},{\"imageDigest\":"
+	    "\"%s\"},"
+	    "{\"imageTag\":\"b\",\"imageDigest\":\"%s\"},{"
+	    "\"imageTag\":"
 	    "\"a\"}]",
 	    a, b);
 	ask_ok(&r, "DescribeImages", "named", members);
@@ -285,38 +290,45 @@ any_missing_image_fails_the_call(void **state)
 {
 	(void)state;
 	ecr_expect(&ecr, NULL, "ImageNotFoundException",
-	    "The image with imageId {imageDigest:'null', imageTag:'x'} does "
-	    "not exist within the repository with name 'named' in the registry "
+	    "The image with imageId {imageDigest:'null', "
+	    "imageTag:'x'} does "
+	    "not exist within the repository with name 'named' in "
+	    "the registry "
 	    "with id '" ECR_ACCOUNT "'",
 	    "DescribeImages",
-	    "{\"repositoryName\":\"named\",\"imageIds\":[{\"imageTag\":\"a\"},"
+	    "{\"repositoryName\":\"named\",\"imageIds\":[{"
+	    "\"imageTag\":\"a\"},"
 	    "{\"imageTag\":\"x\"}]}");
 	ecr_expect(&ecr, NULL, "ImageNotFoundException",
 	    "The image with imageId {imageDigest:'" UNKNOWN
-	    "', imageTag:'null'} does not exist within the repository with "
+	    "', imageTag:'null'} does not exist within the "
+	    "repository with "
 	    "name 'named' in the registry with id '" ECR_ACCOUNT "'",
 	    "DescribeImages",
-	    "{\"repositoryName\":\"named\",\"imageIds\":[{\"imageDigest\":"
+	    "{\"repositoryName\":\"named\",\"imageIds\":[{"
+	    "\"imageDigest\":"
 	    "\"" UNKNOWN "\"}]}");
 	ecr_expect(&ecr, NULL, "ImageNotFoundException", NULL, "DescribeImages",
-	    "{\"repositoryName\":\"named\",\"imageIds\":[{\"imageTag\":\"a\","
+	    "{\"repositoryName\":\"named\",\"imageIds\":[{"
+	    "\"imageTag\":\"a\","
 	    "\"imageDigest\":\"" UNKNOWN "\"}]}");
 	ecr_expect(&ecr, NULL, "ImageNotFoundException", NULL, "DescribeImages",
-	    "{\"repositoryName\":\"named\",\"imageIds\":[{\"imageTag\":"
+	    "{\"repositoryName\":\"named\",\"imageIds\":[{"
+	    "\"imageTag\":"
 	    "\"a/b\"}]}");
 	ecr_expect(&ecr, NULL, "RepositoryNotFoundException", NO_REPOSITORY,
 	    "DescribeImages",
-	    "{\"repositoryName\":\"none\",\"imageIds\":[{\"imageTag\":\"a\"}]"
+	    "{\"repositoryName\":\"none\",\"imageIds\":[{"
+	    "\"imageTag\":\"a\"}]"
 	    "}");
 }
 
 static void
-identifiers_go_without_pages_and_filters(void **state)
+identifiers_go_without_pages(void **state)
 {
 	static const char *const others[][2] = {
 		{ "maxResults", "1" },
 		{ "nextToken", "\"x\"" },
-		{ "filter", "{\"tagStatus\":\"ANY\"}" },
 	};
 	char message[256];
 	size_t i;
@@ -329,7 +341,8 @@ identifiers_go_without_pages_and_filters(void **state)
 		    others[i][0], others[i][0]);
 		ecr_expect(&ecr, NULL, "InvalidParameterException", message,
 		    "DescribeImages",
-		    "{\"repositoryName\":\"named\",\"imageIds\":[{\"imageTag\":"
+		    "{\"repositoryName\":\"named\",\"imageIds\":[{"
+		    "\"imageTag\":"
 		    "\"a\"}],\"%s\":%s}",
 		    others[i][0], others[i][1]);
 	}
@@ -341,7 +354,8 @@ identifiers_go_without_pages_and_filters(void **state)
 	    CONSTRAINT("imageDigest", "must satisfy regular expression "
 				      "'[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"),
 	    "DescribeImages",
-	    "{\"repositoryName\":\"named\",\"imageIds\":[{\"imageDigest\":"
+	    "{\"repositoryName\":\"named\",\"imageIds\":[{"
+	    "\"imageDigest\":"
 	    "\"x\"}]}");
 }
 
@@ -390,7 +404,8 @@ filters_choose_images(void **state)
 	archive("filters", "e");
 	ecr_image(&ecr, "filters", "e", "2", digest);
 	ecr_expect(&ecr, NULL, "", NULL, "BatchDeleteImage",
-	    "{\"repositoryName\":\"filters\",\"imageIds\":[{\"imageTag\":"
+	    "{\"repositoryName\":\"filters\",\"imageIds\":[{"
+	    "\"imageTag\":"
 	    "\"e\"}]}");
 	for (i = 0; i < ARRAY_LEN(rows); i++) {
 		assert_int_equal(
@@ -400,6 +415,38 @@ filters_choose_images(void **state)
 		    count_of("ListImages", "filters", rows[i].members),
 		    rows[i].ids);
 	}
+}
+
+static void
+a_filter_chooses_among_images_that_are_named(void **state)
+{
+#define NAMED(filter) \
+	",\"imageIds\":[{\"imageTag\":\"a\"},{\"imageTag\":\"b\"}]" filter
+	static const struct {
+		const char *members;
+		size_t images;
+	} rows[] = {
+		{ NAMED(""), 2 },
+		{ NAMED(",\"filter\":{}"), 1 },
+		{ NAMED(",\"filter\":{\"tagStatus\":\"TAGGED\"}"), 1 },
+		{ NAMED(",\"filter\":{\"tagStatus\":\"UNTAGGED\"}"), 0 },
+		{ NAMED(",\"filter\":{\"imageStatus\":\"ARCHIVED\"}"), 1 },
+		{ NAMED(",\"filter\":{\"imageStatus\":\"ANY\"}"), 2 },
+		{ NAMED(",\"filter\":{\"imageStatus\":\"ACTIVATING\"}"), 0 },
+	};
+#undef NAMED
+	char digest[DIGEST_STR_BYTES];
+	size_t i;
+
+	(void)state;
+	ecr_repository(&ecr, "chosen");
+	ecr_image(&ecr, "chosen", "a", "1", digest);
+	ecr_image(&ecr, "chosen", "b", "2", digest);
+	archive("chosen", "b");
+	for (i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(
+		    count_of("DescribeImages", "chosen", rows[i].members),
+		    rows[i].images);
 }
 
 static void
@@ -413,7 +460,8 @@ a_filter_is_of_known_values(void **state)
 	for (i = 0; i < ARRAY_LEN(operations); i++) {
 		ecr_expect(&ecr, NULL, "InvalidParameterException",
 		    CONSTRAINT("filter.tagStatus",
-			"Member must satisfy enum value set: [TAGGED, "
+			"Member must satisfy enum value set: "
+			"[TAGGED, "
 			"UNTAGGED, ANY]"),
 		    operations[i],
 		    "{\"repositoryName\":\"filters\",\"filter\":{"
@@ -579,7 +627,8 @@ a_list_survives_changes(void **state)
 		(void)snprintf(
 		    first, sizeof(first), "%s", ecr_text(r.json, path));
 		ecr_expect(&ecr, NULL, "", NULL, "BatchDeleteImage",
-		    "{\"repositoryName\":\"changing\",\"imageIds\":[{"
+		    "{\"repositoryName\":\"changing\",\"imageIds\":"
+		    "[{"
 		    "\"imageDigest\":\"%s\"}]}",
 		    first);
 	}
@@ -612,7 +661,8 @@ a_list_goes_on_behind_a_tag_that_is_gone(void **state)
 	assert_true(walk_on(&w));
 	assert_non_null(strstr(w.last, " b"));
 	ecr_expect(&ecr, NULL, "", NULL, "BatchDeleteImage",
-	    "{\"repositoryName\":\"tags\",\"imageIds\":[{\"imageTag\":\"b\"}]"
+	    "{\"repositoryName\":\"tags\",\"imageIds\":[{"
+	    "\"imageTag\":\"b\"}]"
 	    "}");
 	assert_false(walk_on(&w));
 	assert_int_equal(w.n, 3);
@@ -662,7 +712,8 @@ a_forged_position_is_refused(void **state)
 		    forged[i].operation, "paged", forged[i].after, token);
 		ecr_expect(&ecr, NULL, "InvalidParameterException", BAD_TOKEN,
 		    forged[i].operation,
-		    "{\"repositoryName\":\"paged\",\"nextToken\":\"%s\","
+		    "{\"repositoryName\":\"paged\",\"nextToken\":"
+		    "\"%s\","
 		    "\"subjectId\":{\"imageDigest\":\"" UNKNOWN "\"}}",
 		    token);
 	}
@@ -815,8 +866,8 @@ a_filter_that_few_satisfy_gives_short_pages(void **state)
 	for (i = 0; i < ARRAY_LEN(operations); i++) {
 		members = xstrdup("");
 		for (total = n = 0; members != NULL; n++) {
-			char *filter = xasprintf(
-			    ",\"filter\":{\"tagStatus\":\"TAGGED\"}%s",
+			char *filter = xasprintf(",\"filter\":{\"tagStatus\":"
+						 "\"TAGGED\"}%s",
 			    members);
 
 			ask_ok(&r, operations[i][0], "sparse", filter);
@@ -915,7 +966,8 @@ referrers_are_chosen_by_type_and_status(void **state)
 		{ ",\"filter\":{\"artifactTypes\":[\"text/a\"]}", 2 },
 		{ ",\"filter\":{\"artifactTypes\":[\"text/b\"]}", 1 },
 		{ ",\"filter\":{\"artifactTypes\":[\"text\"]}", 0 },
-		{ ",\"filter\":{\"artifactTypes\":[\"text/b\",\"text/a\"]}",
+		{ ",\"filter\":{\"artifactTypes\":[\"text/"
+		  "b\",\"text/a\"]}",
 		    3 },
 		{ ",\"filter\":{\"artifactStatus\":\"ACTIVE\"}", 3 },
 		{ ",\"filter\":{\"artifactStatus\":\"ARCHIVED\"}", 1 },
@@ -997,7 +1049,8 @@ a_bad_subject_is_refused(void **state)
 	    CONSTRAINT("imageDigest", "must satisfy regular expression "
 				      "'[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"),
 	    "ListImageReferrers",
-	    "{\"repositoryName\":\"referred\",\"subjectId\":{\"imageDigest\":"
+	    "{\"repositoryName\":\"referred\",\"subjectId\":{"
+	    "\"imageDigest\":"
 	    "\"x\"}}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException", NULL,
 	    "ListImageReferrers",
@@ -1005,7 +1058,8 @@ a_bad_subject_is_refused(void **state)
 	    "\"subjectId\":{\"imageDigest\":\"" UNKNOWN "\"}}");
 	ecr_expect(&ecr, NULL, "RepositoryNotFoundException", NO_REPOSITORY,
 	    "ListImageReferrers",
-	    "{\"repositoryName\":\"none\",\"subjectId\":{\"imageDigest\":"
+	    "{\"repositoryName\":\"none\",\"subjectId\":{"
+	    "\"imageDigest\":"
 	    "\"" UNKNOWN "\"}}");
 }
 
@@ -1020,8 +1074,9 @@ main(void)
 		cmocka_unit_test(a_scan_shows_how_it_ended),
 		cmocka_unit_test(each_image_is_described_once),
 		cmocka_unit_test(any_missing_image_fails_the_call),
-		cmocka_unit_test(identifiers_go_without_pages_and_filters),
+		cmocka_unit_test(identifiers_go_without_pages),
 		cmocka_unit_test(filters_choose_images),
+		cmocka_unit_test(a_filter_chooses_among_images_that_are_named),
 		cmocka_unit_test(a_filter_is_of_known_values),
 		cmocka_unit_test(pages_hold_each_image_once),
 		cmocka_unit_test(a_list_survives_changes),

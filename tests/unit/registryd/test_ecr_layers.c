@@ -639,6 +639,66 @@ layers_are_told_from_what_is_none(void **state)
 }
 
 static void
+class_set(const char *repository, const char *tag, const char *class)
+{
+	ecr_expect(&open, NULL, "", NULL, "UpdateImageStorageClass",
+	    "{\"repositoryName\":\"%s\",\"imageId\":{\"imageTag\":\"%s\"},"
+	    "\"targetStorageClass\":\"%s\"}",
+	    repository, tag, class);
+}
+
+static void
+availability_is(const char *repository, const char *layer, const char *expected)
+{
+	struct ecr_reply r;
+
+	ecr_do(&open, NULL, &r, "BatchCheckLayerAvailability",
+	    "{\"repositoryName\":\"%s\",\"layerDigests\":[\"%s\"]}", repository,
+	    layer);
+	assert_int_equal(r.status, 200);
+	assert_string_equal(
+	    ecr_text(r.json, "layers.0.layerAvailability"), expected);
+	assert_true(json_is_integer(ecr_at(r.json, "layers.0.layerSize")));
+	ecr_reply_free(&r);
+}
+
+static void
+layers_of_archived_images_alone_are_archived(void **state)
+{
+	char layer[DIGEST_STR_BYTES], loose[DIGEST_STR_BYTES];
+	char image[DIGEST_STR_BYTES], *message;
+
+	(void)state;
+	ecr_repository(&open, "check/old");
+	ecr_image(&open, "check/old", "a", "kept", image);
+	ecr_push(&open, "check/old", "b",
+	    ecr_image_text(
+		&open, "check/old", "kept", ",\"annotations\":{\"b\":\"b\"}"),
+	    image);
+	ecr_blob(&open, "check/old", SPAN("of no image"), loose);
+	digest_text("layer kept", layer);
+	class_set("check/old", "a", "ARCHIVE");
+	availability_is("check/old", layer, "AVAILABLE");
+	class_set("check/old", "b", "ARCHIVE");
+	availability_is("check/old", layer, "ARCHIVED");
+	availability_is("check/old", loose, "AVAILABLE");
+	message = xasprintf("The layer with digest '%s' in the repository with "
+			    "name 'check/old' in the registry with id '%s' is "
+			    "not available because all images that it is "
+			    "associated with are archived; restore one of them "
+			    "first",
+	    layer, open.settings.account_id);
+	ecr_expect(&open, NULL, "LayerInaccessibleException", message,
+	    "GetDownloadUrlForLayer",
+	    "{\"repositoryName\":\"check/old\",\"layerDigest\":\"%s\"}", layer);
+	free(message);
+	class_set("check/old", "a", "STANDARD");
+	availability_is("check/old", layer, "AVAILABLE");
+	ecr_expect(&open, NULL, "", NULL, "GetDownloadUrlForLayer",
+	    "{\"repositoryName\":\"check/old\",\"layerDigest\":\"%s\"}", layer);
+}
+
+static void
 another_repositorys_layers_are_unavailable(void **state)
 {
 	char there[DIGEST_STR_BYTES];
@@ -1341,6 +1401,7 @@ main(void)
 		cmocka_unit_test(a_busy_upload_is_to_be_tried_again),
 		cmocka_unit_test(uploads_are_those_of_the_distribution_api),
 		cmocka_unit_test(layers_are_told_from_what_is_none),
+		cmocka_unit_test(layers_of_archived_images_alone_are_archived),
 		cmocka_unit_test(another_repositorys_layers_are_unavailable),
 		cmocka_unit_test(a_part_may_arrive_in_any_pieces),
 		cmocka_unit_test(a_signature_is_of_the_streamed_body),

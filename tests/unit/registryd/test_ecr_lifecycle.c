@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -11,8 +12,8 @@
 #include "ecr_tools.h"
 #include "storage/lifecycles.h"
 
-/* Lifecycle policies and their previews, as far as they are kept and shown:
- * what a policy may say is tested in tests/unit/lifecycle. */
+/* Lifecycle policies and their previews, as they are kept and shown: what a
+ * policy may say, and what it does, is tested in tests/unit/lifecycle. */
 
 static struct ecr ecr;
 
@@ -311,6 +312,24 @@ a_preview_is_of_the_repositorys_policy_or_of_another(void **state)
 }
 
 static void
+preview_fail(const char *name)
+{
+	struct meta *m = store_meta(ecr.service.store);
+	struct preview_job job = { .repository = span_of(name) };
+	struct preview_row row;
+	struct arena arena;
+
+	arena_init(&arena, 1 << 20);
+	assert_int_equal(
+	    meta_preview_get(m, job.repository, &arena, &row), RC_OK);
+	job.run = row.run;
+	assert_int_equal(
+	    meta_preview_end(m, &job, PREVIEW_FAILED, NULL, clock_real_ms()),
+	    RC_OK);
+	arena_reset(&arena);
+}
+
+static void
 one_preview_at_a_time_is_in_progress(void **state)
 {
 	(void)state;
@@ -322,35 +341,300 @@ one_preview_at_a_time_is_in_progress(void **state)
 	    "name 'look/busy' in the registry with id '" ECR_ACCOUNT "'*",
 	    "StartLifecyclePolicyPreview",
 	    "{\"repositoryName\":\"look/busy\"}");
-	assert_int_equal(
-	    meta_preview_end(store_meta(ecr.service.store), SPAN("look/busy"),
-		PREVIEW_FAILED, clock_real_ms()),
-	    RC_OK);
+	preview_fail("look/busy");
 	preview_expect("look/busy", POLICY, "FAILED");
 	preview_start(
 	    "look/busy", ",\"lifecyclePolicyText\":\"" OTHER "\"", OTHER);
 	preview_expect("look/busy", OTHER, "IN_PROGRESS");
 }
 
-/* Nothing evaluates policies yet. */
+/* --- results ------------------------------------------------------------- */
+
+#define COUNT_RULE(priority, selection, n, action) \
+	"{\\\"rulePriority\\\":" #priority ",\\\"selection\\\":{" selection \
+	"," \
+	"\\\"countType\\\":\\\"imageCountMoreThan\\\"," \
+	"\\\"countNumber\\\":" #n "},\\\"action\\\":{" action "}}"
+#define ANY "\\\"tagStatus\\\":\\\"any\\\""
+#define PREFIX(text) \
+	"\\\"tagStatus\\\":\\\"tagged\\\",\\\"tagPrefixList\\\":[\\\"" text \
+	"\\\"]"
+#define EXPIRE "\\\"type\\\":\\\"expire\\\""
+#define ARCHIVE \
+	"\\\"type\\\":\\\"transition\\\",\\\"targetStorageClass\\\":" \
+	"\\\"archive\\\""
+#define KEEP_ONE "{\\\"rules\\\":[" COUNT_RULE(1, ANY, 1, EXPIRE) "]}"
+
+/* Started and evaluated. */
 static void
-the_background_thread_ends_previews_as_failed(void **state)
+preview_run(const char *name, const char *policy)
 {
-	size_t i;
-	char name[32];
+	char member[4096];
+
+	(void)snprintf(
+	    member, sizeof(member), ",\"lifecyclePolicyText\":\"%s\"", policy);
+	preview_start(name, member, policy);
+	assert_true(service_previews_run(&ecr.service));
+}
+
+static void
+results_ask(struct ecr_reply *r, const char *name, const char *more)
+{
+	ecr_do(&ecr, NULL, r, "GetLifecyclePolicyPreview",
+	    "{\"repositoryName\":\"%s\"%s}", name, more);
+	assert_int_equal(r->status, 200);
+	assert_string_equal(ecr_text(r->json, "status"), "COMPLETE");
+}
+
+/* What is asked for has just these results: for each its first tag, or '-'. */
+static void
+results_are(const char *name, const char *more, const char *want)
+{
+	char told[1024] = "";
+	struct ecr_reply r;
+	const json_t *list;
+	const char *tag;
+	size_t i, n = 0;
+
+	results_ask(&r, name, more);
+	list = ecr_at(r.json, "previewResults");
+	for (i = 0; i < json_array_size(list); i++) {
+		tag = json_string_value(json_array_get(
+		    json_object_get(json_array_get(list, i), "imageTags"), 0));
+		n += (size_t)snprintf(told + n, sizeof(told) - n, "%s%s",
+		    i > 0 ? " " : "", tag != NULL ? tag : "-");
+	}
+	assert_string_equal(told, want);
+	assert_null(ecr_at(r.json, "nextToken"));
+	ecr_reply_free(&r);
+}
+
+static void
+push(const char *name, const char *tag, char out[DIGEST_STR_BYTES])
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+
+	/* Each of a time of its own. */
+	(void)nanosleep(&pause, NULL);
+	(void)ecr_image(&ecr, name, tag, tag, out);
+}
+
+static void
+a_complete_preview_tells_what_would_happen_to_which_image(void **state)
+{
+	char first[DIGEST_STR_BYTES], digest[DIGEST_STR_BYTES];
+	struct ecr_reply r;
 
 	(void)state;
-	for (i = 0; i < 5; i++) {
-		(void)snprintf(name, sizeof(name), "end/%zu", i);
-		create(name);
-		put(name, POLICY);
-		preview_start(name, "", POLICY);
+	create("see/all");
+	push("see/all", "old-1", first);
+	push("see/all", "dev-1", digest);
+	push("see/all", "old-2", digest);
+	push("see/all", "new", digest);
+	preview_run(
+	    "see/all", "{\\\"rules\\\":[" COUNT_RULE(3, PREFIX("old-"), 1,
+			   ARCHIVE) "," COUNT_RULE(7, ANY, 2, EXPIRE) "]}");
+	results_ask(&r, "see/all", "");
+	assert_int_equal(json_array_size(ecr_at(r.json, "previewResults")), 2);
+	assert_string_equal(
+	    ecr_text(r.json, "previewResults.0.imageDigest"), first);
+	assert_string_equal(
+	    ecr_text(r.json, "previewResults.0.imageTags.0"), "old-1");
+	assert_true(json_number_value(ecr_at(
+			r.json, "previewResults.0.imagePushedAt")) > 1e9);
+	assert_string_equal(
+	    ecr_text(r.json, "previewResults.0.action.type"), "TRANSITION");
+	assert_string_equal(
+	    ecr_text(r.json, "previewResults.0.action.targetStorageClass"),
+	    "ARCHIVE");
+	assert_int_equal(json_integer_value(ecr_at(
+			     r.json, "previewResults.0.appliedRulePriority")),
+	    3);
+	assert_string_equal(
+	    ecr_text(r.json, "previewResults.0.storageClass"), "STANDARD");
+	assert_string_equal(
+	    ecr_text(r.json, "previewResults.1.imageTags.0"), "dev-1");
+	assert_string_equal(
+	    ecr_text(r.json, "previewResults.1.action.type"), "EXPIRE");
+	assert_null(
+	    ecr_at(r.json, "previewResults.1.action.targetStorageClass"));
+	assert_int_equal(json_integer_value(ecr_at(
+			     r.json, "previewResults.1.appliedRulePriority")),
+	    7);
+	assert_int_equal(json_integer_value(
+			     ecr_at(r.json, "summary.expiringImageTotalCount")),
+	    1);
+	assert_int_equal(
+	    json_integer_value(ecr_at(r.json,
+		"summary.transitioningImageTotalCounts.0.imageTotalCount")),
+	    1);
+	assert_string_equal(
+	    ecr_text(r.json,
+		"summary.transitioningImageTotalCounts.0.targetStorageClass"),
+	    "ARCHIVE");
+	ecr_reply_free(&r);
+}
+
+static void
+a_preview_of_nothing_has_sums_of_nothing(void **state)
+{
+	struct ecr_reply r;
+
+	(void)state;
+	create("see/none");
+	preview_run("see/none", KEEP_ONE);
+	results_ask(&r, "see/none", "");
+	assert_int_equal(json_array_size(ecr_at(r.json, "previewResults")), 0);
+	assert_int_equal(json_integer_value(
+			     ecr_at(r.json, "summary.expiringImageTotalCount")),
+	    0);
+	assert_int_equal(json_array_size(ecr_at(
+			     r.json, "summary.transitioningImageTotalCounts")),
+	    0);
+	ecr_reply_free(&r);
+}
+
+#define PAGED 7
+
+static void
+results_come_in_pages_in_one_order(void **state)
+{
+	char digest[DIGEST_STR_BYTES], tag[16], more[2048] = "";
+	const char *token;
+	struct ecr_reply r;
+	size_t i, n = 0;
+
+	(void)state;
+	create("see/pages");
+	for (i = 0; i <= PAGED; i++) {
+		(void)snprintf(tag, sizeof(tag), "t%zu", i);
+		push("see/pages", tag, digest);
 	}
-	service_previews_end(&ecr.service, 60 * 1000);
-	for (i = 0; i < 5; i++) {
-		(void)snprintf(name, sizeof(name), "end/%zu", i);
-		preview_expect(name, POLICY, "FAILED");
-	}
+	preview_run("see/pages", KEEP_ONE);
+	do {
+		char ask[2200];
+
+		(void)snprintf(ask, sizeof(ask), ",\"maxResults\":3%s", more);
+		results_ask(&r, "see/pages", ask);
+		assert_int_equal(json_integer_value(ecr_at(r.json,
+				     "summary.expiringImageTotalCount")),
+		    PAGED);
+		for (i = 0;
+		     i < json_array_size(ecr_at(r.json, "previewResults"));
+		     i++) {
+			(void)snprintf(more, sizeof(more),
+			    "previewResults.%zu.imageTags.0", i);
+			(void)snprintf(tag, sizeof(tag), "t%zu", n++);
+			assert_string_equal(ecr_text(r.json, more), tag);
+		}
+		assert_true(i <= 3);
+		token = json_string_value(ecr_at(r.json, "nextToken"));
+		if (token != NULL)
+			(void)snprintf(
+			    more, sizeof(more), ",\"nextToken\":\"%s\"", token);
+		ecr_reply_free(&r);
+	} while (token != NULL && n < 2 * PAGED);
+	assert_int_equal(n, PAGED);
+}
+
+static void
+a_token_of_another_preview_is_refused(void **state)
+{
+	char digest[DIGEST_STR_BYTES], token[1024];
+	struct ecr_reply r;
+
+	(void)state;
+	create("see/token");
+	push("see/token", "a", digest);
+	push("see/token", "b", digest);
+	push("see/token", "c", digest);
+	preview_run("see/token", KEEP_ONE);
+	results_ask(&r, "see/token", ",\"maxResults\":1");
+	(void)snprintf(
+	    token, sizeof(token), "%s", ecr_text(r.json, "nextToken"));
+	ecr_reply_free(&r);
+	preview_run("see/token", KEEP_ONE);
+	ecr_expect(&ecr, NULL, "InvalidParameterException",
+	    "Invalid parameter at 'nextToken' failed to satisfy constraint: "
+	    "'the token is of an earlier preview*",
+	    "GetLifecyclePolicyPreview",
+	    "{\"repositoryName\":\"see/token\",\"nextToken\":\"%s\"}", token);
+}
+
+static void
+results_are_filtered_by_tags_and_images(void **state)
+{
+	char a[DIGEST_STR_BYTES], b[DIGEST_STR_BYTES], c[DIGEST_STR_BYTES];
+	char more[1024];
+
+	(void)state;
+	create("see/some");
+	push("see/some", "a", a);
+	push("see/some", "b", b);
+	push("see/some", "c", c);
+	/* Then b has no tag any more. */
+	push("see/some", "d", c);
+	(void)ecr_push(&ecr, "see/some", "b",
+	    ecr_image_text(&ecr, "see/some", "other", NULL), c);
+	preview_run("see/some", KEEP_ONE);
+	results_are("see/some", "", "a - c d");
+	results_are(
+	    "see/some", ",\"filter\":{\"tagStatus\":\"ANY\"}", "a - c d");
+	results_are(
+	    "see/some", ",\"filter\":{\"tagStatus\":\"TAGGED\"}", "a c d");
+	results_are(
+	    "see/some", ",\"filter\":{\"tagStatus\":\"UNTAGGED\"}", "-");
+	results_are("see/some",
+	    ",\"imageIds\":[{\"imageTag\":\"d\"},{\"imageTag\":\"a\"},"
+	    "{\"imageTag\":\"b\"},{\"imageTag\":\"none\"}]",
+	    "a d");
+	(void)snprintf(more, sizeof(more),
+	    ",\"imageIds\":[{\"imageDigest\":\"%s\"},{\"imageDigest\":\"%s\","
+	    "\"imageTag\":\"a\"},{\"imageDigest\":\"%s\"},{\"imageDigest\":"
+	    "\"%s\",\"imageTag\":\"c\"}]",
+	    b, a, a, b);
+	results_are("see/some", more, "a -");
+	(void)snprintf(more, sizeof(more),
+	    ",\"imageIds\":[{\"imageDigest\":\"%s\"}],"
+	    "\"filter\":{\"tagStatus\":\"TAGGED\"}",
+	    b);
+	results_are("see/some", more, "");
+	/* Tags are those of now; an image that is gone has none. */
+	ecr_expect(&ecr, NULL, "", NULL, "BatchDeleteImage",
+	    "{\"repositoryName\":\"see/some\",\"imageIds\":[{\"imageTag\":"
+	    "\"a\"}]}");
+	results_are("see/some", "", "- - c d");
+}
+
+static void
+a_preview_that_failed_has_no_results(void **state)
+{
+	(void)state;
+	create("see/failed");
+	put("see/failed", POLICY);
+	preview_start("see/failed", "", POLICY);
+	preview_fail("see/failed");
+	preview_expect("see/failed", POLICY, "FAILED");
+}
+
+static void
+an_expired_preview_says_so(void **state)
+{
+	struct preview_sweep sweep = { 0 };
+	char digest[DIGEST_STR_BYTES];
+	bool more = true;
+
+	(void)state;
+	create("see/expired");
+	push("see/expired", "a", digest);
+	push("see/expired", "b", digest);
+	preview_run("see/expired", KEEP_ONE);
+	while (more)
+		assert_int_equal(
+		    meta_preview_sweep(store_meta(ecr.service.store), &sweep,
+			INT64_MAX, 1000, &more),
+		    RC_OK);
+	preview_expect("see/expired", KEEP_ONE, "EXPIRED");
 }
 
 static void
@@ -399,7 +683,14 @@ main(void)
 		cmocka_unit_test(
 		    a_preview_is_of_the_repositorys_policy_or_of_another),
 		cmocka_unit_test(one_preview_at_a_time_is_in_progress),
-		cmocka_unit_test(the_background_thread_ends_previews_as_failed),
+		cmocka_unit_test(
+		    a_complete_preview_tells_what_would_happen_to_which_image),
+		cmocka_unit_test(a_preview_of_nothing_has_sums_of_nothing),
+		cmocka_unit_test(results_come_in_pages_in_one_order),
+		cmocka_unit_test(a_token_of_another_preview_is_refused),
+		cmocka_unit_test(results_are_filtered_by_tags_and_images),
+		cmocka_unit_test(a_preview_that_failed_has_no_results),
+		cmocka_unit_test(an_expired_preview_says_so),
 		cmocka_unit_test(a_preview_asked_for_by_images_has_no_pages),
 	};
 

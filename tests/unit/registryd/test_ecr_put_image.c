@@ -416,6 +416,30 @@ missing_images_of_an_index_are_named(void **state)
 }
 
 static void
+archived_images_of_an_index_are_missing(void **state)
+{
+	char digest[1][DIGEST_STR_BYTES], *text, *message;
+
+	(void)state;
+	ecr_repository(&ecr, "olds");
+	ecr_image(&ecr, "olds", "a", "1", digest[0]);
+	ecr_expect(&ecr, NULL, "", NULL, "UpdateImageStorageClass",
+	    "{\"repositoryName\":\"olds\",\"imageId\":{\"imageTag\":\"a\"},"
+	    "\"targetStorageClass\":\"ARCHIVE\"}");
+	text = ecr_index_text(digest, 1, NULL);
+	message = xasprintf("Images with digests '[%s]' required for pushing "
+			    "image into repository with name 'olds' in the "
+			    "registry with id '" ECR_ACCOUNT "' do not exist",
+	    digest[0]);
+	put_expect("olds", text, "{\"imageTag\":\"v1\"}",
+	    "ReferencedImagesNotFoundException", message);
+	ecr_image(&ecr, "olds", "a", "1", digest[0]);
+	put_expect("olds", text, "{\"imageTag\":\"v1\"}", "", NULL);
+	free(text);
+	free(message);
+}
+
+static void
 a_push_makes_no_repository(void **state)
 {
 	(void)state;
@@ -482,6 +506,33 @@ a_repository_can_have_pushes_scanned(void **state)
 	ecr_do(&ecr, NULL, &r, "DescribeImages",
 	    "{\"repositoryName\":\"unscanned\"}");
 	assert_null(ecr_at(r.json, "imageDetails.0.imageScanStatus"));
+	ecr_reply_free(&r);
+}
+
+/* As by hand: neither what is no image of a container, nor an index. */
+static void
+only_what_can_be_scanned_is_scanned_on_push(void **state)
+{
+	char digest[1][DIGEST_STR_BYTES], index[DIGEST_STR_BYTES];
+	struct ecr_reply r;
+	size_t i;
+
+	(void)state;
+	ecr_expect(&ecr, NULL, "", NULL, "CreateRepository",
+	    "{\"repositoryName\":\"kinds\",\"imageScanningConfiguration\":"
+	    "{\"scanOnPush\":true}}");
+	ecr_push(&ecr, "kinds", NULL,
+	    ecr_image_text(&ecr, "kinds", "1",
+		",\"artifactType\":\"application/x-thing\""),
+	    digest[0]);
+	ecr_push(&ecr, "kinds", NULL, ecr_index_text(digest, 1, NULL), index);
+	ecr_do(
+	    &ecr, NULL, &r, "DescribeImages", "{\"repositoryName\":\"kinds\"}");
+	assert_int_equal(json_array_size(ecr_at(r.json, "imageDetails")), 2);
+	for (i = 0; i < 2; i++)
+		assert_null(json_object_get(
+		    json_array_get(ecr_at(r.json, "imageDetails"), i),
+		    "imageScanStatus"));
 	ecr_reply_free(&r);
 }
 
@@ -554,9 +605,11 @@ main(void)
 		cmocka_unit_test(an_immutable_tag_is_not_moved),
 		cmocka_unit_test(missing_layers_are_named),
 		cmocka_unit_test(missing_images_of_an_index_are_named),
+		cmocka_unit_test(archived_images_of_an_index_are_missing),
 		cmocka_unit_test(a_push_makes_no_repository),
 		cmocka_unit_test(quotas_bound_images_and_tags),
 		cmocka_unit_test(a_repository_can_have_pushes_scanned),
+		cmocka_unit_test(only_what_can_be_scanned_is_scanned_on_push),
 		cmocka_unit_test(
 		    the_rules_of_the_registry_can_have_pushes_scanned),
 		cmocka_unit_test(a_push_restores_an_archived_image),

@@ -487,7 +487,7 @@ a_scan_is_started_and_fails_for_want_of_a_scanner(void **state)
 	image_put("scan/a", "v1", IMAGE, digest);
 	scan_start("scan/a", "{\"imageTag\":\"v1\"}", digest);
 	findings_expect("scan/a", "v1", digest, "IN_PROGRESS", NULL);
-	/* One that runs goes on. */
+	/* One that runs goes on where there is no quota. */
 	(void)snprintf(id, sizeof(id), "{\"imageDigest\":\"%s\"}", digest);
 	scan_start("scan/a", id, digest);
 	service_scans_end(&ecr.service, 60 * 1000);
@@ -510,6 +510,17 @@ images_of_docker_are_scanned_too(void **state)
 }
 
 static void
+scan_refuse(const char *name)
+{
+	ecr_expect(&ecr, NULL, "LimitExceededException",
+	    "The scan quota per image has been exceeded. Wait and try again.",
+	    "StartImageScan",
+	    "{\"repositoryName\":\"%s\",\"imageId\":"
+	    "{\"imageTag\":\"v1\"}}",
+	    name);
+}
+
+static void
 an_image_is_scanned_as_often_as_the_quota_says(void **state)
 {
 	char digest[DIGEST_STR_BYTES];
@@ -519,13 +530,11 @@ an_image_is_scanned_as_often_as_the_quota_says(void **state)
 	image_put("scan/quota", "v1", IMAGE, digest);
 	ecr.settings.quotas.scans = 1;
 	scan_start("scan/quota", "{\"imageTag\":\"v1\"}", digest);
-	scan_start("scan/quota", "{\"imageTag\":\"v1\"}", digest);
+	/* While it waits as well as when it has ended. */
+	scan_refuse("scan/quota");
+	findings_expect("scan/quota", "v1", digest, "IN_PROGRESS", NULL);
 	service_scans_end(&ecr.service, 60 * 1000);
-	ecr_expect(&ecr, NULL, "LimitExceededException",
-	    "The scan quota per image has been exceeded. Wait and try again.",
-	    "StartImageScan",
-	    "{\"repositoryName\":\"scan/quota\",\"imageId\":"
-	    "{\"imageTag\":\"v1\"}}");
+	scan_refuse("scan/quota");
 	findings_expect("scan/quota", "v1", digest, "FAILED", REASON);
 	ecr.settings.quotas.scans = 0;
 	scan_start("scan/quota", "{\"imageTag\":\"v1\"}", digest);

@@ -219,9 +219,9 @@ static const struct {
 	    PUSH ",\"encryptionConfiguration\":{\"encryptionType\":\"AES256\","
 		 "\"kmsKey\":\"arn:aws:kms:us-east-1:" ECR_ACCOUNT
 		 ":key/ab\"}" },
-	{ "InvalidTagParameterException", NULL,
+	{ "ValidationException", NULL,
 	    PUSH ",\"resourceTags\":[{\"Key\":\"\",\"Value\":\"\"}]" },
-	{ "InvalidTagParameterException", NULL,
+	{ "ValidationException", NULL,
 	    PUSH ",\"resourceTags\":[{\"Key\":\"a\",\"Value\":\"1\"},"
 		 "{\"Key\":\"a\",\"Value\":\"2\"}]" },
 	{ INVALID,
@@ -521,6 +521,46 @@ no_more_than_a_hundred_are_asked_for_by_name(void **state)
 	    &ecr, NULL, "", NULL, DESCRIBE, "{\"prefixes\":[%s]}", text + 4);
 }
 
+/* Else a template would be a way around the right to set a policy. */
+static void
+who_may_not_set_a_policy_puts_none_into_a_template(void **state)
+{
+	static const char *const policies[][2] = {
+		{ "\"repositoryPolicy\":\"" POLICY "\"",
+		    "ecr:SetRepositoryPolicy" },
+		{ "\"lifecyclePolicy\":\"" LIFECYCLE "\"",
+		    "ecr:PutLifecyclePolicy" },
+	};
+	struct ecr_key maker, setter;
+	char policy[512];
+	struct ecr own;
+	size_t i;
+
+	(void)state;
+	ecr_open(&own, AUTH_TOKEN);
+	for (i = 0; i < 2; i++) {
+		snprintf(policy, sizeof(policy),
+		    "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":"
+		    "\"Allow\",\"Action\":[\"ecr:*RepositoryCreationTemplate\""
+		    ",\"%s\"],\"Resource\":\"*\"}]}",
+		    i == 0 ? "ecr:PutImage" : policies[0][1]);
+		ecr_user(&own, i == 0 ? "maker" : "setter", policy,
+		    i == 0 ? &maker : &setter);
+	}
+	for (i = 0; i < 2; i++) {
+		ecr_expect(&own, &maker, "AccessDeniedException", NULL, CREATE,
+		    "{\"prefix\":\"p\"," PUSH ",%s}", policies[i][0]);
+		ecr_expect(&own, &maker, "", NULL, CREATE,
+		    "{\"prefix\":\"plain%zu\"," PUSH "}", i);
+		ecr_expect(&own, &maker, "AccessDeniedException", NULL, UPDATE,
+		    "{\"prefix\":\"plain%zu\",%s}", i, policies[i][0]);
+		ecr_expect(&own, &setter, i == 0 ? "" : "AccessDeniedException",
+		    NULL, CREATE, "{\"prefix\":\"p\"," PUSH ",%s}",
+		    policies[i][0]);
+	}
+	ecr_close(&own);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -543,6 +583,7 @@ main(void)
 		TEST(templates_are_listed_page_by_page),
 		TEST(templates_asked_for_by_name_come_in_that_order),
 		TEST(no_more_than_a_hundred_are_asked_for_by_name),
+		TEST(who_may_not_set_a_policy_puts_none_into_a_template),
 	};
 
 	return (

@@ -16,7 +16,12 @@
 #include "storage/lifecycles.h"
 #include "storage/repositories.h"
 
-/* What the background thread does, a round at a time. */
+/* What the threads of the service do, a round at a time. */
+
+#define POLICY \
+	"{\"rules\":[{\"rulePriority\":1,\"selection\":{\"tagStatus\":" \
+	"\"any\",\"countType\":\"imageCountMoreThan\",\"countNumber\":1}," \
+	"\"action\":{\"type\":\"expire\"}}]}"
 
 #define EMPTY_INDEX \
 	"{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_INDEX \
@@ -89,7 +94,7 @@ jobs_start(struct api *api, char digest[SCANS][DIGEST_STR_BYTES])
 		    digest_parse(span_of(digest[i]), &start.digest), RC_OK);
 		assert_int_equal(meta_scan_start(m, &start), RC_OK);
 		assert_int_equal(
-		    meta_preview_start(m, start.repository, SPAN("{}"), 1),
+		    meta_preview_start(m, start.repository, SPAN(POLICY), 1),
 		    RC_OK);
 	}
 }
@@ -137,19 +142,19 @@ preview_status(struct api *api, size_t i)
 }
 
 static size_t
-jobs_failed(struct api *api)
+jobs_ended(struct api *api)
 {
 	size_t i, n = 0;
 
 	for (i = 0; i < SCANS; i++) {
 		n += scan_status(api, i) == SCAN_FAILED;
-		n += preview_status(api, i) == PREVIEW_FAILED;
+		n += preview_status(api, i) == PREVIEW_COMPLETE;
 	}
 	return (n);
 }
 
 static void
-scans_and_previews_end_within_their_time_or_later(void **state)
+scans_end_within_their_time_or_later(void **state)
 {
 	char digest[SCANS][DIGEST_STR_BYTES];
 	struct api api;
@@ -161,14 +166,132 @@ scans_and_previews_end_within_their_time_or_later(void **state)
 	service_scans_end(&api.service, 0);
 	assert_int_equal(scan_status(&api, 0), SCAN_FAILED);
 	assert_int_equal(scan_status(&api, 1), SCAN_IN_PROGRESS);
-	service_previews_end(&api.service, 0);
-	assert_int_equal(jobs_failed(&api), 2);
 	service_scans_end(&api.service, 1000000);
-	service_previews_end(&api.service, 1000000);
-	assert_int_equal(jobs_failed(&api), 2 * SCANS);
+	assert_int_equal(jobs_ended(&api), SCANS);
 	/* Nothing is left to do. */
 	service_scans_end(&api.service, 1000000);
-	service_previews_end(&api.service, 1000000);
+	api_close(&api);
+}
+
+static void
+previews_are_evaluated_until_none_is_left(void **state)
+{
+	char digest[SCANS][DIGEST_STR_BYTES];
+	struct api api;
+
+	(void)state;
+	api_open(&api);
+	api.service.store = api.store;
+	jobs_start(&api, digest);
+	assert_true(service_previews_run(&api.service));
+	assert_int_equal(jobs_ended(&api), SCANS);
+	assert_true(service_previews_run(&api.service));
+	api_close(&api);
+}
+
+static void
+preview_page(struct api *api, struct span name, struct arena *arena,
+    struct preview_page *page_r)
+{
+	const struct preview_query q = { .repository = name,
+		.max_rows = PREVIEW_PAGE_ROWS_MAX };
+
+	assert_int_equal(
+	    meta_preview_result_page(store_meta(api->store), &q, arena, page_r),
+	    RC_OK);
+}
+
+/* More images than one page has, and more results than one batch. */
+#define IMAGES 1300
+
+static void
+a_large_repository_is_evaluated_whole(void **state)
+{
+	char text[256], digest[DIGEST_STR_BYTES];
+	struct preview_page page;
+	struct arena arena;
+	struct api api;
+	size_t i;
+
+	(void)state;
+	api_open(&api);
+	api.service.store = api.store;
+	for (i = 0; i < IMAGES; i++) {
+		(void)snprintf(text, sizeof(text),
+		    "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_INDEX
+		    "\",\"manifests\":[],\"annotations\":{\"n\":\"%zu\"}}",
+		    i);
+		api_manifest(&api, "team/app", NULL, text, digest);
+	}
+	assert_int_equal(meta_preview_start(store_meta(api.store),
+			     SPAN("team/app"), SPAN(POLICY), clock_real_ms()),
+	    RC_OK);
+	assert_true(service_previews_run(&api.service));
+	arena_init(&arena, 1 << 20);
+	preview_page(&api, SPAN("team/app"), &arena, &page);
+	assert_int_equal(page.preview.status, PREVIEW_COMPLETE);
+	assert_int_equal(page.preview.sums.expiring, IMAGES - 1);
+	assert_int_equal(page.n, PREVIEW_PAGE_ROWS_MAX);
+	assert_true(page.more);
+	for (i = 1; i < page.n; i++)
+		assert_true(
+		    page.rows[i - 1].pushed_ms <= page.rows[i].pushed_ms);
+	arena_reset(&arena);
+	api_close(&api);
+}
+
+static void
+a_policy_that_cannot_be_read_fails_its_preview(void **state)
+{
+	char digest[DIGEST_STR_BYTES];
+	struct preview_page page;
+	struct arena arena;
+	struct api api;
+
+	(void)state;
+	api_open(&api);
+	api.service.store = api.store;
+	api_image(&api, "team/app", "v1", "one", digest);
+	assert_int_equal(meta_preview_start(store_meta(api.store),
+			     SPAN("team/app"), SPAN("{}"), 1),
+	    RC_OK);
+	assert_true(service_previews_run(&api.service));
+	arena_init(&arena, 1 << 20);
+	preview_page(&api, SPAN("team/app"), &arena, &page);
+	assert_int_equal(page.preview.status, PREVIEW_FAILED);
+	assert_int_equal(page.n, 0);
+	arena_reset(&arena);
+	api_close(&api);
+}
+
+static void
+previews_of_yesterday_expire(void **state)
+{
+	const struct preview_sums sums = { 0 };
+	struct preview_sweep sweep = { 0 };
+	char digest[DIGEST_STR_BYTES];
+	struct preview_page page;
+	struct preview_job job;
+	struct arena arena;
+	struct meta *m;
+	struct api api;
+
+	(void)state;
+	api_open(&api);
+	api.service.store = api.store;
+	m = store_meta(api.store);
+	arena_init(&arena, 1 << 20);
+	api_image(&api, "team/app", "v1", "one", digest);
+	assert_int_equal(
+	    meta_preview_start(m, SPAN("team/app"), SPAN(POLICY), 1), RC_OK);
+	assert_int_equal(meta_preview_next(m, &arena, &job), RC_OK);
+	assert_int_equal(meta_preview_end(m, &job, PREVIEW_COMPLETE, &sums,
+			     clock_real_ms() - INT64_C(90000000)),
+	    RC_OK);
+	assert_false(service_previews_sweep(&api.service, &sweep, 1000000));
+	preview_page(&api, SPAN("team/app"), &arena, &page);
+	assert_int_equal(page.preview.status, PREVIEW_EXPIRED);
+	arena_reset(&arena);
 	api_close(&api);
 }
 
@@ -184,8 +307,8 @@ a_stopping_server_ends_no_scans_and_previews(void **state)
 	jobs_start(&api, digest);
 	atomic_store(&api.service.stopping, true);
 	service_scans_end(&api.service, 1000000);
-	service_previews_end(&api.service, 1000000);
-	assert_int_equal(jobs_failed(&api), 0);
+	assert_true(service_previews_run(&api.service));
+	assert_int_equal(jobs_ended(&api), 0);
 	api_close(&api);
 }
 
@@ -193,15 +316,24 @@ a_stopping_server_ends_no_scans_and_previews(void **state)
 #define LOOK_NS (20 * 1000 * 1000)
 
 static void
-the_background_thread_ends_what_was_started(void **state)
+jobs_wait(struct api *api, size_t n)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
+	int64_t end_ms = clock_real_ms() + PATIENCE_MS;
+
+	while (jobs_ended(api) < n && clock_real_ms() < end_ms)
+		(void)nanosleep(&pause, NULL);
+	assert_int_equal(jobs_ended(api), n);
+}
+
+static void
+threads_end_what_was_started_before_and_after_them(void **state)
+{
 	char digest[SCANS][DIGEST_STR_BYTES], why[SETTINGS_WHY_BYTES];
 	struct settings_flags flags = { .data = "/nowhere" };
 	struct settings *settings;
 	struct service service;
 	struct api api;
-	int64_t end_ms;
 
 	(void)state;
 	api_open(&api);
@@ -209,10 +341,14 @@ the_background_thread_ends_what_was_started(void **state)
 	assert_int_equal(settings_load(&flags, why, &settings), RC_OK);
 	service_init(&service, api.store, settings);
 	assert_int_equal(service_background_start(&service), RC_OK);
-	end_ms = clock_real_ms() + PATIENCE_MS;
-	while (jobs_failed(&api) < 2 * SCANS && clock_real_ms() < end_ms)
-		(void)nanosleep(&pause, NULL);
-	assert_int_equal(jobs_failed(&api), 2 * SCANS);
+	assert_int_equal(service_lifecycle_start(&service), RC_OK);
+	jobs_wait(&api, 2 * SCANS);
+	assert_int_equal(meta_preview_start(store_meta(api.store), SPAN("r1"),
+			     SPAN(POLICY), clock_real_ms()),
+	    RC_OK);
+	service_previews_wake(&service);
+	jobs_wait(&api, 2 * SCANS);
+	service_lifecycle_stop(&service);
 	service_background_stop(&service);
 	service_fini(&service);
 	settings_unref(&settings);
@@ -225,10 +361,15 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_purge_ends_with_its_time_and_goes_on_later),
 		cmocka_unit_test(a_stopping_server_purges_no_more),
+		cmocka_unit_test(scans_end_within_their_time_or_later),
+		cmocka_unit_test(previews_are_evaluated_until_none_is_left),
+		cmocka_unit_test(a_large_repository_is_evaluated_whole),
 		cmocka_unit_test(
-		    scans_and_previews_end_within_their_time_or_later),
+		    a_policy_that_cannot_be_read_fails_its_preview),
+		cmocka_unit_test(previews_of_yesterday_expire),
 		cmocka_unit_test(a_stopping_server_ends_no_scans_and_previews),
-		cmocka_unit_test(the_background_thread_ends_what_was_started),
+		cmocka_unit_test(
+		    threads_end_what_was_started_before_and_after_them),
 	};
 
 	return (cmocka_run_group_tests_name("service", tests, NULL, NULL));

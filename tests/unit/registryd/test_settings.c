@@ -226,8 +226,8 @@ each_quota_and_rate_reaches_its_field(void **state)
 	    "quotas: {repositories: 1, images-per-repository: 2, "
 	    "tags-per-image: 3, layer-parts: 4, layer-part-bytes: 5, "
 	    "cache-rules: 6, creation-templates: 7, pull-exclusions: 8, "
-	    "scans-per-image: 9, lifecycle-rules: 10, replication-rules: 11, "
-	    "replication-destinations: 12, signing-rules: 13}\n"
+	    "scans-per-image: 9, lifecycle-rules: 10, replication-rules: 6, "
+	    "replication-destinations: 12, signing-rules: 7}\n"
 	    "rates: {authorization-token: 1, check-layers: 2, get-image: 3, "
 	    "download-url: 4, initiate-upload: 5, upload-part: 6, "
 	    "complete-upload: 7, put-image: 8}\n"
@@ -246,9 +246,9 @@ each_quota_and_rate_reaches_its_field(void **state)
 	assert_int_equal(q->pull_exclusions, 8);
 	assert_int_equal(q->scans, 9);
 	assert_int_equal(q->lifecycle_rules, 10);
-	assert_int_equal(q->replication_rules, 11);
+	assert_int_equal(q->replication_rules, 6);
 	assert_int_equal(q->replication_destinations, 12);
-	assert_int_equal(q->signing_rules, 13);
+	assert_int_equal(q->signing_rules, 7);
 	assert_int_equal(r->authorization_token, 1);
 	assert_int_equal(r->check_layers, 2);
 	assert_int_equal(r->get_image, 3);

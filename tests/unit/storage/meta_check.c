@@ -178,6 +178,32 @@ check_queued_scan(struct meta_txn *t, struct span key, struct span value)
 	rows.queued += lives(t, repo);
 }
 
+/* Of a complete preview all, and of its run nothing else. */
+static void
+check_preview_results(
+    struct meta_txn *t, uint64_t repo, const struct preview_row *preview)
+{
+	uint64_t id, run, n = 0;
+	uint32_t sequence;
+	struct rec_key k;
+	struct kv_walk w;
+
+	if (preview->status != PREVIEW_COMPLETE)
+		return;
+	key_preview_run(&k, repo, preview->run);
+	assert_int_equal(kv_walk_begin(t, TABLE_LIFECYCLE_PREVIEW_RESULTS,
+			     key_span(&k), SPAN_NONE, &w),
+	    RC_OK);
+	while (kv_walk_next(&w) == RC_OK) {
+		assert_true(
+		    key_read_preview_result(w.key, &id, &run, &sequence));
+		assert_int_equal(sequence, n++);
+	}
+	kv_walk_end(&w);
+	assert_int_equal(
+	    n, preview->sums.expiring + preview->sums.transitioning);
+}
+
 static void
 check_preview(struct meta_txn *t, struct span key, struct span value)
 {
@@ -193,6 +219,19 @@ check_preview(struct meta_txn *t, struct span key, struct span value)
 	key_repo(&k, repo);
 	assert_int_equal(has(t, TABLE_PREVIEW_QUEUE, &k),
 	    preview.status == PREVIEW_IN_PROGRESS);
+	check_preview_results(t, repo, &preview);
+}
+
+static void
+check_preview_result(struct meta_txn *t, struct span key, struct span value)
+{
+	struct preview_result row;
+	uint64_t repo, run;
+	uint32_t sequence;
+
+	assert_true(key_read_preview_result(key, &repo, &run, &sequence));
+	(void)lives(t, repo);
+	assert_true(rec_preview_result_read(value, &row));
 }
 
 static void
@@ -393,6 +432,7 @@ mt_check(struct mt *mt)
 	each(&t, TABLE_SCAN_QUEUE, check_queued_scan);
 	each(&t, TABLE_LIFECYCLE_PREVIEWS, check_preview);
 	each(&t, TABLE_PREVIEW_QUEUE, check_queued_preview);
+	each(&t, TABLE_LIFECYCLE_PREVIEW_RESULTS, check_preview_result);
 	each(&t, TABLE_BLOBS, check_blob);
 	check_counts(&t);
 	meta_read_end(&t);

@@ -142,6 +142,7 @@ mt_put(struct mt *t, const struct mt_image *image, struct digest *d_r,
 		.quota = image->quota,
 		.must_change = image->must_change,
 		.scan = image->scan,
+		.scannable = image->scannable,
 		.create = image->no_create ? NULL : &repository_preset_default,
 		.now_ms = image->now_ms != 0 ? image->now_ms : 1000,
 	};

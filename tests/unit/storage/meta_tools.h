@@ -48,7 +48,7 @@ struct mt_image {
 	enum sparse sparse;
 	bool index; /* else an image, and as large as its edges */
 	bool no_create;
-	bool must_change, scan;
+	bool must_change, scan, scannable;
 	struct manifest_quota quota;
 	int64_t now_ms; /* 0: 1000 */
 };

@@ -143,16 +143,23 @@ artifact_push(struct fixture *f)
 	    manifest_push(f->s, REPO, text, NULL, &f->artifact), RC_OK);
 }
 
-/* A note moves no generation, so it stands for none. */
+/* Notes and what is changed apart move no generation, so they stand for none. */
 static void
 lives_set(struct fixture *f)
 {
-	const struct entity_change note = { .entity = { ENTITY_NOTE,
-						SPAN("AKIA1"), SPAN("{}") } };
+	const struct entity_change apart[] = {
+		{ .entity = { ENTITY_NOTE, SPAN("AKIA1"), SPAN("{}") } },
+		{ .entity = { ENTITY_REGISTRY, SPAN("account-settings"),
+		      SPAN("{}") },
+		    .apart = true },
+		{ .entity = { ENTITY_CREATION_TEMPLATE, SPAN("ROOT"),
+		      SPAN("{}") },
+		    .apart = true },
+	};
 	uint64_t generation;
 
 	assert_int_equal(
-	    meta_entities_change(f->m, 0, &note, 1, &generation), RC_OK);
+	    meta_entities_change(f->m, 0, apart, 3, &generation), RC_OK);
 	assert_int_equal(meta_scan_start(f->m,
 			     &(struct scan_start){
 				 .repository = REPO,
@@ -918,6 +925,93 @@ preview_queued_for_nothing(struct meta_txn *t, void *arg)
 	return (row_add(t, TABLE_PREVIEW_QUEUE, &k));
 }
 
+/* A result of the preview that is in progress. */
+static enum rc
+preview_result_add(
+    struct meta_txn *t, uint64_t repo, uint64_t more_runs, bool spoilt)
+{
+	const struct preview_result row = {
+		.digest = { .alg = DIGEST_SHA256 },
+		.action = PREVIEW_EXPIRE,
+		.status = IMAGE_ACTIVE,
+	};
+	struct preview_row preview;
+	struct rec_key k;
+	struct span value;
+	uint8_t *p;
+
+	key_repo(&k, REPO_ID);
+	must(
+	    kv_get(t, TABLE_LIFECYCLE_PREVIEWS, key_span(&k), &value) == RC_OK);
+	must(rec_preview_read(value, &preview));
+	key_preview_result(&k, repo, preview.run + more_runs, 7);
+	if (spoilt)
+		return (row_spoil(t, TABLE_LIFECYCLE_PREVIEW_RESULTS, &k));
+	must(kv_reserve(t, TABLE_LIFECYCLE_PREVIEW_RESULTS, key_span(&k),
+		 rec_preview_result_size(&row), &p) == RC_OK);
+	rec_preview_result_write(&row, p);
+	return (RC_OK);
+}
+
+static enum rc
+result_spoilt(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	return (preview_result_add(t, REPO_ID, 0, true));
+}
+
+static enum rc
+result_of_no_repository(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	return (preview_result_add(t, 99, 0, false));
+}
+
+static enum rc
+result_of_no_preview(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	return (preview_result_add(t, REPO_ID + 1, 0, false));
+}
+
+static enum rc
+result_of_no_run(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	return (preview_result_add(t, REPO_ID, 1, false));
+}
+
+/* One that ended with nothing. */
+static enum rc
+result_behind_the_last(struct meta_txn *t, void *arg)
+{
+	struct preview_row preview;
+	struct rec_key k;
+	struct span value;
+	uint8_t copy[256];
+
+	(void)arg;
+	key_repo(&k, REPO_ID);
+	must(
+	    kv_get(t, TABLE_LIFECYCLE_PREVIEWS, key_span(&k), &value) == RC_OK);
+	must(rec_preview_read(value, &preview));
+	preview.status = PREVIEW_COMPLETE;
+	value.n = rec_preview_size(&preview);
+	must(value.n <= sizeof(copy));
+	rec_preview_write(&preview, copy);
+	value.p = (const char *)copy;
+	must(kv_put(t, TABLE_LIFECYCLE_PREVIEWS, key_span(&k), value) == RC_OK);
+	must(row_delete(t, TABLE_PREVIEW_QUEUE, &k) == RC_OK);
+	return (preview_result_add(t, REPO_ID, 0, false));
+}
+
+static enum rc
+preview_run_too_high(struct meta_txn *t, void *arg)
+{
+	(void)arg;
+	return (meta_number_set(t, NUMBER_POLICY_REVISION, 1));
+}
+
 /* --- damage to what is known of images ----------------------------------- */
 
 static enum rc
@@ -1088,17 +1182,7 @@ static enum rc
 template_spoilt(struct meta_txn *t, void *arg)
 {
 	(void)arg;
-	must(meta_number_set(t, NUMBER_GENERATION, 1) == RC_OK);
 	return (entity_put(t, ENTITY_CREATION_TEMPLATE, SPAN("\002{}")));
-}
-
-/* The first of the entities is a note, which does not count. */
-static enum rc
-generation_lost_of_templates(struct meta_txn *t, void *arg)
-{
-	(void)arg;
-	must(entity_put(t, ENTITY_NOTE, SPAN("\001{}")) == RC_OK);
-	return (entity_put(t, ENTITY_CREATION_TEMPLATE, SPAN("\001{}")));
 }
 
 static enum rc
@@ -1226,6 +1310,14 @@ static const struct damage {
 	    true },
 	{ "preview queued for nothing", preview_queued_for_nothing, FSCK_INDEX,
 	    true },
+	{ "preview's run too high", preview_run_too_high, FSCK_COUNT, true },
+	{ "result of a preview spoilt", result_spoilt, FSCK_RECORD, true },
+	{ "result of no repository", result_of_no_repository, FSCK_DANGLING,
+	    true },
+	{ "result of no preview", result_of_no_preview, FSCK_DANGLING, true },
+	{ "result of no run", result_of_no_run, FSCK_DANGLING, true },
+	{ "result behind the last", result_behind_the_last, FSCK_DANGLING,
+	    true },
 	{ "image count wrong", image_count_wrong, FSCK_COUNT, true },
 	{ "image count spoilt", image_count_spoilt, FSCK_RECORD, true },
 	{ "image count of no repository", image_count_of_no_repository,
@@ -1241,8 +1333,6 @@ static const struct damage {
 	{ "nonsense for keys of images", image_key_nonsense, FSCK_RECORD,
 	    true },
 	{ "template spoilt", template_spoilt, FSCK_RECORD, true },
-	{ "generation lost of templates", generation_lost_of_templates,
-	    FSCK_COUNT, true },
 	{ "entity of no kind", entity_of_no_kind, FSCK_RECORD, true },
 	{ "generation lost", generation_lost, FSCK_COUNT, true },
 	{ "generation spoilt", generation_spoilt, FSCK_COUNT, true },

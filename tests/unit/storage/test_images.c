@@ -787,6 +787,150 @@ what_an_index_needs_is_archived_after_it(void **state)
 	archive(t, &d);
 }
 
+/* Pushed without its child, which is archived. */
+static enum rc
+index_put(struct mt *t, const char *text, const struct digest *child,
+    enum sparse sparse, struct manifest_put_result *result_r)
+{
+	struct descriptor edge = mt_edge(EDGE_MANIFEST, child);
+	const struct mt_image image = {
+		.repo = "app",
+		.text = text,
+		.edges = &edge,
+		.n_edges = 1,
+		.sparse = sparse,
+		.index = true,
+		.now_ms = 9000,
+	};
+	struct digest d;
+
+	return (mt_put(t, &image, &d, result_r));
+}
+
+static bool
+archived(struct mt *t, const struct digest *d)
+{
+	struct image_row row;
+
+	assert_int_equal(get(t, d, &row), RC_OK);
+	return (row.manifest.archived);
+}
+
+static void
+an_index_does_not_come_over_an_image_that_is_archived(void **state)
+{
+	struct mt *t = *state;
+	struct digest d = image(t, "app", "one", "a");
+	struct manifest_put_result result;
+
+	archive(t, &d);
+	assert_int_equal(
+	    index_put(t, "index", &d, SPARSE_NONE, &result), RC_MISSING);
+	assert_int_equal(result.n_missing, 1);
+	assert_int_equal(result.missing_kind, EDGE_MANIFEST);
+	assert_true(digest_eq(&result.missing[0], &d));
+	assert_true(archived(t, &d));
+	/* Where children need not be there, it may be. */
+	assert_int_equal(
+	    index_put(t, "sparse", &d, SPARSE_INDEX, &result), RC_OK);
+	assert_true(archived(t, &d));
+	/* Pushed first, as clients do, it is here again. */
+	(void)image(t, "app", "one", "a");
+	assert_int_equal(
+	    index_put(t, "index", &d, SPARSE_NONE, &result), RC_OK);
+	mt_check(t);
+}
+
+static int64_t
+activated(struct mt *t, const struct digest *d)
+{
+	struct image_row row;
+
+	assert_int_equal(get(t, d, &row), RC_OK);
+	assert_false(row.manifest.archived);
+	return (row.activated_ms);
+}
+
+static void
+an_index_is_restored_with_its_images(void **state)
+{
+	struct mt *t = *state;
+	struct digest one = image(t, "app", "one", "a");
+	struct digest two = image(t, "app", "two", "b");
+	struct digest inner = index_of(t, "inner", &one, 1, SPARSE_NONE);
+	const struct digest children[] = { inner, two };
+	struct digest outer = index_of(t, "outer", children, 2, SPARSE_NONE);
+	struct manifest_put_result result;
+	struct holding holding;
+
+	archive(t, &outer);
+	archive(t, &inner);
+	archive(t, &one);
+	assert_int_equal(
+	    status_set(t, &outer, IMAGE_ACTIVE, 8000, &holding), RC_OK);
+	assert_int_equal(activated(t, &outer), 8000);
+	assert_int_equal(activated(t, &inner), 8000);
+	assert_int_equal(activated(t, &one), 8000);
+	/* It had not been archived. */
+	assert_int_equal(activated(t, &two), 0);
+	archive(t, &outer);
+	archive(t, &inner);
+	archive(t, &one);
+	assert_int_equal(
+	    index_put(t, "inner", &one, SPARSE_NONE, &result), RC_OK);
+	assert_int_equal(activated(t, &inner), 9000);
+	assert_int_equal(activated(t, &one), 9000);
+	assert_true(archived(t, &outer));
+	mt_check(t);
+}
+
+static void
+an_index_is_restored_no_deeper_than_is_said(void **state)
+{
+	struct mt *t = *state;
+	struct digest chain[IMAGE_DEPTH_MAX + 2];
+	struct holding holding;
+	char text[32];
+	size_t i;
+
+	chain[0] = image(t, "app", "one", "a");
+	for (i = 1; i < ARRAY_LEN(chain); i++) {
+		(void)snprintf(text, sizeof(text), "index %zu", i);
+		chain[i] = index_of(t, text, &chain[i - 1], 1, SPARSE_NONE);
+	}
+	for (i = ARRAY_LEN(chain); i > 0; i--)
+		archive(t, &chain[i - 1]);
+	assert_int_equal(status_set(t, &chain[ARRAY_LEN(chain) - 1],
+			     IMAGE_ACTIVE, 8000, &holding),
+	    RC_OK);
+	for (i = 1; i < ARRAY_LEN(chain); i++)
+		assert_int_equal(activated(t, &chain[i]), 8000);
+	assert_true(archived(t, &chain[0]));
+	/* From further down. */
+	assert_int_equal(
+	    status_set(t, &chain[1], IMAGE_ACTIVE, 8100, &holding), RC_OK);
+	assert_int_equal(activated(t, &chain[0]), 8100);
+	assert_int_equal(activated(t, &chain[1]), 8000);
+}
+
+static void
+an_image_is_restored_below_an_index_that_never_went(void **state)
+{
+	struct mt *t = *state;
+	struct digest d = image(t, "app", "one", "a");
+	struct digest index = mt_digest("index");
+	struct manifest_put_result result;
+	struct holding holding;
+
+	archive(t, &d);
+	assert_int_equal(
+	    index_put(t, "index", &d, SPARSE_INDEX, &result), RC_OK);
+	assert_int_equal(
+	    status_set(t, &index, IMAGE_ACTIVE, 8000, &holding), RC_OK);
+	assert_int_equal(activated(t, &d), 8000);
+	assert_int_equal(activated(t, &index), 0);
+}
+
 static void
 a_push_restores_what_was_archived(void **state)
 {
@@ -1054,7 +1198,7 @@ scans_wait_in_a_queue_and_end(void **state)
 	assert_int_equal(next(t, &job), RC_NOTFOUND);
 	assert_int_equal(start(t, &two, 2000, 0), RC_OK);
 	assert_int_equal(start(t, &one, 3000, 0), RC_OK);
-	assert_int_equal(start(t, &two, 4000, 1), RC_OK); /* goes on */
+	assert_int_equal(start(t, &two, 4000, 0), RC_OK); /* goes on */
 	mt_reopen(t);
 	mt_check(t);
 	assert_int_equal(next(t, &job), RC_OK);
@@ -1114,6 +1258,29 @@ an_image_is_scanned_as_often_as_its_quota_says(void **state)
 	}
 	assert_int_equal(start(t, &d, 1205, SCAN_QUOTA_MAX), RC_LIMIT);
 	assert_int_equal(start(t, &d, 1205, SCAN_QUOTA_MAX + 1), RC_OK);
+}
+
+static void
+a_scan_in_progress_is_of_the_quota(void **state)
+{
+	struct mt *t = *state;
+	struct digest d = mt_plain(t, "app", "one", NULL);
+	struct scan_job job;
+
+	assert_int_equal(start(t, &d, 1000, 1), RC_OK);
+	assert_int_equal(start(t, &d, 1010, 1), RC_LIMIT);
+	/* It goes on, and is not one more. */
+	assert_int_equal(start(t, &d, 1010, 2), RC_OK);
+	assert_int_equal(start(t, &d, 1020, 2), RC_OK);
+	assert_int_equal(start(t, &d, 1020, 0), RC_OK);
+	assert_int_equal(next(t, &job), RC_OK);
+	assert_int_equal(job.started_ms, 1000);
+	/* 1000 is too long ago. */
+	assert_int_equal(start(t, &d, 1100, 1), RC_OK);
+	assert_int_equal(next(t, &job), RC_OK);
+	assert_int_equal(job.started_ms, 1000);
+	end(t, SCAN_FAILED, "x", 1101);
+	assert_int_equal(next(t, &job), RC_NOTFOUND);
 }
 
 static void
@@ -1249,8 +1416,10 @@ static void
 an_image_that_is_new_is_scanned_if_wanted(void **state)
 {
 	struct mt *t = *state;
-	struct mt_image put = { .repo = "app", .text = "one", .now_ms = 1500 };
-	struct digest one = mt_image(t, &put), two, index;
+	struct mt_image put = {
+		.repo = "app", .text = "one", .scannable = true, .now_ms = 1500
+	};
+	struct digest one = mt_image(t, &put), two;
 	struct scan_job job;
 
 	assert_int_equal(scan_of(t, &one), SCAN_NONE);
@@ -1264,20 +1433,33 @@ an_image_that_is_new_is_scanned_if_wanted(void **state)
 	assert_int_equal(scan_of(t, &two), SCAN_IN_PROGRESS);
 	assert_int_equal(next(t, &job), RC_OK);
 	assert_int_equal(job.started_ms, 1500);
-	put.text = "index";
-	put.index = true;
-	index = mt_image(t, &put);
-	assert_int_equal(scan_of(t, &index), SCAN_NONE);
-	scan_on_push(t, false);
 	put.text = "three";
-	put.index = false;
+	put.scannable = false;
+	two = mt_image(t, &put);
+	assert_int_equal(scan_of(t, &two), SCAN_NONE);
+	scan_on_push(t, false);
+	put.text = "four";
 	put.scan = true;
+	two = mt_image(t, &put);
+	assert_int_equal(scan_of(t, &two), SCAN_NONE);
+	put.text = "five";
+	put.scannable = true;
 	two = mt_image(t, &put);
 	assert_int_equal(scan_of(t, &two), SCAN_IN_PROGRESS);
 	mt_check(t);
 }
 
 /* --- layers, and repositories -------------------------------------------- */
+
+static void
+use_is(struct mt *t, const char *repo, const struct digest *d,
+    enum blob_use expected)
+{
+	enum blob_use use;
+
+	assert_int_equal(meta_blob_use(t->m, span_of(repo), d, &use), RC_OK);
+	assert_int_equal(use, expected);
+}
 
 static void
 a_blob_is_used_while_a_manifest_names_it(void **state)
@@ -1288,26 +1470,102 @@ a_blob_is_used_while_a_manifest_names_it(void **state)
 	struct digest config = mt_digest("config of one");
 	struct digest loose = mt_blob(t, "app", "loose");
 	struct holding holding;
-	bool used;
 
-	assert_int_equal(meta_blob_used(t->m, APP, &layer, &used), RC_OK);
-	assert_true(used);
-	assert_int_equal(meta_blob_used(t->m, APP, &config, &used), RC_OK);
-	assert_true(used);
-	assert_int_equal(meta_blob_used(t->m, APP, &loose, &used), RC_OK);
-	assert_false(used);
-	assert_int_equal(meta_blob_used(t->m, SPAN("x"), &layer, &used), RC_OK);
-	assert_false(used);
+	use_is(t, "app", &layer, BLOB_USED);
+	use_is(t, "app", &config, BLOB_USED);
+	use_is(t, "app", &loose, BLOB_UNUSED);
+	use_is(t, "x", &layer, BLOB_UNUSED);
 	/* A child of an index is no layer. */
 	(void)index_of(t, "index", &d, 1, SPARSE_NONE);
-	assert_int_equal(meta_blob_used(t->m, APP, &d, &used), RC_OK);
-	assert_false(used);
+	use_is(t, "app", &d, BLOB_UNUSED);
 	d = mt_digest("index");
 	assert_int_equal(meta_manifest_delete(t->m, APP, &d, &holding), RC_OK);
 	d = mt_digest("one");
 	assert_int_equal(meta_manifest_delete(t->m, APP, &d, &holding), RC_OK);
-	assert_int_equal(meta_blob_used(t->m, APP, &layer, &used), RC_OK);
-	assert_false(used);
+	use_is(t, "app", &layer, BLOB_UNUSED);
+}
+
+static void
+a_blob_may_be_of_archived_images_alone(void **state)
+{
+	struct mt *t = *state;
+	struct digest one = image(t, "app", "one", NULL);
+	struct digest layer = mt_digest("layer of one");
+	struct digest config = mt_digest("config of one");
+	struct descriptor edges[] = { mt_edge(EDGE_CONFIG, &layer),
+		mt_edge(EDGE_LAYER, &config) };
+	const struct mt_image image = {
+		.repo = "app", .text = "two", .edges = edges, .n_edges = 2
+	};
+	struct digest two = mt_image(t, &image);
+	struct holding holding;
+
+	archive(t, &one);
+	use_is(t, "app", &layer, BLOB_USED);
+	use_is(t, "app", &config, BLOB_USED);
+	archive(t, &two);
+	use_is(t, "app", &layer, BLOB_USED_ARCHIVED);
+	use_is(t, "app", &config, BLOB_USED_ARCHIVED);
+	assert_int_equal(
+	    status_set(t, &one, IMAGE_ACTIVE, 8000, &holding), RC_OK);
+	use_is(t, "app", &layer, BLOB_USED);
+	use_is(t, "app", &config, BLOB_USED);
+}
+
+struct copies {
+	const struct digest *image, *layer;
+	uint64_t repo;
+	unsigned first, n;
+};
+
+/* The row of an image again under other digests, of one of its layers. */
+static enum rc
+copies_put(struct meta_txn *t, void *arg)
+{
+	const struct copies *c = arg;
+	struct rec_key k;
+	struct digest d;
+	char text[32], row[512];
+	struct span value;
+	unsigned i;
+
+	key_repo_digest(&k, c->repo, c->image);
+	must(kv_get(t, TABLE_MANIFESTS, key_span(&k), &value) == RC_OK);
+	must(value.n <= sizeof(row));
+	memcpy(row, value.p, value.n);
+	value.p = row;
+	for (i = c->first; i < c->first + c->n; i++) {
+		(void)snprintf(text, sizeof(text), "copy %u", i);
+		d = mt_digest(text);
+		key_repo_digest(&k, c->repo, &d);
+		must(kv_put(t, TABLE_MANIFESTS, key_span(&k), value) == RC_OK);
+		key_edge(&k, c->repo, c->layer, EDGE_LAYER, &d);
+		must(kv_put(t, TABLE_PARENTS, key_span(&k), rec_none()) ==
+		     RC_OK);
+	}
+	return (RC_OK);
+}
+
+static void
+of_very_many_images_one_is_taken_to_be_active(void **state)
+{
+	struct mt *t = *state;
+	struct digest d = image(t, "app", "one", NULL);
+	struct digest layer = mt_digest("layer of one");
+	struct copies copies = {
+		.image = &d, .layer = &layer, .n = BLOB_USE_LOOKED_MAX - 1
+	};
+	struct repository_row repo;
+
+	archive(t, &d);
+	assert_int_equal(meta_repository_get(t->m, APP, &repo), RC_OK);
+	copies.repo = repo.id;
+	assert_int_equal(meta_change(t->m, copies_put, &copies, 0), RC_OK);
+	use_is(t, "app", &layer, BLOB_USED_ARCHIVED);
+	copies.first = copies.n;
+	copies.n = 1;
+	assert_int_equal(meta_change(t->m, copies_put, &copies, 0), RC_OK);
+	use_is(t, "app", &layer, BLOB_USED);
 }
 
 /* Rows of all tables that came with format 3. */
@@ -1356,6 +1614,95 @@ a_new_repository_has_nothing_of_the_old(void **state)
 	mt_check(t);
 }
 
+/* What holds an image. */
+
+static struct image_row
+related(struct mt *t, const struct digest *d, bool relations)
+{
+	const struct image_query q = {
+		.repository = APP, .relations = relations, .max_rows = 100
+	};
+	struct image_page page;
+	size_t i;
+
+	assert_int_equal(meta_image_page(t->m, &q, &t->arena, &page), RC_OK);
+	for (i = 0; i < page.n; i++)
+		if (digest_eq(&page.rows[i].manifest.digest, d))
+			return (page.rows[i]);
+	fail_msg("not on the page");
+	return (page.rows[0]);
+}
+
+static void
+held(struct mt *t, const struct digest *d, bool is, bool by_active)
+{
+	struct image_row row = related(t, d, true);
+
+	assert_int_equal(row.held, is);
+	assert_int_equal(row.held_by_active, by_active);
+	assert_false(row.subject_here);
+}
+
+static void
+a_page_tells_which_images_indexes_hold(void **state)
+{
+	struct mt *t = *state;
+	struct digest child = image(t, "app", "child", NULL);
+	struct digest other = image(t, "app", "other", NULL);
+	struct digest first, second;
+	struct holding holding;
+
+	held(t, &child, false, false);
+	first = index_of(t, "first", &child, 1, SPARSE_NONE);
+	second = index_of(t, "second", &child, 1, SPARSE_NONE);
+	held(t, &child, true, true);
+	held(t, &other, false, false);
+	held(t, &first, false, false);
+	assert_false(related(t, &child, false).held);
+	archive(t, &first);
+	held(t, &child, true, true);
+	archive(t, &second);
+	held(t, &child, true, false);
+	assert_int_equal(
+	    meta_manifest_delete(t->m, APP, &first, &holding), RC_OK);
+	held(t, &child, true, false);
+	assert_int_equal(
+	    meta_manifest_delete(t->m, APP, &second, &holding), RC_OK);
+	held(t, &child, false, false);
+}
+
+static struct digest
+referrer(struct mt *t, const char *text, const struct digest *subject)
+{
+	const struct mt_image put = {
+		.repo = "app", .text = text, .subject = subject
+	};
+
+	return (mt_image(t, &put));
+}
+
+static void
+a_page_tells_whose_subject_is_there(void **state)
+{
+	struct mt *t = *state;
+	struct digest subject = image(t, "app", "subject", NULL);
+	struct digest missing = mt_digest("missing");
+	struct digest here = referrer(t, "signature", &subject);
+	struct digest lost = referrer(t, "of nothing", &missing);
+	struct holding holding;
+
+	assert_true(related(t, &here, true).subject_here);
+	assert_false(related(t, &here, true).held);
+	assert_false(related(t, &here, false).subject_here);
+	assert_false(related(t, &lost, true).subject_here);
+	assert_false(related(t, &subject, true).subject_here);
+	archive(t, &subject);
+	assert_true(related(t, &here, true).subject_here);
+	assert_int_equal(
+	    meta_manifest_delete(t->m, APP, &subject, &holding), RC_OK);
+	assert_false(related(t, &here, true).subject_here);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, mt_setup, mt_teardown)
 
 int
@@ -1383,6 +1730,10 @@ main(void)
 		    an_image_that_an_index_holds_stays_and_so_does_its_last_tag),
 		TEST(an_archived_image_says_so_and_comes_back),
 		TEST(what_an_index_needs_is_archived_after_it),
+		TEST(an_index_does_not_come_over_an_image_that_is_archived),
+		TEST(an_index_is_restored_with_its_images),
+		TEST(an_index_is_restored_no_deeper_than_is_said),
+		TEST(an_image_is_restored_below_an_index_that_never_went),
 		TEST(a_push_restores_what_was_archived),
 		TEST(a_push_that_changes_nothing_is_told),
 		TEST(a_repository_takes_no_more_images_than_its_quota),
@@ -1392,13 +1743,18 @@ main(void)
 		TEST(blobs_that_are_missing_come_before_children),
 		TEST(scans_wait_in_a_queue_and_end),
 		TEST(an_image_is_scanned_as_often_as_its_quota_says),
+		TEST(a_scan_in_progress_is_of_the_quota),
 		TEST(a_scan_goes_with_its_image),
 		TEST(scans_of_a_repository_that_is_gone_are_none),
 		TEST(what_leads_nowhere_leaves_the_queue),
 		TEST(a_long_reason_is_cut_between_characters),
 		TEST(an_image_that_is_new_is_scanned_if_wanted),
 		TEST(a_blob_is_used_while_a_manifest_names_it),
+		TEST(a_blob_may_be_of_archived_images_alone),
+		TEST(of_very_many_images_one_is_taken_to_be_active),
 		TEST(a_new_repository_has_nothing_of_the_old),
+		TEST(a_page_tells_which_images_indexes_hold),
+		TEST(a_page_tells_whose_subject_is_there),
 	};
 
 	return (cmocka_run_group_tests_name("images", tests, NULL, NULL));

@@ -231,10 +231,25 @@ start(struct mt *t, const char *repo, const char *text, int64_t now_ms)
 	return (meta_preview_start(t->m, span_of(repo), span_of(text), now_ms));
 }
 
+static struct preview_job
+job_of(struct mt *t, const char *repo)
+{
+	struct preview_job job = { .repository = span_of(repo) };
+	struct preview_row row;
+
+	if (meta_preview_get(t->m, job.repository, &t->arena, &row) == RC_OK)
+		job.run = row.run;
+	return (job);
+}
+
 static enum rc
 end(struct mt *t, const char *repo, enum preview_status status, int64_t now_ms)
 {
-	return (meta_preview_end(t->m, span_of(repo), status, now_ms));
+	const struct preview_job job = job_of(t, repo);
+	const struct preview_sums none = { 0 };
+
+	return (meta_preview_end(t->m, &job, status,
+	    status == PREVIEW_COMPLETE ? &none : NULL, now_ms));
 }
 
 static struct preview_row
@@ -250,14 +265,14 @@ preview(struct mt *t)
 static bool
 next_is(struct mt *t, const char *repo)
 {
-	struct span name;
+	struct preview_job job;
 	enum rc rc;
 
-	rc = meta_preview_next(t->m, &t->arena, &name);
+	rc = meta_preview_next(t->m, &t->arena, &job);
 	if (rc == RC_NOTFOUND)
 		return (repo == NULL);
 	assert_int_equal(rc, RC_OK);
-	return (repo != NULL && span_is(name, repo));
+	return (repo != NULL && span_is(job.repository, repo));
 }
 
 static void
@@ -332,8 +347,9 @@ what_is_not_in_progress_does_not_end(void **state)
 static void
 each_that_is_in_progress_comes_up(void **state)
 {
+	const struct preview_sums none = { 0 };
 	struct mt *t = *state;
-	struct span name;
+	struct preview_job job;
 	char repo[32];
 	unsigned i;
 
@@ -345,9 +361,12 @@ each_that_is_in_progress_comes_up(void **state)
 	assert_int_equal(end(t, "r3", PREVIEW_COMPLETE, 2), RC_OK);
 	for (i = 0; i < 4; i++) {
 		assert_int_equal(
-		    meta_preview_next(t->m, &t->arena, &name), RC_OK);
+		    meta_preview_next(t->m, &t->arena, &job), RC_OK);
+		assert_int_equal(job.started_ms, 1);
+		assert_true(span_is(job.text, "{}"));
 		assert_int_equal(
-		    meta_preview_end(t->m, name, PREVIEW_COMPLETE, 2), RC_OK);
+		    meta_preview_end(t->m, &job, PREVIEW_COMPLETE, &none, 2),
+		    RC_OK);
 	}
 	assert_true(next_is(t, NULL));
 }
@@ -419,6 +438,329 @@ a_place_in_the_queue_without_a_preview_is_passed_over(void **state)
 	assert_true(next_is(t, "other"));
 }
 
+/* Results. */
+
+/* The image of a number. */
+static struct preview_result
+result_of(size_t i)
+{
+	struct preview_result row = { .action = i % 3 == 0 ? PREVIEW_TRANSITION
+							   : PREVIEW_EXPIRE,
+		.status = i % 2 == 0 ? IMAGE_ACTIVE : IMAGE_ARCHIVED,
+		.priority = INT64_MAX - (int64_t)i,
+		.pushed_ms = 5000 + (int64_t)i };
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "image %zu", i);
+	row.digest = mt_digest(text);
+	return (row);
+}
+
+static enum rc
+add(struct mt *t, struct preview_job *job, uint32_t from, size_t n)
+{
+	struct preview_result *rows = xcalloc(n + 1, sizeof(*rows));
+	size_t i;
+	enum rc rc;
+
+	for (i = 0; i < n; i++)
+		rows[i] = result_of(from + i);
+	rc = meta_preview_results_add(t->m, job, from, rows, n);
+	free(rows);
+	return (rc);
+}
+
+/* From the queue. */
+static struct preview_job
+next(struct mt *t)
+{
+	struct preview_job job;
+
+	assert_int_equal(meta_preview_next(t->m, &t->arena, &job), RC_OK);
+	return (job);
+}
+
+static enum rc
+complete(struct mt *t, const struct preview_job *job, uint64_t n)
+{
+	const struct preview_sums sums = { n - (n + 2) / 3, (n + 2) / 3 };
+
+	return (meta_preview_end(t->m, job, PREVIEW_COMPLETE, &sums, 2000));
+}
+
+/* Started, evaluated, with so many results. */
+static void
+evaluate(struct mt *t, const char *repo, size_t n)
+{
+	struct preview_job job;
+
+	assert_int_equal(start(t, repo, "{}", 1000), RC_OK);
+	job = next(t);
+	assert_int_equal(add(t, &job, 0, n), RC_OK);
+	assert_int_equal(complete(t, &job, n), RC_OK);
+}
+
+static struct preview_page
+page(struct mt *t, uint64_t run, uint32_t from, size_t max_rows)
+{
+	const struct preview_query q = { APP, run, from, max_rows };
+	struct preview_page p;
+
+	assert_int_equal(
+	    meta_preview_result_page(t->m, &q, &t->arena, &p), RC_OK);
+	return (p);
+}
+
+static void
+rows_are(const struct preview_page *p, size_t from, size_t n)
+{
+	struct preview_result want;
+	size_t i;
+
+	assert_int_equal(p->n, n);
+	for (i = 0; i < n; i++) {
+		want = result_of(from + i);
+		assert_true(digest_eq(&p->rows[i].digest, &want.digest));
+		assert_int_equal(p->rows[i].action, want.action);
+		assert_int_equal(p->rows[i].status, want.status);
+		assert_int_equal(p->rows[i].priority, want.priority);
+		assert_int_equal(p->rows[i].pushed_ms, want.pushed_ms);
+		assert_int_equal(p->rows[i].sequence, from + i);
+	}
+}
+
+static void
+results_come_in_pages_when_the_preview_is_complete(void **state)
+{
+	struct mt *t = *state;
+	struct preview_job job;
+	struct preview_page p;
+
+	create(t, "team/app");
+	assert_int_equal(start(t, "team/app", "{}", 1000), RC_OK);
+	job = next(t);
+	assert_int_equal(add(t, &job, 0, 300), RC_OK);
+	assert_int_equal(add(t, &job, 300, 5), RC_OK);
+	p = page(t, 0, 0, 10);
+	assert_int_equal(p.preview.status, PREVIEW_IN_PROGRESS);
+	assert_int_equal(p.n, 0);
+	assert_false(p.more);
+	assert_int_equal(complete(t, &job, 305), RC_OK);
+	mt_reopen(t);
+	p = page(t, 0, 0, 10);
+	assert_int_equal(p.preview.status, PREVIEW_COMPLETE);
+	assert_int_equal(p.preview.sums.expiring, 203);
+	assert_int_equal(p.preview.sums.transitioning, 102);
+	rows_are(&p, 0, 10);
+	assert_true(p.more);
+	p = page(t, p.preview.run, 298, 7);
+	rows_are(&p, 298, 7);
+	assert_false(p.more);
+	p = page(t, p.preview.run, 305, 7);
+	rows_are(&p, 305, 0);
+	assert_false(p.more);
+	mt_check(t);
+}
+
+static void
+a_page_is_of_the_run_that_was_asked_for(void **state)
+{
+	struct mt *t = *state;
+	struct preview_query q = { .repository = APP, .max_rows = 10 };
+	struct preview_page p;
+
+	assert_int_equal(
+	    meta_preview_result_page(t->m, &q, &t->arena, &p), RC_NOTFOUND);
+	create(t, "team/app");
+	assert_int_equal(
+	    meta_preview_result_page(t->m, &q, &t->arena, &p), RC_MISSING);
+	evaluate(t, "team/app", 3);
+	q.run = page(t, 0, 0, 9).preview.run;
+	evaluate(t, "team/app", 2);
+	assert_int_equal(
+	    meta_preview_result_page(t->m, &q, &t->arena, &p), RC_RANGE);
+	p = page(t, 0, 0, 9);
+	rows_are(&p, 0, 2);
+}
+
+static void
+an_evaluation_that_begins_again_leaves_nothing_of_the_first(void **state)
+{
+	struct mt *t = *state;
+	struct preview_job job, left;
+	struct preview_page p;
+
+	create(t, "team/app");
+	assert_int_equal(start(t, "team/app", "{}", 1000), RC_OK);
+	left = next(t);
+	assert_int_equal(add(t, &left, 0, 5), RC_OK);
+	mt_reopen(t);
+	job = next(t);
+	assert_int_equal(add(t, &job, 0, 2), RC_OK);
+	assert_true(job.run > left.run);
+	assert_int_equal(add(t, &left, 5, 1), RC_MISSING);
+	assert_int_equal(complete(t, &left, 6), RC_MISSING);
+	assert_int_equal(complete(t, &job, 2), RC_OK);
+	p = page(t, 0, 0, 9);
+	rows_are(&p, 0, 2);
+	/* And with nothing the second time. */
+	assert_int_equal(start(t, "team/app", "{}", 1000), RC_OK);
+	job = next(t);
+	assert_int_equal(add(t, &job, 0, 5), RC_OK);
+	mt_reopen(t);
+	job = next(t);
+	assert_int_equal(complete(t, &job, 0), RC_OK);
+	p = page(t, 0, 0, 9);
+	rows_are(&p, 0, 0);
+	assert_true(span_is(p.preview.text, "{}"));
+	mt_check(t);
+}
+
+static void
+results_for_another_preview_are_refused(void **state)
+{
+	struct mt *t = *state;
+	struct preview_job job;
+
+	create(t, "team/app");
+	assert_int_equal(start(t, "team/app", "{}", 1000), RC_OK);
+	job = next(t);
+	assert_int_equal(complete(t, &job, 0), RC_OK);
+	assert_int_equal(add(t, &job, 0, 1), RC_MISSING);
+	assert_int_equal(start(t, "team/app", "{}", 1000), RC_OK);
+	assert_int_equal(add(t, &job, 0, 1), RC_MISSING);
+	erase(t, "team/app");
+	assert_int_equal(add(t, &job, 0, 1), RC_NOTFOUND);
+	create(t, "team/app");
+	assert_int_equal(add(t, &job, 0, 1), RC_MISSING);
+	assert_int_equal(start(t, "team/app", "{}", 1000), RC_OK);
+	assert_int_equal(complete(t, &job, 0), RC_MISSING);
+	assert_int_equal(rows_of(t, TABLE_LIFECYCLE_PREVIEW_RESULTS), 0);
+}
+
+/* Until it is through, or only so many batches. */
+static unsigned
+sweep(struct mt *t, int64_t before_ms, unsigned max_rows)
+{
+	struct preview_sweep at = { 0 };
+	unsigned n = 0;
+	bool more;
+
+	do {
+		assert_int_equal(
+		    meta_preview_sweep(t->m, &at, before_ms, max_rows, &more),
+		    RC_OK);
+		n++;
+	} while (more && n < 1000);
+	assert_false(more);
+	return (n);
+}
+
+static void
+what_does_not_count_is_swept_in_batches(void **state)
+{
+	struct mt *t = *state;
+	struct preview_job job;
+	struct preview_page p;
+	unsigned n;
+
+	create(t, "a");
+	create(t, "team/app");
+	evaluate(t, "a", 2);
+	evaluate(t, "team/app", 25);
+	evaluate(t, "team/app", 3);
+	evaluate(t, "a", 1);
+	/* Failed, with some written. */
+	create(t, "z");
+	assert_int_equal(start(t, "z", "{}", 1000), RC_OK);
+	job = next(t);
+	assert_int_equal(add(t, &job, 0, 4), RC_OK);
+	assert_int_equal(
+	    meta_preview_end(t->m, &job, PREVIEW_FAILED, NULL, 2000), RC_OK);
+	assert_int_equal(rows_of(t, TABLE_LIFECYCLE_PREVIEW_RESULTS), 35);
+	n = sweep(t, 2000, 10);
+	assert_true(n >= 1 + 3 + 1 + 1);
+	assert_int_equal(rows_of(t, TABLE_LIFECYCLE_PREVIEW_RESULTS), 4);
+	p = page(t, 0, 0, 10);
+	rows_are(&p, 0, 3);
+	mt_check(t);
+}
+
+static void
+an_unfinished_preview_is_not_swept(void **state)
+{
+	struct mt *t = *state;
+	struct preview_job job;
+
+	create(t, "team/app");
+	assert_int_equal(start(t, "team/app", "{}", 1000), RC_OK);
+	job = next(t);
+	assert_int_equal(add(t, &job, 0, 4), RC_OK);
+	(void)sweep(t, INT64_MAX, 10);
+	assert_int_equal(preview(t).status, PREVIEW_IN_PROGRESS);
+	assert_int_equal(rows_of(t, TABLE_LIFECYCLE_PREVIEW_RESULTS), 4);
+	assert_int_equal(add(t, &job, 4, 1), RC_OK);
+}
+
+static void
+an_old_preview_expires_and_its_results_go(void **state)
+{
+	struct mt *t = *state;
+	struct preview_page p;
+
+	create(t, "team/app");
+	evaluate(t, "team/app", 12);
+	(void)sweep(t, 2000, 10);
+	assert_int_equal(preview(t).status, PREVIEW_COMPLETE);
+	(void)sweep(t, 2001, 5);
+	assert_int_equal(rows_of(t, TABLE_LIFECYCLE_PREVIEW_RESULTS), 0);
+	p = page(t, 0, 0, 10);
+	assert_int_equal(p.preview.status, PREVIEW_EXPIRED);
+	assert_int_equal(p.preview.sums.expiring, 0);
+	assert_true(span_is(p.preview.text, "{}"));
+	rows_are(&p, 0, 0);
+	assert_true(next_is(t, NULL));
+	evaluate(t, "team/app", 2);
+	mt_check(t);
+}
+
+static void
+many_previews_are_swept_in_several_looks(void **state)
+{
+	struct mt *t = *state;
+	struct preview_row row;
+	char repo[32];
+	unsigned i;
+
+	for (i = 0; i < 150; i++) {
+		snprintf(repo, sizeof(repo), "r%u", i);
+		create(t, repo);
+		evaluate(t, repo, 1);
+	}
+	(void)sweep(t, 2001, 1000);
+	assert_int_equal(rows_of(t, TABLE_LIFECYCLE_PREVIEW_RESULTS), 0);
+	for (i = 0; i < 150; i++) {
+		snprintf(repo, sizeof(repo), "r%u", i);
+		assert_int_equal(
+		    meta_preview_get(t->m, span_of(repo), &t->arena, &row),
+		    RC_OK);
+		assert_int_equal(row.status, PREVIEW_EXPIRED);
+	}
+}
+
+static void
+with_nothing_to_sweep_nothing_is_committed(void **state)
+{
+	struct mt *t = *state;
+	uint64_t commits;
+
+	create(t, "team/app");
+	evaluate(t, "team/app", 3);
+	commits = mt_stats(t).commits;
+	(void)sweep(t, 2000, 10);
+	assert_int_equal(mt_stats(t).commits, commits);
+}
+
 static void
 who_only_reads_changes_nothing(void **state)
 {
@@ -435,6 +777,9 @@ who_only_reads_changes_nothing(void **state)
 	    meta_lifecycle_delete(t->m, APP, &t->arena, &row), RC_READONLY);
 	assert_int_equal(start(t, "team/app", "{2}", 1), RC_READONLY);
 	assert_int_equal(end(t, "team/app", PREVIEW_FAILED, 1), RC_READONLY);
+	assert_int_equal(
+	    add(t, &(struct preview_job){ .repository = APP }, 0, 1),
+	    RC_READONLY);
 	assert_true(span_is(get(t).text, "{1}"));
 	assert_true(next_is(t, "team/app"));
 }
@@ -458,6 +803,16 @@ main(void)
 		TEST(of_a_deleted_repository_nothing_is_left_to_do),
 		TEST(a_damaged_preview_keeps_nobody_waiting),
 		TEST(a_place_in_the_queue_without_a_preview_is_passed_over),
+		TEST(results_come_in_pages_when_the_preview_is_complete),
+		TEST(a_page_is_of_the_run_that_was_asked_for),
+		TEST(
+		    an_evaluation_that_begins_again_leaves_nothing_of_the_first),
+		TEST(results_for_another_preview_are_refused),
+		TEST(what_does_not_count_is_swept_in_batches),
+		TEST(an_unfinished_preview_is_not_swept),
+		TEST(an_old_preview_expires_and_its_results_go),
+		TEST(many_previews_are_swept_in_several_looks),
+		TEST(with_nothing_to_sweep_nothing_is_committed),
 		TEST(who_only_reads_changes_nothing),
 	};
 

@@ -138,18 +138,34 @@ model_init(struct model *m, struct mt *t, uint64_t seed)
 
 /* What the model says of each change. */
 
+/* An archived child is as good as none, but of an index that comes back. */
 static bool
 manifest_complete(const struct model *m, unsigned r, unsigned i)
 {
+	const struct model_repo *repo = &m->repos[r];
+	bool restored = repo->manifest[i] && repo->archived[i];
 	unsigned k;
 
 	for (k = 0; k < BLOBS; k++)
 		if (m->manifests[i].blob[k] && !m->repos[r].blob[k])
 			return (false);
 	for (k = 0; k < MANIFESTS; k++)
-		if (m->manifests[i].child[k] && !m->repos[r].manifest[k])
+		if (m->manifests[i].child[k] &&
+		    (!repo->manifest[k] || (repo->archived[k] && !restored)))
 			return (false);
 	return (true);
+}
+
+/* With all that is below. */
+static void
+manifest_restore(struct model *m, unsigned r, unsigned i)
+{
+	unsigned k;
+
+	m->repos[r].archived[i] = false;
+	for (k = 0; k < MANIFESTS; k++)
+		if (m->manifests[i].child[k])
+			manifest_restore(m, r, k);
 }
 
 static bool
@@ -296,7 +312,7 @@ step_manifest_put(struct model *m)
 	assert_int_equal(result.existed, repo->manifest[i]);
 	repo->exists = true;
 	repo->manifest[i] = true;
-	repo->archived[i] = false;
+	manifest_restore(m, r, i);
 	if (tag < TAGS)
 		repo->tag[tag] = (int)i;
 }
@@ -392,8 +408,10 @@ step_archive(struct model *m)
 			     &ref, archive ? IMAGE_ARCHIVED : IMAGE_ACTIVE, 5,
 			     &m->t->arena, &row, &holding),
 	    want);
-	if (want == RC_OK)
-		repo->archived[i] = archive;
+	if (want == RC_OK && archive)
+		repo->archived[i] = true;
+	else if (want == RC_OK)
+		manifest_restore(m, r, i);
 }
 
 /* Some are ended at once. */

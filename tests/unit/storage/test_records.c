@@ -198,8 +198,8 @@ static void
 lifecycles_survive(void **state)
 {
 	const struct lifecycle_row row = { SPAN("{}"), 3, 4, 5 };
-	const struct preview_row preview = { SPAN("{}"), PREVIEW_COMPLETE, 6,
-		7 };
+	const struct preview_row preview = { SPAN("{}"), PREVIEW_EXPIRED, 6, 7,
+		8, { 9, 10 } };
 	struct lifecycle_row got;
 	struct preview_row seen;
 	uint8_t p[64];
@@ -219,14 +219,54 @@ lifecycles_survive(void **state)
 	value.n = rec_preview_size(&preview);
 	assert_true(rec_preview_read(value, &seen));
 	assert_true(span_is(seen.text, "{}"));
-	assert_int_equal(seen.status, PREVIEW_COMPLETE);
+	assert_int_equal(seen.status, PREVIEW_EXPIRED);
 	assert_int_equal(seen.started_ms, 6);
 	assert_int_equal(seen.ended_ms, 7);
+	assert_int_equal(seen.run, 8);
+	assert_int_equal(seen.sums.expiring, 9);
+	assert_int_equal(seen.sums.transitioning, 10);
 	value.n -= 2;
 	assert_false(rec_preview_read(value, &seen));
 	value.n += 2;
-	p[1] = 0;
+	p[9] = PREVIEW_EXPIRED + 1;
 	assert_false(rec_preview_read(value, &seen));
+	p[9] = 0;
+	assert_false(rec_preview_read(value, &seen));
+	p[9] = PREVIEW_COMPLETE;
+	assert_true(rec_preview_read(value, &seen));
+	p[8] = 0; /* the run */
+	assert_false(rec_preview_read(value, &seen));
+}
+
+static void
+results_of_previews_survive(void **state)
+{
+	struct preview_result got, row = {
+		.action = PREVIEW_TRANSITION,
+		.status = IMAGE_ARCHIVED,
+		.priority = 3,
+		.pushed_ms = 4,
+	};
+	uint8_t p[REC_PREVIEW_RESULT_MAX_BYTES];
+	struct span value = { (char *)p, 0 };
+
+	(void)state;
+	row.digest = digest_of_alg(DIGEST_SHA512, 5);
+	assert_int_equal(rec_preview_result_size(&row), sizeof(p));
+	row.digest = digest_of_alg(DIGEST_SHA256, 5);
+	rec_preview_result_write(&row, p);
+	value.n = rec_preview_result_size(&row);
+	REFUSES_ALL_BUT(p, value.n, rec_preview_result_read(s, &got));
+	assert_true(digest_eq(&got.digest, &row.digest));
+	assert_int_equal(got.action, PREVIEW_TRANSITION);
+	assert_int_equal(got.status, IMAGE_ARCHIVED);
+	assert_int_equal(got.priority, 3);
+	assert_int_equal(got.pushed_ms, 4);
+	p[value.n - 17] = IMAGE_ARCHIVED + 1;
+	assert_false(rec_preview_result_read(value, &got));
+	p[value.n - 17] = IMAGE_ACTIVE;
+	p[value.n - 18] = PREVIEW_TRANSITION + 1;
+	assert_false(rec_preview_result_read(value, &got));
 }
 
 static void
@@ -505,7 +545,9 @@ keys_survive(void **state)
 {
 	struct digest a = digest_of_alg(DIGEST_SHA256, 1), a_got;
 	struct digest b = digest_of_alg(DIGEST_SHA512, 2), b_got;
-	struct rec_key k;
+	struct rec_key k, prefix;
+	uint64_t run;
+	uint32_t n;
 	struct span tag;
 	uint64_t repo;
 	uint32_t domain;
@@ -545,6 +587,13 @@ keys_survive(void **state)
 	key_scan(&k, 1234, 14, &a);
 	assert_true(key_read_scan(key_span(&k), &ms, &repo, &a_got));
 	assert_true(ms == 1234 && repo == 14 && digest_eq(&a, &a_got));
+	key_preview_result(&k, 15, 16, 17);
+	assert_true(key_read_preview_result(key_span(&k), &repo, &run, &n));
+	assert_true(repo == 15 && run == 16 && n == 17);
+	k.n--;
+	assert_false(key_read_preview_result(key_span(&k), &repo, &run, &n));
+	key_preview_run(&prefix, 15, 16);
+	assert_true(span_has_prefix(key_span(&k), key_span(&prefix)));
 }
 
 static void
@@ -642,6 +691,7 @@ main(void)
 		cmocka_unit_test(manifests_of_format_2_are_read),
 		cmocka_unit_test(scans_survive),
 		cmocka_unit_test(lifecycles_survive),
+		cmocka_unit_test(results_of_previews_survive),
 		cmocka_unit_test(blobs_survive_and_unknown_kinds_are_refused),
 		cmocka_unit_test(the_small_ones_survive),
 		cmocka_unit_test(referrers_and_uploads_survive),

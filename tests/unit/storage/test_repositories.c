@@ -992,7 +992,10 @@ a_purge_gives_back_what_was_held(void **state)
 		TABLE_REPOSITORY_TAGS, TABLE_REPOSITORY_POLICIES, TABLE_DOOMED,
 		TABLE_REPOSITORIES, TABLE_REPOSITORY_NAMES, TABLE_IMAGE_COUNTS,
 		TABLE_LIFECYCLE_POLICIES, TABLE_LIFECYCLE_PREVIEWS,
-		TABLE_PREVIEW_QUEUE };
+		TABLE_PREVIEW_QUEUE, TABLE_LIFECYCLE_PREVIEW_RESULTS };
+	struct preview_result result = { .action = PREVIEW_EXPIRE,
+		.status = IMAGE_ACTIVE };
+	struct preview_job job;
 	struct mt *t = *state;
 	size_t i;
 
@@ -1001,6 +1004,10 @@ a_purge_gives_back_what_was_held(void **state)
 	assert_int_equal(policy_set(t, "team/app", "{}"), RC_OK);
 	assert_int_equal(meta_lifecycle_set(t->m, APP, SPAN("{}"), 1), RC_OK);
 	assert_int_equal(meta_preview_start(t->m, APP, SPAN("{}"), 1), RC_OK);
+	assert_int_equal(meta_preview_next(t->m, &t->arena, &job), RC_OK);
+	result.digest = mt_digest("one");
+	assert_int_equal(
+	    meta_preview_results_add(t->m, &job, 0, &result, 1), RC_OK);
 	assert_int_equal(erase(t, "team/app", true), RC_OK);
 	assert_int_equal(mt_stats(t).unreferenced_blobs, 0);
 	assert_false(purge(t, 1000));

@@ -233,9 +233,31 @@ entities_make(struct mt *t)
 
 #define LIFECYCLE "{\"rules\":[]}"
 
+/* One that is complete. */
 static void
-lives_make(struct mt *t)
+preview_make(struct mt *t, const struct sample *s)
 {
+	const struct preview_result rows[] = {
+		{ s->image, PREVIEW_EXPIRE, IMAGE_ACTIVE, 1, 1000 },
+		{ s->index, PREVIEW_TRANSITION, IMAGE_ACTIVE, 2, 3000 },
+	};
+	const struct preview_sums sums = { 1, 1 };
+	struct preview_job job;
+
+	assert_int_equal(
+	    meta_preview_start(t->m, SPAN("team/app"), SPAN(LIFECYCLE), 7600),
+	    RC_OK);
+	assert_int_equal(meta_preview_next(t->m, &t->arena, &job), RC_OK);
+	assert_int_equal(
+	    meta_preview_results_add(t->m, &job, 0, rows, 2), RC_OK);
+	assert_int_equal(
+	    meta_preview_end(t->m, &job, PREVIEW_COMPLETE, &sums, 7700), RC_OK);
+}
+
+static void
+lives_make(struct mt *t, const struct sample *s)
+{
+	preview_make(t, s);
 	assert_int_equal(
 	    meta_lifecycle_set(t->m, SPAN("team/made"), SPAN(LIFECYCLE), 7000),
 	    RC_OK);
@@ -310,7 +332,7 @@ sample_make(struct mt *t)
 	repository_make(t);
 	repository_doom(t, &s);
 	entities_make(t);
-	lives_make(t);
+	lives_make(t, &s);
 	images_make(t, &s);
 	template_make(t);
 }
@@ -606,13 +628,34 @@ images_are_there(struct mt *t, const struct sample *s)
 }
 
 static void
+results_are_there(struct mt *t, const struct sample *s)
+{
+	const struct preview_query q = { .repository = SPAN("team/app"),
+		.max_rows = 9 };
+	struct preview_page page;
+
+	assert_int_equal(
+	    meta_preview_result_page(t->m, &q, &t->arena, &page), RC_OK);
+	assert_int_equal(page.preview.status, PREVIEW_COMPLETE);
+	assert_int_equal(page.preview.ended_ms, 7700);
+	assert_int_equal(page.preview.sums.expiring, 1);
+	assert_int_equal(page.preview.sums.transitioning, 1);
+	assert_int_equal(page.n, 2);
+	assert_true(digest_eq(&page.rows[0].digest, &s->image));
+	assert_int_equal(page.rows[0].action, PREVIEW_EXPIRE);
+	assert_int_equal(page.rows[1].action, PREVIEW_TRANSITION);
+	assert_int_equal(page.rows[1].priority, 2);
+	assert_int_equal(page.rows[1].pushed_ms, 3000);
+}
+
+static void
 lives_are_there(struct mt *t, const struct sample *s)
 {
 	struct image_row row = image_of(t, &s->image);
 	struct lifecycle_row lifecycle;
 	struct preview_row preview;
+	struct preview_job preview_job;
 	struct scan_job job;
-	struct span name;
 
 	assert_int_equal(row.scan.status, SCAN_FAILED);
 	assert_int_equal(row.scan.started_ms, 8000);
@@ -628,15 +671,17 @@ lives_are_there(struct mt *t, const struct sample *s)
 	    meta_lifecycle_get(t->m, SPAN("team/made"), &t->arena, &lifecycle),
 	    RC_OK);
 	assert_true(span_is(lifecycle.text, LIFECYCLE));
-	assert_int_equal(lifecycle.revision, 2);
+	assert_int_equal(lifecycle.revision, 3);
 	assert_int_equal(lifecycle.set_ms, 7000);
 	assert_int_equal(
 	    meta_preview_get(t->m, SPAN("team/made"), &t->arena, &preview),
 	    RC_OK);
 	assert_int_equal(preview.status, PREVIEW_IN_PROGRESS);
 	assert_int_equal(preview.started_ms, 7500);
-	assert_int_equal(meta_preview_next(t->m, &t->arena, &name), RC_OK);
-	assert_true(span_is(name, "team/made"));
+	assert_int_equal(
+	    meta_preview_next(t->m, &t->arena, &preview_job), RC_OK);
+	assert_true(span_is(preview_job.repository, "team/made"));
+	results_are_there(t, s);
 }
 
 /* None of it was known before format 3. */
@@ -644,14 +689,14 @@ static void
 nothing_lives(struct mt *t, const struct sample *s)
 {
 	struct image_row row = image_of(t, &s->signature);
+	struct preview_job preview;
 	struct scan_job job;
-	struct span name;
 
 	assert_false(row.manifest.archived);
 	assert_int_equal(row.scan.status, SCAN_NONE);
 	assert_int_equal(meta_scan_next(t->m, &t->arena, &job), RC_NOTFOUND);
 	assert_int_equal(
-	    meta_preview_next(t->m, &t->arena, &name), RC_NOTFOUND);
+	    meta_preview_next(t->m, &t->arena, &preview), RC_NOTFOUND);
 }
 
 /* By format: all that it knew, and none of what came later. */
@@ -791,7 +836,7 @@ opening_brings_the_sample_up_to_date(void **state)
 		repository_make(t);
 		entities_make(t);
 	}
-	lives_make(t);
+	lives_make(t, &s);
 	images_make(t, &s);
 	template_make(t);
 	mt_reopen(t);

@@ -1518,6 +1518,28 @@ test_part_that_is_too_much_is_refused_as_a_whole(void **state)
 }
 
 static void
+test_all_parts_together_keep_to_their_room(void **state)
+{
+	struct fixture *f = *state;
+	struct upload_part *one, *two;
+	char *p = tool_bytes(1000, 9);
+
+	store_close(&f->s);
+	f->options.part_max_bytes = 1500;
+	f->s = tool_store_open(&f->options);
+	assert_int_equal(upload_part_new(f->s, &one), RC_OK);
+	assert_int_equal(upload_part_new(f->s, &two), RC_OK);
+	assert_int_equal(upload_part_write(one, p, 1000), RC_OK);
+	assert_int_equal(upload_part_write(two, p, 501), RC_BUSY);
+	assert_int_equal(upload_part_write(two, p, 500), RC_OK);
+	assert_int_equal(upload_part_write(one, p, 1), RC_BUSY);
+	upload_part_free(&one);
+	assert_int_equal(upload_part_write(two, p, 1000), RC_OK);
+	upload_part_free(&two);
+	free(p);
+}
+
+static void
 test_parts_keep_to_the_reserve_of_the_disk(void **state)
 {
 	struct fixture *f = *state;
@@ -1739,6 +1761,7 @@ main(void)
 		TEST(test_failed_join_leaves_the_session_as_it_was),
 		TEST(test_failed_join_that_cannot_be_cut_off_is_later),
 		TEST(test_part_that_is_too_much_is_refused_as_a_whole),
+		TEST(test_all_parts_together_keep_to_their_room),
 		TEST(test_parts_keep_to_the_reserve_of_the_disk),
 		TEST(test_too_many_open_files_fail_one_part),
 		TEST(test_session_of_an_older_version_goes_on),
