@@ -44,10 +44,14 @@ struct filter {
 	bool open;
 };
 
+struct rule_filters {
+	struct filter *filters;
+};
+
 struct lifecycle_run {
 	uint64_t magic;
 	const struct lifecycle_policy *policy;
-	struct filter **filters; /* of each rule */
+	struct rule_filters *rules; /* one for each */
 	int64_t now_ms;
 	size_t max_images;
 	struct candidate *candidates;
@@ -78,9 +82,9 @@ lifecycle_run_new(
 	run->max_images = max_images;
 	run->n_words = (policy->n_rules + WORD_BITS - 1) / WORD_BITS;
 	run->marks_now = xcalloc(run->n_words + 1, sizeof(*run->marks_now));
-	run->filters = xcalloc(policy->n_rules + 1, sizeof(*run->filters));
+	run->rules = xcalloc(policy->n_rules + 1, sizeof(*run->rules));
 	for (i = 0; i < policy->n_rules; i++)
-		run->filters[i] = filters_of(&policy->rules[i]);
+		run->rules[i].filters = filters_of(&policy->rules[i]);
 	return (run);
 }
 
@@ -96,8 +100,8 @@ lifecycle_run_free(struct lifecycle_run **run_r)
 	OBJ_CHECK(run, RUN_MAGIC);
 	run->magic = 0;
 	for (i = 0; i < run->policy->n_rules; i++)
-		free(run->filters[i]);
-	free(run->filters);
+		free(run->rules[i].filters);
+	free(run->rules);
 	free(run->candidates);
 	free(run->marks);
 	free(run->places);
@@ -298,7 +302,8 @@ marks_make(struct lifecycle_run *run, const struct lifecycle_image *image,
 		if (first < policy->n_rules &&
 		    policy->rules[i].count != LIFECYCLE_MORE_THAN)
 			continue;
-		if (!rule_selects(&policy->rules[i], run->filters[i], image))
+		if (!rule_selects(
+			&policy->rules[i], run->rules[i].filters, image))
 			continue;
 		if (first == policy->n_rules)
 			first = i;

@@ -10,7 +10,7 @@
 
 /* Room for what stands beside the target in a line, all of it bounded. */
 #define FIELD_BYTES 256
-#define TARGET_BYTES (ACCESSLOG_LINE_BYTES - 6 * FIELD_BYTES)
+#define TARGET_BYTES (ACCESSLOG_LINE_BYTES - 7 * FIELD_BYTES)
 
 /* --- what may be shown --------------------------------------------------- */
 
@@ -142,7 +142,7 @@ json_add(struct buf *out, const char *name, struct span s, size_t room)
 
 static void
 line_text(struct buf *out, const struct http_request *rq, struct span target,
-    struct span principal, const struct http_outcome *o)
+    struct span principal, const char *operation, const struct http_outcome *o)
 {
 	buf_str(out, " access ");
 	text_add(out, rq->client, FIELD_BYTES);
@@ -154,20 +154,25 @@ line_text(struct buf *out, const struct http_request *rq, struct span target,
 	text_add(out, target, TARGET_BYTES);
 	buf_printf(out, "\" %d in=%" PRIu64 " out=%" PRIu64, o->status,
 	    o->bytes_in, o->bytes_out);
-	buf_printf(out, " %" PRId64 ".%03" PRId64 "ms id=%s%s\n",
+	buf_printf(out, " %" PRId64 ".%03" PRId64 "ms id=%s",
 	    o->duration_us / 1000, o->duration_us % 1000,
-	    rq->id[0] != '\0' ? rq->id : "-", o->aborted ? " aborted" : "");
+	    rq->id[0] != '\0' ? rq->id : "-");
+	if (operation != NULL)
+		buf_printf(out, " operation=%s", operation);
+	buf_str(out, o->aborted ? " aborted\n" : "\n");
 }
 
 static void
 line_json(struct buf *out, const struct http_request *rq, struct span target,
-    struct span principal, const struct http_outcome *o)
+    struct span principal, const char *operation, const struct http_outcome *o)
 {
 	json_add(out, "request_id", span_of(rq->id), FIELD_BYTES);
 	json_add(out, "client", rq->client, FIELD_BYTES);
 	json_add(out, "principal", principal, FIELD_BYTES);
 	json_add(out, "method", rq->method_text, FIELD_BYTES);
 	json_add(out, "path", target, TARGET_BYTES);
+	if (operation != NULL)
+		json_add(out, "operation", span_of(operation), FIELD_BYTES);
 	buf_printf(out,
 	    ",\"status\":%d,\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64,
 	    o->status, o->bytes_in, o->bytes_out);
@@ -179,8 +184,8 @@ line_json(struct buf *out, const struct http_request *rq, struct span target,
 
 void
 accesslog_format(enum access_log how, const struct http_request *rq,
-    struct span principal, const struct http_outcome *o, int64_t now_ms,
-    struct buf *out)
+    struct span principal, const char *operation, const struct http_outcome *o,
+    int64_t now_ms, struct buf *out)
 {
 	char now[CLOCK_ISO_BYTES], room[TARGET_BYTES + 1];
 	/* Room for its cap from the start, so it never allocates. */
@@ -204,16 +209,18 @@ accesslog_format(enum access_log how, const struct http_request *rq,
 	clock_iso(now_ms, now);
 	if (how == ACCESS_LOG_JSON) {
 		buf_printf(out, "{\"time\":\"%s\",\"type\":\"access\"", now);
-		line_json(out, rq, buf_as_span(&target), principal, o);
+		line_json(
+		    out, rq, buf_as_span(&target), principal, operation, o);
 	} else {
 		buf_str(out, now);
-		line_text(out, rq, buf_as_span(&target), principal, o);
+		line_text(
+		    out, rq, buf_as_span(&target), principal, operation, o);
 	}
 }
 
 void
 accesslog_write(enum access_log how, const struct http_request *rq,
-    struct span principal, const struct http_outcome *o)
+    struct span principal, const char *operation, const struct http_outcome *o)
 {
 	char room[ACCESSLOG_LINE_BYTES + 1];
 	struct buf line = {
@@ -224,7 +231,8 @@ accesslog_write(enum access_log how, const struct http_request *rq,
 
 	if (how == ACCESS_LOG_OFF)
 		return;
-	accesslog_format(how, rq, principal, o, clock_real_ms(), &line);
+	accesslog_format(
+	    how, rq, principal, operation, o, clock_real_ms(), &line);
 	must(buf_ok(&line));
 	log_raw(line.p, line.n);
 }

@@ -557,7 +557,8 @@ dispatch_done(
 	settings = d != NULL ? d->settings : service_settings(svc);
 	traffic_count(d != NULL ? d->call.route : NULL, &x->request, outcome);
 	accesslog_write(settings->access_log, &x->request,
-	    d != NULL ? d->call.principal : SPAN_NONE, outcome);
+	    d != NULL ? d->call.principal : SPAN_NONE,
+	    d != NULL ? aws_operation_of(&d->call) : NULL, outcome);
 	if (d != NULL)
 		directory_unref(&d->call.directory);
 	settings_unref(&settings);

@@ -52,7 +52,7 @@ RC_MUST_USE enum rc registry_config_put(struct meta *, enum entity_kind,
  */
 typedef enum rc config_change_fn(json_t *o, void *arg);
 RC_MUST_USE enum rc registry_config_update(struct meta *, enum entity_kind,
-    struct span name, config_change_fn *, void *arg);
+    struct span name, config_change_fn *change, void *arg);
 
 /** registry_config_delete(m, kind, name, o_r): what it was, the caller's; {}
  * of what is damaged (logged).  ${o_r} may be NULL.  RC_NOTFOUND, RC_BUSY. */

@@ -78,21 +78,6 @@ fsck_blob_restore(struct fsck_check *c, uint32_t domain, const struct digest *d)
 /* --- records ------------------------------------------------------------- */
 
 static enum rc
-held(struct fsck_check *c, bool *held_r)
-{
-	struct kv_walk w;
-	enum rc rc;
-
-	rc = kv_walk_begin(c->t, TABLE_HOLDERS, c->key, SPAN_NONE, &w);
-	if (rc != RC_OK)
-		return (rc);
-	rc = kv_walk_next(&w);
-	kv_walk_end(&w);
-	*held_r = rc == RC_OK;
-	return (rc == RC_NOTFOUND ? RC_OK : rc);
-}
-
-static enum rc
 blob_unreadable(struct fsck_check *c, uint32_t domain, const struct digest *d)
 {
 	enum rc rc;
@@ -122,7 +107,7 @@ fsck_blob_row(struct fsck_check *c)
 		return (fsck_unreadable(c));
 	if (!rec_blob_read(c->value, &rec))
 		return (blob_unreadable(c, domain, &d));
-	if ((rc = held(c, &is_held)) != RC_OK)
+	if ((rc = kv_any(c->t, TABLE_HOLDERS, c->key, &is_held)) != RC_OK)
 		return (rc);
 	if (rec.unheld_ms != 0) {
 		key_unheld(&k, rec.unheld_ms, domain, &d);

@@ -157,21 +157,6 @@ unheld_set(struct meta_txn *t, uint32_t domain, const struct digest *d,
 	return (kv_put(t, TABLE_UNHELD, key_span(&queue), rec_none()));
 }
 
-/* RC_OK: somebody does. */
-static enum rc
-held_by_any(struct meta_txn *t, const struct rec_key *blob)
-{
-	struct kv_walk w;
-	enum rc rc;
-
-	rc = kv_walk_begin(t, TABLE_HOLDERS, key_span(blob), SPAN_NONE, &w);
-	if (rc != RC_OK)
-		return (rc);
-	rc = kv_walk_next(&w);
-	kv_walk_end(&w);
-	return (rc);
-}
-
 enum rc
 blob_hold(struct meta_txn *t, const struct digest *d, enum holder_kind kind,
     uint64_t repo)
@@ -199,15 +184,15 @@ meta_blob_recheck(
 	struct blob_rec rec;
 	struct rec_key k;
 	int64_t since_ms;
+	bool held;
 	enum rc rc;
 
 	key_blob(&k, domain, d);
 	if ((rc = blob_load(t, &k, &rec)) != RC_OK)
 		return (rc);
-	rc = held_by_any(t, &k);
-	if (rc != RC_OK && rc != RC_NOTFOUND)
+	if ((rc = kv_any(t, TABLE_HOLDERS, key_span(&k), &held)) != RC_OK)
 		return (rc);
-	if (rc == RC_OK)
+	if (held)
 		since_ms = 0;
 	else
 		since_ms = rec.unheld_ms != 0 ? rec.unheld_ms : now_ms;

@@ -82,6 +82,11 @@ RC_MUST_USE enum rc kv_walk_next(struct kv_walk *);
 RC_MUST_USE enum rc kv_walk_delete(struct kv_walk *);
 void kv_walk_end(struct kv_walk *);
 
+/** kv_any(t, table, prefix, any_r): is there a row whose key has the prefix?
+ * RC_CORRUPT, RC_IO: logged; *${any_r} is false then. */
+RC_MUST_USE enum rc
+kv_any(struct meta_txn *, enum meta_table, struct span prefix, bool *any_r);
+
 /* Changing. */
 
 /*

@@ -182,3 +182,19 @@ kv_walk_end(struct kv_walk *w)
 		mdb_cursor_close(w->cursor);
 	w->cursor = NULL;
 }
+
+enum rc
+kv_any(
+    struct meta_txn *t, enum meta_table table, struct span prefix, bool *any_r)
+{
+	struct kv_walk w;
+	enum rc rc;
+
+	*any_r = false;
+	if ((rc = kv_walk_begin(t, table, prefix, SPAN_NONE, &w)) != RC_OK)
+		return (rc);
+	rc = kv_walk_next(&w);
+	kv_walk_end(&w);
+	*any_r = rc == RC_OK;
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}

@@ -171,7 +171,7 @@ queued_find(struct meta_txn *t, struct span key, struct span *name_r,
 static enum rc
 preview_next(struct kv_walk *w, struct arena *a, struct preview_job *job_r)
 {
-	struct preview_row preview;
+	struct preview_row preview = { 0 };
 	struct span name = SPAN_NONE;
 	enum rc rc;
 
@@ -233,18 +233,10 @@ static enum rc
 results_any(struct meta_txn *t, uint64_t repo, uint64_t run, bool *any_r)
 {
 	struct rec_key prefix;
-	struct kv_walk w;
-	enum rc rc;
 
 	key_preview_run(&prefix, repo, run);
-	rc = kv_walk_begin(t, TABLE_LIFECYCLE_PREVIEW_RESULTS,
-	    key_span(&prefix), SPAN_NONE, &w);
-	if (rc != RC_OK)
-		return (rc);
-	rc = kv_walk_next(&w);
-	kv_walk_end(&w);
-	*any_r = rc == RC_OK;
-	return (rc == RC_NOTFOUND ? RC_OK : rc);
+	return (kv_any(
+	    t, TABLE_LIFECYCLE_PREVIEW_RESULTS, key_span(&prefix), any_r));
 }
 
 /* A run without results, for one that has some already: ${row} has another

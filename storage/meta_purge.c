@@ -30,18 +30,9 @@ static enum rc
 manifests_any(struct meta_txn *t, uint64_t repo, bool *any_r)
 {
 	struct rec_key prefix;
-	struct kv_walk w;
-	enum rc rc;
 
 	key_repo(&prefix, repo);
-	rc =
-	    kv_walk_begin(t, TABLE_MANIFESTS, key_span(&prefix), SPAN_NONE, &w);
-	if (rc != RC_OK)
-		return (rc);
-	rc = kv_walk_next(&w);
-	kv_walk_end(&w);
-	*any_r = rc == RC_OK;
-	return (rc == RC_NOTFOUND ? RC_OK : rc);
+	return (kv_any(t, TABLE_MANIFESTS, key_span(&prefix), any_r));
 }
 
 /* One with damaged settings can be deleted too. */

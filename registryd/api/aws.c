@@ -18,6 +18,12 @@ aws_operation_name(size_t i)
 	return (i < n_aws_operations ? aws_operations[i].name : NULL);
 }
 
+const char *
+aws_operation_of(const struct call *c)
+{
+	return (c->operation != NULL ? c->operation->name : NULL);
+}
+
 static bool
 operation_is(const struct aws_operation *op, struct span name, bool target)
 {

@@ -33,6 +33,10 @@ RC_MUST_USE enum rc aws_handle(struct call *);
 /** aws_error(c): describe c->error in c->shape, which is one of AWS's. */
 void aws_error(struct call *);
 
+/** aws_operation_of(c): the name of the operation that was asked for; NULL:
+ * none, or none that there is. */
+const char *aws_operation_of(const struct call *);
+
 /** aws_operation_name(i): names of all operations in order; NULL behind the
  * last.  For the test that finds each in the table of permissions. */
 const char *aws_operation_name(size_t i);

@@ -754,14 +754,14 @@ const struct aws_operation aws_operations[] = {
 	    .service = &ecr,
 	    INPUT(tag_resource_input),
 	    .check = ecr_tag_resource_check,
-	    .handler = ecr_tag_resource,
+	    .handler = ecr_change_resource_tags,
 	},
 	{
 	    .name = "UntagResource",
 	    .service = &ecr,
 	    INPUT(untag_resource_input),
 	    .check = ecr_untag_resource_check,
-	    .handler = ecr_untag_resource,
+	    .handler = ecr_change_resource_tags,
 	},
 	{
 	    .name = "UpdateImageStorageClass",

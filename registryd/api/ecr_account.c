@@ -135,25 +135,24 @@ ecr_register_pull_time_update_exclusion(
     struct call *c, const json_t *in, json_t *out)
 {
 	struct span arn = aws_string(in, "principalArn");
-	unsigned max = c->settings->quotas.pull_exclusions;
+	const struct ecr_config_add add = {
+		.kind = ENTITY_PULL_EXCLUSION,
+		.key = arn,
+		.name = arn,
+		.max = c->settings->quotas.pull_exclusions,
+		.exists = AWS_EXCLUSION_EXISTS,
+		.one = "The pull time update exclusion for the principal",
+		.many = "pull time update exclusions",
+	};
 	json_t *o = json_pack("{s:I}", "createdAt", clock_real_ms());
 	enum rc rc;
 
-	rc = registry_config_put(
-	    c->meta, ENTITY_PULL_EXCLUSION, arn, o, CONFIG_ADD, max);
+	rc = ecr_config_add(c, &add, o);
 	if (rc == RC_OK) {
 		aws_put_text(out, "principalArn", arn);
 		ecr_put_ms(out, "createdAt", o);
 	}
 	json_decref(o);
-	if (rc == RC_EXISTS)
-		return (call_fail(c, AWS_EXCLUSION_EXISTS, NULL,
-		    "The pull time update exclusion for the principal "
-		    "'" SPAN_FMT
-		    "' already exists in the registry with id '%s'",
-		    SPAN_ARG(arn), c->settings->account_id));
-	if (rc == RC_LIMIT)
-		return (ecr_full(c, "pull time update exclusions", max));
 	return (rc);
 }
 

@@ -190,13 +190,19 @@ enum rc
 ecr_create_pull_through_cache_rule(
     struct call *c, const json_t *in, json_t *out)
 {
-	unsigned max = c->settings->quotas.cache_rules;
-	struct span prefix = prefix_of(in);
+	const struct ecr_config_add add = {
+		.kind = ENTITY_CACHE_RULE,
+		.key = ecr_config_key(prefix_of(in)),
+		.name = prefix_of(in),
+		.max = c->settings->quotas.cache_rules,
+		.exists = AWS_CACHE_RULE_EXISTS,
+		.one = "A pull through cache rule with ecrRepositoryPrefix",
+		.many = "pull through cache rules",
+	};
 	json_t *o = rule_new(c, in);
 	enum rc rc;
 
-	rc = registry_config_put(c->meta, ENTITY_CACHE_RULE,
-	    ecr_config_key(prefix), o, CONFIG_ADD, max);
+	rc = ecr_config_add(c, &add, o);
 	if (rc == RC_OK) {
 		rule_put(c, o, out);
 		ecr_put_member(out, "upstreamRegistryUrl", o);
@@ -204,14 +210,6 @@ ecr_create_pull_through_cache_rule(
 		ecr_put_ms(out, "createdAt", o);
 	}
 	json_decref(o);
-	if (rc == RC_EXISTS)
-		return (call_fail(c, AWS_CACHE_RULE_EXISTS, NULL,
-		    "A pull through cache rule with ecrRepositoryPrefix "
-		    "'" SPAN_FMT
-		    "' already exists in the registry with id '%s'",
-		    SPAN_ARG(prefix), c->settings->account_id));
-	if (rc == RC_LIMIT)
-		return (ecr_full(c, "pull through cache rules", max));
 	return (rc);
 }
 
@@ -304,42 +302,18 @@ ecr_describe_pull_through_cache_rules_check(struct call *c, const json_t *in)
 	return (ecr_paging_check(c, in, "ecrRepositoryPrefixes"));
 }
 
-static enum rc
-describe_named(struct call *c, const json_t *prefixes, json_t *list)
-{
-	struct span prefix;
-	const json_t *v;
-	json_t *o;
-	size_t i;
-	enum rc rc;
-
-	for (i = 0; i < json_array_size(prefixes); i++) {
-		v = json_array_get(prefixes, i);
-		prefix = (struct span){ json_string_value(v),
-			json_string_length(v) };
-		rc = registry_config_get(
-		    c->meta, ENTITY_CACHE_RULE, ecr_config_key(prefix), &o);
-		if (rc == RC_NOTFOUND)
-			return (no_rule(c, prefix));
-		if (rc != RC_OK)
-			return (rc);
-		aws_append(list, rule_show(c, prefix, o));
-		json_decref(o);
-	}
-	return (RC_OK);
-}
-
 enum rc
 ecr_describe_pull_through_cache_rules(
     struct call *c, const json_t *in, json_t *out)
 {
-	const struct ecr_config_list l = { .kind = ENTITY_CACHE_RULE,
-		.show = rule_show };
+	const struct ecr_config_list l = {
+		.kind = ENTITY_CACHE_RULE, .show = rule_show, .missing = no_rule
+	};
 	const json_t *prefixes = aws_member(in, "ecrRepositoryPrefixes");
 	json_t *list = json_array();
 
 	aws_put(out, "pullThroughCacheRules", list);
 	if (prefixes != NULL)
-		return (describe_named(c, prefixes, list));
+		return (ecr_config_named(c, prefixes, &l, list));
 	return (ecr_config_list(c, in, &l, list, out));
 }

@@ -48,6 +48,26 @@ ecr_config_key(struct span prefix)
 	return (prefix);
 }
 
+enum rc
+ecr_config_add(struct call *c, const struct ecr_config_add *a, json_t *o)
+{
+	enum rc rc;
+
+	rc = registry_config_put(
+	    c->meta, a->kind, a->key, o, CONFIG_ADD, a->max);
+	if (rc == RC_EXISTS)
+		return (call_fail(c, a->exists, NULL,
+		    "%s '" SPAN_FMT
+		    "' already exists in the registry with id '%s'",
+		    a->one, SPAN_ARG(a->name), c->settings->account_id));
+	if (rc == RC_LIMIT)
+		return (call_fail(c, AWS_LIMIT_EXCEEDED, NULL,
+		    "The maximum number of %s (%u) in the registry with id "
+		    "'%s' has been reached",
+		    a->many, a->max, c->settings->account_id));
+	return (rc);
+}
+
 /* --- what is answered ---------------------------------------------------- */
 
 void
@@ -66,15 +86,6 @@ ecr_put_ms(json_t *out, const char *name, const json_t *o)
 
 	if (v != NULL)
 		aws_put_time(out, name, json_integer_value(v));
-}
-
-enum rc
-ecr_full(struct call *c, const char *what, uint64_t max)
-{
-	return (call_fail(c, AWS_LIMIT_EXCEEDED, NULL,
-	    "The maximum number of %s (%llu) in the registry with id '%s' has "
-	    "been reached",
-	    what, (unsigned long long)max, c->settings->account_id));
 }
 
 /* --- lists --------------------------------------------------------------- */
@@ -96,12 +107,15 @@ ecr_paging_check(struct call *c, const json_t *in, const char *names)
 }
 
 static struct span
+text_of(const json_t *v)
+{
+	return ((struct span){ json_string_value(v), json_string_length(v) });
+}
+
+static struct span
 row_name(const json_t *row)
 {
-	const json_t *name = json_array_get(row, 0);
-
-	return (
-	    (struct span){ json_string_value(name), json_string_length(name) });
+	return (text_of(json_array_get(row, 0)));
 }
 
 enum rc
@@ -130,5 +144,30 @@ ecr_config_list(struct call *c, const json_t *in,
 		aws_page_next(c, out, &page);
 	}
 	json_decref(rows);
+	return (RC_OK);
+}
+
+enum rc
+ecr_config_named(struct call *c, const json_t *prefixes,
+    const struct ecr_config_list *l, json_t *list)
+{
+	struct span prefix;
+	json_t *o;
+	size_t i;
+	enum rc rc;
+
+	for (i = 0; i < json_array_size(prefixes); i++) {
+		prefix = text_of(json_array_get(prefixes, i));
+		rc = registry_config_get(
+		    c->meta, l->kind, ecr_config_key(prefix), &o);
+		if (rc == RC_NOTFOUND && l->missing == NULL)
+			continue;
+		if (rc == RC_NOTFOUND)
+			return (l->missing(c, prefix));
+		if (rc != RC_OK)
+			return (rc);
+		aws_append(list, l->show(c, prefix, o));
+		json_decref(o);
+	}
 	return (RC_OK);
 }

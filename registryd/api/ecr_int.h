@@ -112,23 +112,42 @@ struct span ecr_config_key(struct span prefix);
 void ecr_put_member(json_t *out, const char *name, const json_t *o);
 void ecr_put_ms(json_t *out, const char *name, const json_t *o);
 
-/** ecr_full(c, what, max): RC_FAILED with LimitExceededException: there are
- * ${max} of ${what} ("pull through cache rules") already. */
-RC_MUST_USE enum rc ecr_full(struct call *, const char *what, uint64_t max);
+/** ecr_config_add(c, a, o): keep ${o}, the caller's, as an entry that must be
+ * new.  RC_FAILED with ${a->exists} when there is one under that key, or with
+ * LimitExceededException when there are ${a->max} already (0: any number). */
+struct ecr_config_add {
+	enum entity_kind kind;
+	struct span key;  /* under which it is kept */
+	struct span name; /* as messages show it */
+	unsigned max;
+	enum api_error exists;
+	const char *one;  /* "A pull through cache rule with ..." */
+	const char *many; /* "pull through cache rules" */
+};
+RC_MUST_USE enum rc
+ecr_config_add(struct call *, const struct ecr_config_add *, json_t *o);
 
 /** What a list shows of a record; the caller's. */
 typedef json_t *ecr_show_fn(struct call *, struct span name, const json_t *o);
 
-/** ecr_config_list(c, in, kind, show, list, out): the page of a configuration
- * that maxResults and nextToken of ${in} ask for into ${list}; nextToken into
- * ${out}.  RC_FAILED. */
 struct ecr_config_list {
 	enum entity_kind kind;
 	ecr_show_fn *show;
 	size_t max; /* rows of one page; 0: as the client says */
+	/* Of a name that is not there: RC_FAILED; NULL: it is left out. */
+	enum rc (*missing)(struct call *, struct span name);
 };
+
+/** ecr_config_list(c, in, l, list, out): the page of a configuration that
+ * maxResults and nextToken of ${in} ask for into ${list}; nextToken into
+ * ${out}.  RC_FAILED. */
 RC_MUST_USE enum rc ecr_config_list(struct call *, const json_t *in,
     const struct ecr_config_list *, json_t *list, json_t *out);
+
+/** ecr_config_named(c, prefixes, l, list): of an array of prefixes those that
+ * are there into ${list}, in that order.  RC_FAILED by ${l->missing}. */
+RC_MUST_USE enum rc ecr_config_named(struct call *, const json_t *prefixes,
+    const struct ecr_config_list *, json_t *list);
 
 /* --- images (ecr_image_ids.c) -------------------------------------------- */
 
@@ -251,11 +270,11 @@ ecr_put_image_tag_mutability(struct call *, const json_t *in, json_t *out);
 RC_MUST_USE enum rc ecr_put_image_scanning_configuration(
     struct call *, const json_t *in, json_t *out);
 RC_MUST_USE enum rc ecr_tag_resource_check(struct call *, const json_t *in);
-RC_MUST_USE enum rc
-ecr_tag_resource(struct call *, const json_t *in, json_t *out);
 RC_MUST_USE enum rc ecr_untag_resource_check(struct call *, const json_t *in);
+/** ecr_change_resource_tags(c, in, out): the handler of both: what the check
+ * made of the request. */
 RC_MUST_USE enum rc
-ecr_untag_resource(struct call *, const json_t *in, json_t *out);
+ecr_change_resource_tags(struct call *, const json_t *in, json_t *out);
 RC_MUST_USE enum rc
 ecr_list_tags_for_resource_check(struct call *, const json_t *in);
 RC_MUST_USE enum rc

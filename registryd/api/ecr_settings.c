@@ -165,9 +165,10 @@ resource_here(struct call *c, const struct resource *r)
 	    SPAN_ARG(c->repository), SPAN_ARG(r->account)));
 }
 
-static enum rc
-resource_change(struct call *c, const struct resource *r)
+enum rc
+ecr_change_resource_tags(struct call *c, const json_t *in, json_t *out)
 {
+	const struct resource *r = c->state;
 	const struct resource_tags_change change = {
 		.put = r->tags,
 		.n_put = r->n_tags,
@@ -177,6 +178,8 @@ resource_change(struct call *c, const struct resource *r)
 	};
 	enum rc rc;
 
+	(void)in;
+	(void)out;
 	if ((rc = resource_here(c, r)) != RC_OK)
 		return (rc);
 	rc = meta_resource_tags_change(c->meta, c->repository, &change);
@@ -197,7 +200,7 @@ resource_change(struct call *c, const struct resource *r)
 enum rc
 ecr_tag_resource_check(struct call *c, const json_t *in)
 {
-	struct resource *r;
+	struct resource *r = NULL;
 	enum rc rc;
 
 	if ((rc = resource_read(c, in, &r)) != RC_OK)
@@ -205,33 +208,17 @@ ecr_tag_resource_check(struct call *c, const json_t *in)
 	return (ecr_tags_check(c, in, &r->tags, &r->n_tags));
 }
 
-enum rc
-ecr_tag_resource(struct call *c, const json_t *in, json_t *out)
-{
-	(void)in;
-	(void)out;
-	return (resource_change(c, c->state));
-}
-
 /* --- UntagResource ------------------------------------------------------- */
 
 enum rc
 ecr_untag_resource_check(struct call *c, const json_t *in)
 {
-	struct resource *r;
+	struct resource *r = NULL;
 	enum rc rc;
 
 	if ((rc = resource_read(c, in, &r)) != RC_OK)
 		return (rc);
 	return (ecr_tag_keys_check(c, in, &r->keys, &r->n_keys));
-}
-
-enum rc
-ecr_untag_resource(struct call *c, const json_t *in, json_t *out)
-{
-	(void)in;
-	(void)out;
-	return (resource_change(c, c->state));
 }
 
 /* --- ListTagsForResource ------------------------------------------------- */

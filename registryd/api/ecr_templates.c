@@ -299,25 +299,25 @@ ecr_create_repository_creation_template(
     struct call *c, const json_t *in, json_t *out)
 {
 	struct span prefix = aws_string(in, "prefix");
-	unsigned max = c->settings->quotas.creation_templates;
+	const struct ecr_config_add add = {
+		.kind = ENTITY_CREATION_TEMPLATE,
+		.key = ecr_config_key(prefix),
+		.name = prefix,
+		.max = c->settings->quotas.creation_templates,
+		.exists = AWS_TEMPLATE_EXISTS,
+		.one = "The repository creation template with prefix",
+		.many = "repository creation templates",
+	};
 	json_t *o;
 	enum rc rc;
 
 	if ((rc = policies_permit(c, in)) != RC_OK)
 		return (rc);
 	o = template_new(in);
-	rc = registry_config_put(c->meta, ENTITY_CREATION_TEMPLATE,
-	    ecr_config_key(prefix), o, CONFIG_ADD, max);
+	rc = ecr_config_add(c, &add, o);
 	if (rc == RC_OK)
 		template_answer(c, o, out);
 	json_decref(o);
-	if (rc == RC_EXISTS)
-		return (call_fail(c, AWS_TEMPLATE_EXISTS, NULL,
-		    "The repository creation template with prefix '" SPAN_FMT
-		    "' already exists in the registry with id '%s'",
-		    SPAN_ARG(prefix), c->settings->account_id));
-	if (rc == RC_LIMIT)
-		return (ecr_full(c, "repository creation templates", max));
 	return (rc);
 }
 
@@ -390,32 +390,7 @@ ecr_describe_repository_creation_templates_check(
 	return (ecr_paging_check(c, in, "prefixes"));
 }
 
-/* The model has no exception for one that is not there: it is left out. */
-static enum rc
-describe_named(struct call *c, const json_t *prefixes, json_t *list)
-{
-	struct span prefix;
-	const json_t *v;
-	json_t *o;
-	size_t i;
-	enum rc rc;
-
-	for (i = 0; i < json_array_size(prefixes); i++) {
-		v = json_array_get(prefixes, i);
-		prefix = (struct span){ json_string_value(v),
-			json_string_length(v) };
-		rc = registry_config_get(c->meta, ENTITY_CREATION_TEMPLATE,
-		    ecr_config_key(prefix), &o);
-		if (rc == RC_NOTFOUND)
-			continue;
-		if (rc != RC_OK)
-			return (rc);
-		aws_append(list, template_show(c, prefix, o));
-		json_decref(o);
-	}
-	return (RC_OK);
-}
-
+/* A prefix that is not there is left out: the model has no exception for it. */
 enum rc
 ecr_describe_repository_creation_templates(
     struct call *c, const json_t *in, json_t *out)
@@ -428,6 +403,6 @@ ecr_describe_repository_creation_templates(
 	aws_put_text(out, "registryId", span_of(c->settings->account_id));
 	aws_put(out, "repositoryCreationTemplates", list);
 	if (prefixes != NULL && json_array_size(prefixes) > 0)
-		return (describe_named(c, prefixes, list));
+		return (ecr_config_named(c, prefixes, &l, list));
 	return (ecr_config_list(c, in, &l, list, out));
 }

@@ -350,7 +350,7 @@ image_referenced(struct call *c, const struct holding *h)
 enum rc
 oci_manifest_delete(struct call *c)
 {
-	struct holding holding;
+	struct holding holding = { 0 };
 	struct reference ref;
 	enum rc rc;
 

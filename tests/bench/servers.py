@@ -206,6 +206,7 @@ class Server:
 class Registryd(Server):
     name = OURS
     settings = ""  # lines of its configuration
+    data = None  # its folder, where not the one that comes with it
     LISTENING = re.compile(rb"listening on https?://127\.0\.0\.1:(\d+)")
 
     def command(self):
@@ -213,7 +214,7 @@ class Registryd(Server):
         with open(config, "w") as f:
             f.write('access-log: "off"\n' + self.settings)
         command = [REGISTRYD, "--config", config, "--auth", "none",
-                   "--data", os.path.join(self.folder, "data"),
+                   "--data", self.data or os.path.join(self.folder, "data"),
                    "--listen", "127.0.0.1:0", "--log-level", "info"]
         if self.tls:
             command += ["--tls-cert", self.bench.cert,

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/obj.h"
+#include "lifecycle_tools.h"
 
 /*
  * A table's image has a letter, its tags as a list with commas, and times as
@@ -22,29 +23,6 @@
 #define TAGS_MAX 8
 #define MANY 1000
 
-#define POLICY(rules) "{\"rules\":[" rules "]}"
-#define RULE(priority, selection, action) \
-	"{\"rulePriority\":" priority ",\"selection\":{" selection \
-	"},\"action\":{" action "}}"
-#define ONE(selection, action) POLICY(RULE("1", selection, action))
-
-#define EXPIRE "\"type\":\"expire\""
-#define ARCHIVE "\"type\":\"transition\",\"targetStorageClass\":\"archive\""
-
-#define TAGS(status) "\"tagStatus\":\"" status "\","
-#define UNTAGGED TAGS("untagged")
-#define ANY TAGS("any")
-#define PREFIXES(list) TAGS("tagged") "\"tagPrefixList\":[" list "],"
-#define PATTERNS(list) TAGS("tagged") "\"tagPatternList\":[" list "],"
-
-#define COUNT(n) "\"countType\":\"imageCountMoreThan\",\"countNumber\":" n
-#define DAYS(type, n) \
-	"\"countType\":\"" type "\",\"countUnit\":\"days\",\"countNumber\":" n
-#define PUSHED(n) DAYS("sinceImagePushed", n)
-#define PULLED(n) DAYS("sinceImagePulled", n)
-#define ARCHIVED(n) \
-	"\"storageClass\":\"archive\"," DAYS("sinceImageTransitioned", n)
-
 struct image {
 	char letter;
 	const char *tags;
@@ -52,24 +30,6 @@ struct image {
 	double archived;		 /* it is, since */
 	bool held, held_by_active, subject_here;
 };
-
-static struct arena arena;
-
-static int
-arena_begin(void **state)
-{
-	(void)state;
-	arena_init(&arena, (size_t)4 << 20);
-	return (0);
-}
-
-static int
-arena_end(void **state)
-{
-	(void)state;
-	arena_reset(&arena);
-	return (0);
-}
 
 static struct lifecycle_policy
 policy_of(const char *text)

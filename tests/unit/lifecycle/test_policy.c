@@ -11,51 +11,11 @@
 
 #include "base/buf.h"
 #include "base/obj.h"
+#include "lifecycle_tools.h"
 
-#define ARENA_BYTES ((size_t)4 << 20)
-
-#define POLICY(rules) "{\"rules\":[" rules "]}"
-#define RULE(priority, selection, action) \
-	"{\"rulePriority\":" priority ",\"selection\":{" selection \
-	"},\"action\":{" action "}}"
-#define ONE(selection, action) POLICY(RULE("1", selection, action))
 #define TWO(a, b) POLICY(a "," b)
 
-#define EXPIRE "\"type\":\"expire\""
-#define ARCHIVE "\"type\":\"transition\",\"targetStorageClass\":\"archive\""
-
-#define TAGS(status) "\"tagStatus\":\"" status "\","
-#define UNTAGGED TAGS("untagged")
-#define ANY TAGS("any")
-#define PREFIXES(list) TAGS("tagged") "\"tagPrefixList\":[" list "],"
-#define PATTERNS(list) TAGS("tagged") "\"tagPatternList\":[" list "],"
-
-#define COUNT(n) "\"countType\":\"imageCountMoreThan\",\"countNumber\":" n
-#define DAYS(type, n) \
-	"\"countType\":\"" type "\",\"countUnit\":\"days\",\"countNumber\":" n
-#define PUSHED(n) DAYS("sinceImagePushed", n)
-#define PULLED(n) DAYS("sinceImagePulled", n)
-#define ARCHIVED(n) \
-	"\"storageClass\":\"archive\"," DAYS("sinceImageTransitioned", n)
-
-static struct arena arena;
 static struct lifecycle_policy policy;
-
-static int
-arena_begin(void **state)
-{
-	(void)state;
-	arena_init(&arena, ARENA_BYTES);
-	return (0);
-}
-
-static int
-arena_end(void **state)
-{
-	(void)state;
-	arena_reset(&arena);
-	return (0);
-}
 
 static enum rc
 read_span(struct span text, size_t max_rules, char why[LIFECYCLE_WHY_BYTES])

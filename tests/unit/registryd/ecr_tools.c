@@ -107,6 +107,24 @@ ecr_reopen(struct ecr *e)
 	store_start(e);
 }
 
+struct ecr ecr;
+
+int
+ecr_setup(void **state)
+{
+	(void)state;
+	ecr_open(&ecr, AUTH_NONE);
+	return (0);
+}
+
+int
+ecr_teardown(void **state)
+{
+	(void)state;
+	ecr_close(&ecr);
+	return (0);
+}
+
 /* --- users --------------------------------------------------------------- */
 
 json_t *
@@ -565,4 +583,13 @@ ecr_image(struct ecr *e, const char *repository, const char *tag,
 {
 	return (ecr_push(e, repository, tag,
 	    ecr_image_text(e, repository, seed, NULL), out));
+}
+
+void
+ecr_archive(struct ecr *e, const char *repository, const char *tag)
+{
+	ecr_expect(e, NULL, "", NULL, "UpdateImageStorageClass",
+	    "{\"repositoryName\":\"%s\",\"imageId\":{\"imageTag\":\"%s\"},"
+	    "\"targetStorageClass\":\"ARCHIVE\"}",
+	    repository, tag);
 }

@@ -19,11 +19,38 @@
 #define ECR_ACCOUNT "123456789012"
 #define ECR_HOST "registry.example:5000"
 
+/* Messages that several operations have. */
+#define ECR_CONSTRAINT(place, reason) \
+	"Invalid parameter at '" place \
+	"' failed to satisfy constraint: '" reason "'"
+#define ECR_NO_REPOSITORY(name) \
+	"The repository with name '" name \
+	"' does not exist in the registry with id '" ECR_ACCOUNT "'"
+
+/* A user's policy: ${actions}, a string or a list of JSON, are allowed. */
+#define ECR_ALLOW(actions, resource) \
+	"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\"," \
+	"\"Action\":" actions ",\"Resource\":\"" resource "\"}]}"
+
+/* Of no image that a test makes. */
+#define ECR_UNKNOWN_DIGEST \
+	"sha256:" \
+	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
 struct ecr {
 	char dir[512];
 	struct settings settings;
 	struct service service;
 };
+
+/* The registry of tests that need no more than one. */
+extern struct ecr ecr;
+
+/** ecr_setup(state), ecr_teardown(state): for cmocka, of a test or of a group:
+ * ${ecr} without authentication is opened, and closed.  A file whose ${ecr}
+ * has to be another opens it by itself; it is closed all the same. */
+int ecr_setup(void **state);
+int ecr_teardown(void **state);
 
 /** ecr_open(e, mode), ecr_close(e). */
 void ecr_open(struct ecr *, enum auth_mode);
@@ -123,5 +150,9 @@ const char *ecr_push(struct ecr *, const char *repository, const char *tag,
 /** ecr_image(e, repository, tag, seed, out): ecr_push() of ecr_image_text(). */
 const char *ecr_image(struct ecr *, const char *repository, const char *tag,
     const char *seed, char out[DIGEST_STR_BYTES]);
+
+/** ecr_archive(e, repository, tag): that image, with
+ * UpdateImageStorageClass. */
+void ecr_archive(struct ecr *, const char *repository, const char *tag);
 
 #endif

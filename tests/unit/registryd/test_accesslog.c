@@ -29,7 +29,8 @@ request_of(const char *target)
 }
 
 static char *
-line_of(enum access_log how, const struct http_request *rq)
+line_of_operation(
+    enum access_log how, const struct http_request *rq, const char *operation)
 {
 	const struct http_outcome o = {
 		.status = 200,
@@ -41,11 +42,17 @@ line_of(enum access_log how, const struct http_request *rq)
 	size_t n;
 
 	buf_init(&b, ACCESSLOG_LINE_BYTES);
-	accesslog_format(how, rq, SPAN("anonymous"), &o, NOW_MS, &b);
+	accesslog_format(how, rq, SPAN("anonymous"), operation, &o, NOW_MS, &b);
 	assert_true(buf_ok(&b));
 	assert_int_equal(b.p[b.n - 1], '\n');
 	assert_null(memchr(b.p, '\n', b.n - 1));
 	return (buf_take(&b, &n));
+}
+
+static char *
+line_of(enum access_log how, const struct http_request *rq)
+{
+	return (line_of_operation(how, rq, NULL));
 }
 
 static void
@@ -160,10 +167,33 @@ the_longest_requests_fit_a_line(void **state)
 	free(target);
 }
 
+static void
+an_operation_of_the_aws_protocols_is_told(void **state)
+{
+	struct http_request rq = request_of("/");
+	json_t *o;
+	char *line;
+
+	(void)state;
+	line = line_of_operation(ACCESS_LOG_TEXT, &rq, "CreateRepository");
+	assert_non_null(strstr(line, " operation=CreateRepository\n"));
+	free(line);
+	line = line_of_operation(ACCESS_LOG_JSON, &rq, "CreateRepository");
+	o = json_loads(line, 0, NULL);
+	assert_string_equal(json_string_value(json_object_get(o, "operation")),
+	    "CreateRepository");
+	json_decref(o);
+	free(line);
+	line = line_of(ACCESS_LOG_JSON, &rq);
+	assert_null(strstr(line, "operation"));
+	free(line);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_operation_of_the_aws_protocols_is_told),
 		cmocka_unit_test(a_text_line_says_it_all),
 		cmocka_unit_test(a_json_line_says_it_all),
 		cmocka_unit_test(secrets_of_the_query_are_hidden),

@@ -15,24 +15,6 @@
 #include "registryd/api/aws_int.h"
 #include "registryd/permissions.h"
 
-static struct ecr ecr;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	ecr_open(&ecr, AUTH_NONE);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
-	return (0);
-}
-
 /* --- the table ----------------------------------------------------------- */
 
 static void
@@ -440,5 +422,6 @@ main(void)
 		cmocka_unit_test(a_page_token_of_any_time_is_read),
 	};
 
-	return (cmocka_run_group_tests_name("aws", tests, setup, teardown));
+	return (
+	    cmocka_run_group_tests_name("aws", tests, ecr_setup, ecr_teardown));
 }

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/obj.h"
+#include "ecr_tools.h"
 #include "registryd/api/aws_form.h"
 #include "registryd/api/aws_int.h"
 
@@ -135,10 +136,6 @@ expect(const char *input, enum api_error error, const char *message)
 	arena_reset(&a.x.arena);
 }
 
-#define CONSTRAINT(place, reason) \
-	"Invalid parameter at '" place \
-	"' failed to satisfy constraint: '" reason "'"
-
 static void
 what_fits_is_taken(void **state)
 {
@@ -158,16 +155,16 @@ a_missing_member_is_named(void **state)
 {
 	(void)state;
 	expect("{}", AWS_INVALID_PARAMETER,
-	    CONSTRAINT("name", "Member must not be null"));
+	    ECR_CONSTRAINT("name", "Member must not be null"));
 	expect("{\"name\":null}", AWS_INVALID_PARAMETER,
-	    CONSTRAINT("name", "Member must not be null"));
+	    ECR_CONSTRAINT("name", "Member must not be null"));
 	expect("{\"name\":\"ab\",\"pairs\":[{\"Key\":\"ab\"},{}]}",
 	    AWS_INVALID_PARAMETER,
-	    CONSTRAINT("pairs.2.member.Key", "Member must not be null"));
+	    ECR_CONSTRAINT("pairs.2.member.Key", "Member must not be null"));
 	expect("{\"name\":\"ab\",\"words\":[null]}", AWS_INVALID_PARAMETER,
-	    CONSTRAINT("words.1.member", "Member must not be null"));
+	    ECR_CONSTRAINT("words.1.member", "Member must not be null"));
 	expect("{\"name\":\"ab\",\"map\":{\"ab\":null}}", AWS_INVALID_PARAMETER,
-	    CONSTRAINT("map.ab", "Member must not be null"));
+	    ECR_CONSTRAINT("map.ab", "Member must not be null"));
 }
 
 static void
@@ -175,23 +172,23 @@ lengths_and_values_have_bounds(void **state)
 {
 	(void)state;
 	expect("{\"name\":\"a\"}", AWS_INVALID_PARAMETER,
-	    CONSTRAINT(
+	    ECR_CONSTRAINT(
 		"name", "Member must have length greater than or equal to 2"));
 	expect("{\"name\":\"abcde\"}", AWS_INVALID_PARAMETER,
-	    CONSTRAINT(
+	    ECR_CONSTRAINT(
 		"name", "Member must have length less than or equal to 4"));
 	expect("{\"name\":\"ab\",\"count\":0}", AWS_INVALID_PARAMETER,
-	    CONSTRAINT(
+	    ECR_CONSTRAINT(
 		"count", "Member must have value greater than or equal to 1"));
 	expect("{\"name\":\"ab\",\"count\":1001}", AWS_INVALID_PARAMETER,
-	    CONSTRAINT(
+	    ECR_CONSTRAINT(
 		"count", "Member must have value less than or equal to 1000"));
 	expect("{\"name\":\"ab\",\"words\":[]}", AWS_INVALID_PARAMETER,
-	    CONSTRAINT(
+	    ECR_CONSTRAINT(
 		"words", "Member must have length greater than or equal to 1"));
 	expect("{\"name\":\"ab\",\"words\":[\"ab\",\"ab\",\"ab\"]}",
 	    AWS_INVALID_PARAMETER,
-	    CONSTRAINT(
+	    ECR_CONSTRAINT(
 		"words", "Member must have length less than or equal to 2"));
 }
 
@@ -200,14 +197,15 @@ patterns_and_enumerations_are_shown(void **state)
 {
 	(void)state;
 	expect("{\"name\":\"aB\"}", AWS_INVALID_PARAMETER,
-	    CONSTRAINT("name", "must satisfy regular expression '[a-z]+'"));
+	    ECR_CONSTRAINT("name", "must satisfy regular expression '[a-z]+'"));
 	expect("{\"name\":\"ab\",\"colour\":\"BLUE\"}", AWS_INVALID_PARAMETER,
-	    CONSTRAINT(
+	    ECR_CONSTRAINT(
 		"colour", "Member must satisfy enum value set: [RED, GREEN]"));
 	expect(
 	    "{\"name\":\"ab\",\"colour\":\"\"}", AWS_INVALID_PARAMETER, NULL);
 	expect("{\"name\":\"ab\",\"map\":{\"AB\":1}}", AWS_INVALID_PARAMETER,
-	    CONSTRAINT("map.AB", "must satisfy regular expression '[a-z]+'"));
+	    ECR_CONSTRAINT(
+		"map.AB", "must satisfy regular expression '[a-z]+'"));
 }
 
 static void
@@ -264,12 +262,12 @@ a_pattern_covers_the_whole_text(void **state)
 		(void)snprintf(input, sizeof(input),
 		    "{\"name\":\"ab\",\"id\":\"%s\"}", bad[i]);
 		expect(input, AWS_INVALID_PARAMETER,
-		    CONSTRAINT("id",
+		    ECR_CONSTRAINT("id",
 			"must satisfy regular expression '[0-9]{2,4}|x'"));
 	}
 	/* The length is looked at first. */
 	expect("{\"name\":\"ab\",\"id\":\"123456789\"}", AWS_INVALID_PARAMETER,
-	    CONSTRAINT(
+	    ECR_CONSTRAINT(
 		"id", "Member must have length less than or equal to 8"));
 }
 

@@ -17,31 +17,6 @@
 /* The operations of ECR, with `auth: none`: what they do, and what they say
  * when they do not. */
 
-static struct ecr ecr;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	ecr_open(&ecr, AUTH_NONE);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
-	return (0);
-}
-
-#define NOT_FOUND(name) \
-	"The repository with name '" name \
-	"' does not exist in the registry with id '" ECR_ACCOUNT "'"
-#define CONSTRAINT(place, reason) \
-	"Invalid parameter at '" place \
-	"' failed to satisfy constraint: '" reason "'"
-
 /* --- CreateRepository ---------------------------------------------------- */
 
 static void
@@ -174,11 +149,11 @@ bad_resource_tags_are_refused(void **state)
 	ecr_expect(&ecr, NULL, "TooManyTagsException", NULL, "CreateRepository",
 	    "{\"repositoryName\":\"bad/tag\",\"tags\":[%s]}", many);
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("tags.1.member.Value", "Member must not be null"),
+	    ECR_CONSTRAINT("tags.1.member.Value", "Member must not be null"),
 	    "CreateRepository",
 	    "{\"repositoryName\":\"bad/tag\",\"tags\":[{\"Key\":\"k\"}]}");
 	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-	    NOT_FOUND("bad/tag"), "DescribeRepositories",
+	    ECR_NO_REPOSITORY("bad/tag"), "DescribeRepositories",
 	    "{\"repositoryNames\":[\"bad/tag\"]}");
 }
 
@@ -193,7 +168,7 @@ bad_names_are_refused_in_ecr_words(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		ecr_expect(&ecr, NULL, "InvalidParameterException",
-		    CONSTRAINT("repositoryName",
+		    ECR_CONSTRAINT("repositoryName",
 			"must satisfy regular expression "
 			"'[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+"
 			"((\\.|_|__|-+)[a-z0-9]+)*)*'"),
@@ -202,15 +177,15 @@ bad_names_are_refused_in_ecr_words(void **state)
 	memset(name, 'n', 257);
 	name[257] = '\0';
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("repositoryName",
+	    ECR_CONSTRAINT("repositoryName",
 		"Member must have length less than or equal to 256"),
 	    "CreateRepository", "{\"repositoryName\":\"%s\"}", name);
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("repositoryName",
+	    ECR_CONSTRAINT("repositoryName",
 		"Member must have length greater than or equal to 2"),
 	    "CreateRepository", "{\"repositoryName\":\"n\"}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("repositoryName", "Member must not be null"),
+	    ECR_CONSTRAINT("repositoryName", "Member must not be null"),
 	    "CreateRepository", "{}");
 }
 
@@ -247,13 +222,13 @@ mutability_and_its_exclusions_must_go_together(void **state)
 		    "CreateRepository", "{\"repositoryName\":\"bad/mut\",%s}",
 		    bodies[i]);
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("imageTagMutabilityExclusionFilters",
+	    ECR_CONSTRAINT("imageTagMutabilityExclusionFilters",
 		"ImageTagMutabilityExclusionFilters can't be null when "
 		"imageTagMutability is set as IMMUTABLE_WITH_EXCLUSION"),
 	    "CreateRepository", "{\"repositoryName\":\"bad/mut\",%s}",
 	    bodies[0]);
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("imageTagMutability",
+	    ECR_CONSTRAINT("imageTagMutability",
 		"Member must satisfy enum value set: [IMMUTABLE, MUTABLE, "
 		"MUTABLE_WITH_EXCLUSION, IMMUTABLE_WITH_EXCLUSION]"),
 	    "CreateRepository",
@@ -296,7 +271,7 @@ keys_of_kms_are_kept(void **state)
 	    "KMS", "arn:aws:kms:eu-central-1:" ECR_ACCOUNT ":key/abc");
 	key_expect("kms/null", "null", "AES256", "");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("encryptionConfiguration",
+	    ECR_CONSTRAINT("encryptionConfiguration",
 		"kmsKey can only be set when encryptionType is KMS or "
 		"KMS_DSSE"),
 	    "CreateRepository",
@@ -308,7 +283,7 @@ keys_of_kms_are_kept(void **state)
 	    "{\"repositoryName\":\"kms/bad\",\"encryptionConfiguration\":"
 	    "{\"encryptionType\":\"ROT13\"}}");
 	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-	    NOT_FOUND("kms/bad"), "DeleteRepository",
+	    ECR_NO_REPOSITORY("kms/bad"), "DeleteRepository",
 	    "{\"repositoryName\":\"kms/bad\"}");
 }
 
@@ -387,7 +362,7 @@ another_registry_is_not_here(void **state)
 	    "{\"repositoryName\":\"of/others\",\"registryId\":"
 	    "\"999999999999\"}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT(
+	    ECR_CONSTRAINT(
 		"registryId", "must satisfy regular expression '[0-9]{12}'"),
 	    "DescribeRepositories", "{\"registryId\":\"99999999999\"}");
 }
@@ -412,7 +387,7 @@ any_missing_name_fails_the_call(void **state)
 	assert_null(ecr_at(r.json, "nextToken"));
 	ecr_reply_free(&r);
 	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-	    NOT_FOUND("named/c"), "DescribeRepositories",
+	    ECR_NO_REPOSITORY("named/c"), "DescribeRepositories",
 	    "{\"repositoryNames\":[\"named/a\",\"named/c\"]}");
 }
 
@@ -539,8 +514,9 @@ a_repository_with_images_needs_force(void **state)
 	    "{\"repositoryName\":\"full\",\"force\":false}");
 	ecr_expect(&ecr, NULL, "", NULL, "DeleteRepository",
 	    "{\"repositoryName\":\"full\",\"force\":true}");
-	ecr_expect(&ecr, NULL, "RepositoryNotFoundException", NOT_FOUND("full"),
-	    "DescribeRepositories", "{\"repositoryNames\":[\"full\"]}");
+	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
+	    ECR_NO_REPOSITORY("full"), "DescribeRepositories",
+	    "{\"repositoryNames\":[\"full\"]}");
 }
 
 static void
@@ -557,8 +533,9 @@ a_deleted_repository_is_shown_and_gone(void **state)
 	assert_string_equal(
 	    ecr_text(r.json, "repository.repositoryName"), "gone");
 	ecr_reply_free(&r);
-	ecr_expect(&ecr, NULL, "RepositoryNotFoundException", NOT_FOUND("gone"),
-	    "DeleteRepository", "{\"repositoryName\":\"gone\"}");
+	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
+	    ECR_NO_REPOSITORY("gone"), "DeleteRepository",
+	    "{\"repositoryName\":\"gone\"}");
 }
 
 /* --- policies ------------------------------------------------------------ */
@@ -616,12 +593,12 @@ policies_of_no_repository_are_not_found(void **state)
 	(void)state;
 	for (i = 0; i < 3; i++)
 		ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-		    NOT_FOUND("policy/none"), operations[i],
+		    ECR_NO_REPOSITORY("policy/none"), operations[i],
 		    "{\"repositoryName\":\"policy/none\",\"policyText\":"
 		    "\"%s\"}",
 		    POLICY);
 	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-	    NOT_FOUND("policy/none"), "SetRepositoryPolicy",
+	    ECR_NO_REPOSITORY("policy/none"), "SetRepositoryPolicy",
 	    "{\"repositoryName\":\"policy/none\",\"force\":true,"
 	    "\"policyText\":\"%s\"}",
 	    POLICY);
@@ -745,7 +722,7 @@ each_registry_asked_for_has_an_entry(void **state)
 	ecr_expect(&ecr, NULL, "InvalidParameterException", NULL,
 	    "GetAuthorizationToken", "{\"registryIds\":[]}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("registryIds.1.member",
+	    ECR_CONSTRAINT("registryIds.1.member",
 		"must satisfy regular expression '[0-9]{12}'"),
 	    "GetAuthorizationToken", "{\"registryIds\":[\"12345\"]}");
 }
@@ -825,5 +802,6 @@ main(void)
 		cmocka_unit_test(addresses_are_made_as_configured),
 	};
 
-	return (cmocka_run_group_tests_name("ecr", tests, setup, teardown));
+	return (
+	    cmocka_run_group_tests_name("ecr", tests, ecr_setup, ecr_teardown));
 }

@@ -14,16 +14,9 @@
 /* Account settings, what they do to the registry's policy, and exclusions from
  * the time of the last pull: with users and signatures. */
 
-static struct ecr ecr;
 static struct ecr_key admin, nobody;
 
-#define ALLOW_ALL \
-	"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\"," \
-	"\"Action\":\"*\",\"Resource\":\"*\"}]}"
 #define INVALID "InvalidParameterException"
-#define CONSTRAINT(place, reason) \
-	"Invalid parameter at '" place \
-	"' failed to satisfy constraint: '" reason "'"
 #define USER_ARN(name) "arn:aws:iam::" ECR_ACCOUNT ":user/" name
 
 static int
@@ -31,18 +24,10 @@ setup(void **state)
 {
 	(void)state;
 	ecr_open(&ecr, AUTH_TOKEN);
-	ecr_user(&ecr, "admin", ALLOW_ALL, &admin);
+	ecr_user(&ecr, "admin", ECR_ALLOW("\"*\"", "*"), &admin);
 	ecr_user(&ecr, "nobody", NULL, &nobody);
 	ecr_expect(&ecr, &admin, "", NULL, "CreateRepository",
 	    "{\"repositoryName\":\"red/r\"}");
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
 	return (0);
 }
 
@@ -111,19 +96,20 @@ unknown_settings_and_values_are_refused_with_what_there_is(void **state)
 	(void)state;
 	for (i = 0; i < 2; i++)
 		ecr_expect(&ecr, &admin, INVALID,
-		    CONSTRAINT("name",
+		    ECR_CONSTRAINT("name",
 			"Member must satisfy enum value set: "
 			"[BASIC_SCAN_TYPE_VERSION, REGISTRY_POLICY_SCOPE, "
 			"BLOB_MOUNTING]"),
 		    operations[i],
 		    "{\"name\":\"blob_mounting\",\"value\":\"ENABLED\"}");
 	ecr_expect(&ecr, &admin, INVALID,
-	    CONSTRAINT("value",
+	    ECR_CONSTRAINT("value",
 		"Member must satisfy enum value set: [ENABLED, DISABLED]"),
 	    "PutAccountSetting",
 	    "{\"name\":\"BLOB_MOUNTING\",\"value\":\"V2\"}");
 	ecr_expect(&ecr, &admin, INVALID,
-	    CONSTRAINT("value", "Member must satisfy enum value set: [V1, V2]"),
+	    ECR_CONSTRAINT(
+		"value", "Member must satisfy enum value set: [V1, V2]"),
 	    "PutAccountSetting",
 	    "{\"name\":\"REGISTRY_POLICY_SCOPE\",\"value\":\"\"}");
 	ecr_expect(&ecr, &admin, INVALID, NULL, "PutAccountSetting",
@@ -341,7 +327,7 @@ exclusions_are_listed_page_by_page(void **state)
 	ecr_expect(&ecr, &admin, INVALID, NULL, LIST, "{\"nextToken\":\"x\"}");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, ecr_teardown)
 
 int
 main(void)

@@ -20,12 +20,8 @@
 /* ECR's operations with users, signatures and policies: who is let in, who may
  * do what, and in which order it is asked. */
 
-static struct ecr ecr;
 static struct ecr_key admin, blue, nobody, tagger, late;
 
-#define ALLOW(actions, resource) \
-	"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\"," \
-	"\"Action\":" actions ",\"Resource\":\"" resource "\"}]}"
 #define ARN(name) "arn:aws:ecr:us-east-1:" ECR_ACCOUNT ":repository/" name
 #define USER_ARN(name) "arn:aws:iam::" ECR_ACCOUNT ":user/" name
 
@@ -36,8 +32,8 @@ setup(void **state)
 
 	(void)state;
 	ecr_open(&ecr, AUTH_TOKEN);
-	ecr_user(&ecr, "admin", ALLOW("\"*\"", "*"), &admin);
-	ecr_user(&ecr, "blue", ALLOW("\"ecr:*\"", ARN("blue/*")), &blue);
+	ecr_user(&ecr, "admin", ECR_ALLOW("\"*\"", "*"), &admin);
+	ecr_user(&ecr, "blue", ECR_ALLOW("\"ecr:*\"", ARN("blue/*")), &blue);
 	ecr_user(&ecr, "nobody", NULL, &nobody);
 	ecr_user(&ecr, "tagger",
 	    "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\","
@@ -46,21 +42,13 @@ setup(void **state)
 	    "\"green\"}}},{\"Effect\":\"Allow\",\"Action\":\"ecr:TagResource\","
 	    "\"Resource\":\"" ARN("green/*") "\"}]}",
 	    &tagger);
-	ecr_user(&ecr, "late", ALLOW("\"ecr:*\"", ARN("zz/*")), &late);
+	ecr_user(&ecr, "late", ECR_ALLOW("\"ecr:*\"", ARN("zz/*")), &late);
 	for (i = 0; i < 5; i++) {
 		ecr_expect(&ecr, &admin, "", NULL, "CreateRepository",
 		    "{\"repositoryName\":\"blue/r%zu\"}", i);
 		ecr_expect(&ecr, &admin, "", NULL, "CreateRepository",
 		    "{\"repositoryName\":\"red/r%zu\"}", i);
 	}
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
 	return (0);
 }
 
@@ -707,6 +695,6 @@ main(void)
 		cmocka_unit_test(a_list_of_few_of_many_takes_little_memory),
 	};
 
-	return (
-	    cmocka_run_group_tests_name("ecr_auth", tests, setup, teardown));
+	return (cmocka_run_group_tests_name(
+	    "ecr_auth", tests, setup, ecr_teardown));
 }

@@ -13,24 +13,6 @@
 
 /* Rules of the pull through cache, with `auth: none`. */
 
-static struct ecr ecr;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	ecr_open(&ecr, AUTH_NONE);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
-	return (0);
-}
-
 #define CREATE "CreatePullThroughCacheRule"
 #define UPDATE "UpdatePullThroughCacheRule"
 #define DELETE "DeletePullThroughCacheRule"
@@ -382,7 +364,8 @@ names_and_pages_do_not_go_together(void **state)
 	    "{\"ecrRepositoryPrefixes\":[\"aa\"],\"nextToken\":\"x\"}");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, ecr_setup, ecr_teardown)
 
 int
 main(void)

@@ -21,47 +21,10 @@
 /* ListImages, DescribeImages, ListImageReferrers: what they show, what their
  * filters leave out, and their pages. */
 
-static struct ecr ecr;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	ecr_open(&ecr, AUTH_NONE);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
-	return (0);
-}
-
-#define UNKNOWN \
-	"sha256:" \
-	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define NO_REPOSITORY \
-	"The repository with name 'none' does not exist in the registry with " \
-	"id '" ECR_ACCOUNT "'"
-#define CONSTRAINT(place, reason) \
-	"Invalid parameter at '" place \
-	"' failed to satisfy constraint: '" reason "'"
 #define BAD_TOKEN \
-	CONSTRAINT("nextToken", \
+	ECR_CONSTRAINT("nextToken", \
 	    "must be the nextToken of an earlier answer of this operation, " \
 	    "about the same repository")
-
-static void
-archive(const char *repository, const char *tag)
-{
-	ecr_expect(&ecr, NULL, "", NULL, "UpdateImageStorageClass",
-	    "{\"repositoryName\":\"%s\",\"imageId\":{\"imageTag\":"
-	    "\"%s\"},"
-	    "\"targetStorageClass\":\"ARCHIVE\"}",
-	    repository, tag);
-}
 
 static void
 ask_ok(struct ecr_reply *r, const char *operation, const char *repository,
@@ -188,7 +151,7 @@ an_archived_image_shows_when(void **state)
 	(void)state;
 	ecr_repository(&ecr, "archived");
 	ecr_image(&ecr, "archived", "a", "1", digest);
-	archive("archived", "a");
+	ecr_archive(&ecr, "archived", "a");
 	ask_ok(&r, "DescribeImages", "archived",
 	    ",\"imageIds\":[{\"imageTag\":\"a\"}]");
 	o = ecr_at(r.json, "imageDetails.0");
@@ -300,24 +263,24 @@ any_missing_image_fails_the_call(void **state)
 	    "\"imageTag\":\"a\"},"
 	    "{\"imageTag\":\"x\"}]}");
 	ecr_expect(&ecr, NULL, "ImageNotFoundException",
-	    "The image with imageId {imageDigest:'" UNKNOWN
+	    "The image with imageId {imageDigest:'" ECR_UNKNOWN_DIGEST
 	    "', imageTag:'null'} does not exist within the "
 	    "repository with "
 	    "name 'named' in the registry with id '" ECR_ACCOUNT "'",
 	    "DescribeImages",
 	    "{\"repositoryName\":\"named\",\"imageIds\":[{"
 	    "\"imageDigest\":"
-	    "\"" UNKNOWN "\"}]}");
+	    "\"" ECR_UNKNOWN_DIGEST "\"}]}");
 	ecr_expect(&ecr, NULL, "ImageNotFoundException", NULL, "DescribeImages",
 	    "{\"repositoryName\":\"named\",\"imageIds\":[{"
 	    "\"imageTag\":\"a\","
-	    "\"imageDigest\":\"" UNKNOWN "\"}]}");
+	    "\"imageDigest\":\"" ECR_UNKNOWN_DIGEST "\"}]}");
 	ecr_expect(&ecr, NULL, "ImageNotFoundException", NULL, "DescribeImages",
 	    "{\"repositoryName\":\"named\",\"imageIds\":[{"
 	    "\"imageTag\":"
 	    "\"a/b\"}]}");
-	ecr_expect(&ecr, NULL, "RepositoryNotFoundException", NO_REPOSITORY,
-	    "DescribeImages",
+	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
+	    ECR_NO_REPOSITORY("none"), "DescribeImages",
 	    "{\"repositoryName\":\"none\",\"imageIds\":[{"
 	    "\"imageTag\":\"a\"}]"
 	    "}");
@@ -336,7 +299,7 @@ identifiers_go_without_pages(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(others); i++) {
 		(void)snprintf(message, sizeof(message),
-		    CONSTRAINT(
+		    ECR_CONSTRAINT(
 			"%s", "%s cannot be used together with imageIds"),
 		    others[i][0], others[i][0]);
 		ecr_expect(&ecr, NULL, "InvalidParameterException", message,
@@ -347,12 +310,12 @@ identifiers_go_without_pages(void **state)
 		    others[i][0], others[i][1]);
 	}
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("imageId", "both tag and digest cannot be null"),
+	    ECR_CONSTRAINT("imageId", "both tag and digest cannot be null"),
 	    "DescribeImages",
 	    "{\"repositoryName\":\"named\",\"imageIds\":[{}]}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("imageDigest", "must satisfy regular expression "
-				      "'[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"),
+	    ECR_CONSTRAINT("imageDigest", "must satisfy regular expression "
+					  "'[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"),
 	    "DescribeImages",
 	    "{\"repositoryName\":\"named\",\"imageIds\":[{"
 	    "\"imageDigest\":"
@@ -400,8 +363,8 @@ filters_choose_images(void **state)
 	ecr_image(&ecr, "filters", NULL, "3", digest);
 	ecr_image(&ecr, "filters", "d", "4", digest);
 	ecr_image(&ecr, "filters", "e", "5", digest);
-	archive("filters", "d");
-	archive("filters", "e");
+	ecr_archive(&ecr, "filters", "d");
+	ecr_archive(&ecr, "filters", "e");
 	ecr_image(&ecr, "filters", "e", "2", digest);
 	ecr_expect(&ecr, NULL, "", NULL, "BatchDeleteImage",
 	    "{\"repositoryName\":\"filters\",\"imageIds\":[{"
@@ -442,7 +405,7 @@ a_filter_chooses_among_images_that_are_named(void **state)
 	ecr_repository(&ecr, "chosen");
 	ecr_image(&ecr, "chosen", "a", "1", digest);
 	ecr_image(&ecr, "chosen", "b", "2", digest);
-	archive("chosen", "b");
+	ecr_archive(&ecr, "chosen", "b");
 	for (i = 0; i < ARRAY_LEN(rows); i++)
 		assert_int_equal(
 		    count_of("DescribeImages", "chosen", rows[i].members),
@@ -459,7 +422,7 @@ a_filter_is_of_known_values(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(operations); i++) {
 		ecr_expect(&ecr, NULL, "InvalidParameterException",
-		    CONSTRAINT("filter.tagStatus",
+		    ECR_CONSTRAINT("filter.tagStatus",
 			"Member must satisfy enum value set: "
 			"[TAGGED, "
 			"UNTAGGED, ANY]"),
@@ -471,10 +434,10 @@ a_filter_is_of_known_values(void **state)
 		    "{\"repositoryName\":\"filters\",\"filter\":{"
 		    "\"imageStatus\":\"COLD\"}}");
 		ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-		    NO_REPOSITORY, operations[i],
+		    ECR_NO_REPOSITORY("none"), operations[i],
 		    "{\"repositoryName\":\"none\"}");
 		ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-		    NO_REPOSITORY, operations[i],
+		    ECR_NO_REPOSITORY("none"), operations[i],
 		    "{\"repositoryName\":\"none\",\"filter\":{"
 		    "\"imageStatus\":\"ACTIVATING\"}}");
 	}
@@ -697,11 +660,11 @@ a_forged_position_is_refused(void **state)
 	} forged[] = {
 		{ "ListImages", "nonsense" },
 		{ "ListImages", "sha256:abc" },
-		{ "ListImages", UNKNOWN "\na/b" },
+		{ "ListImages", ECR_UNKNOWN_DIGEST "\na/b" },
 		{ "DescribeImages", "\n" },
 		{ "DescribeImages", "md5:00" },
 		{ "ListImageReferrers", "nonsense" },
-		{ "ListImageReferrers", UNKNOWN "\nx" },
+		{ "ListImageReferrers", ECR_UNKNOWN_DIGEST "\nx" },
 	};
 	char token[4096];
 	size_t i;
@@ -714,10 +677,11 @@ a_forged_position_is_refused(void **state)
 		    forged[i].operation,
 		    "{\"repositoryName\":\"paged\",\"nextToken\":"
 		    "\"%s\","
-		    "\"subjectId\":{\"imageDigest\":\"" UNKNOWN "\"}}",
+		    "\"subjectId\":{\"imageDigest\":\"" ECR_UNKNOWN_DIGEST
+		    "\"}}",
 		    token);
 	}
-	token_forge("ListImages", "paged", UNKNOWN, token);
+	token_forge("ListImages", "paged", ECR_UNKNOWN_DIGEST, token);
 	ecr_expect(&ecr, NULL, "", NULL, "ListImages",
 	    "{\"repositoryName\":\"paged\",\"nextToken\":\"%s\"}", token);
 }
@@ -940,7 +904,7 @@ referrers_are_shown_with_what_they_are(void **state)
 	ecr_repository(&ecr, "referred");
 	ecr_image(&ecr, "referred", "subject", "1", subject);
 	assert_int_equal(referrers_count(subject, ""), 0);
-	assert_int_equal(referrers_count(UNKNOWN, ""), 0);
+	assert_int_equal(referrers_count(ECR_UNKNOWN_DIGEST, ""), 0);
 	assert_int_equal(referrers_count("sha256:abc", ""), 0);
 	referrer_push("referred", subject, "one", "text/a", digest);
 	assert_int_equal(referrers_of(subject, "", &r), 1);
@@ -985,7 +949,7 @@ referrers_are_chosen_by_type_and_status(void **state)
 	referrer_push("referred", subject, "two", "text/a", digest);
 	referrer_push("referred", subject, "three", "text/b", digest);
 	referrer_push("referred", subject, "cold", "text/b", digest);
-	archive("referred", "cold");
+	ecr_archive(&ecr, "referred", "cold");
 	for (i = 0; i < ARRAY_LEN(rows); i++)
 		assert_int_equal(
 		    referrers_count(subject, rows[i].members), rows[i].n);
@@ -1042,12 +1006,12 @@ a_bad_subject_is_refused(void **state)
 {
 	(void)state;
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("subjectId.imageDigest", "Member must not be null"),
+	    ECR_CONSTRAINT("subjectId.imageDigest", "Member must not be null"),
 	    "ListImageReferrers",
 	    "{\"repositoryName\":\"referred\",\"subjectId\":{}}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("imageDigest", "must satisfy regular expression "
-				      "'[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"),
+	    ECR_CONSTRAINT("imageDigest", "must satisfy regular expression "
+					  "'[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"),
 	    "ListImageReferrers",
 	    "{\"repositoryName\":\"referred\",\"subjectId\":{"
 	    "\"imageDigest\":"
@@ -1055,12 +1019,12 @@ a_bad_subject_is_refused(void **state)
 	ecr_expect(&ecr, NULL, "InvalidParameterException", NULL,
 	    "ListImageReferrers",
 	    "{\"repositoryName\":\"referred\",\"maxResults\":51,"
-	    "\"subjectId\":{\"imageDigest\":\"" UNKNOWN "\"}}");
-	ecr_expect(&ecr, NULL, "RepositoryNotFoundException", NO_REPOSITORY,
-	    "ListImageReferrers",
+	    "\"subjectId\":{\"imageDigest\":\"" ECR_UNKNOWN_DIGEST "\"}}");
+	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
+	    ECR_NO_REPOSITORY("none"), "ListImageReferrers",
 	    "{\"repositoryName\":\"none\",\"subjectId\":{"
 	    "\"imageDigest\":"
-	    "\"" UNKNOWN "\"}}");
+	    "\"" ECR_UNKNOWN_DIGEST "\"}}");
 }
 
 int
@@ -1091,6 +1055,6 @@ main(void)
 		cmocka_unit_test(a_bad_subject_is_refused),
 	};
 
-	return (
-	    cmocka_run_group_tests_name("image_lists", tests, setup, teardown));
+	return (cmocka_run_group_tests_name(
+	    "image_lists", tests, ecr_setup, ecr_teardown));
 }

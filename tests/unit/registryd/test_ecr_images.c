@@ -15,34 +15,6 @@
 
 /* BatchGetImage, BatchDeleteImage, UpdateImageStorageClass. */
 
-static struct ecr ecr;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	ecr_open(&ecr, AUTH_NONE);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
-	return (0);
-}
-
-#define UNKNOWN \
-	"sha256:" \
-	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define NO_REPOSITORY \
-	"The repository with name 'none' does not exist in the registry with " \
-	"id '" ECR_ACCOUNT "'"
-#define CONSTRAINT(place, reason) \
-	"Invalid parameter at '" place \
-	"' failed to satisfy constraint: '" reason "'"
-
 /* An operation on ${ids}, JSON with each ' for a ". */
 static void
 batch_do(const char *operation, const char *repository, struct ecr_reply *r,
@@ -83,15 +55,6 @@ failure_check(
 	assert_true(json_is_object(ecr_at(r->json, path)));
 }
 
-static void
-archive(const char *repository, const char *tag)
-{
-	ecr_expect(&ecr, NULL, "", NULL, "UpdateImageStorageClass",
-	    "{\"repositoryName\":\"%s\",\"imageId\":{\"imageTag\":\"%s\"},"
-	    "\"targetStorageClass\":\"ARCHIVE\"}",
-	    repository, tag);
-}
-
 /* What is wrong with an identifier by itself; the same for both. */
 static void
 bad_ids_check(const char *operation)
@@ -116,13 +79,14 @@ bad_ids_check(const char *operation)
 		    "regex '[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}'" },
 		{ "[{'imageTag':'nothing'}]", "ImageNotFound",
 		    "Requested image not found" },
-		{ "[{'imageDigest':'" UNKNOWN "'}]", "ImageNotFound",
+		{ "[{'imageDigest':'" ECR_UNKNOWN_DIGEST "'}]", "ImageNotFound",
 		    "Requested image not found" },
 		{ "[{'imageDigest':'sha256:abc'}]", "ImageNotFound",
 		    "Requested image not found" },
-		{ "[{'imageTag':'nothing','imageDigest':'" UNKNOWN "'}]",
+		{ "[{'imageTag':'nothing','imageDigest':'" ECR_UNKNOWN_DIGEST
+		  "'}]",
 		    "ImageNotFound", "Requested image not found" },
-		{ "[{'imageTag':'v1','imageDigest':'" UNKNOWN "'}]",
+		{ "[{'imageTag':'v1','imageDigest':'" ECR_UNKNOWN_DIGEST "'}]",
 		    "ImageTagDoesNotMatchDigest",
 		    "Requested image tag is not of the image with the "
 		    "requested digest" },
@@ -136,10 +100,11 @@ bad_ids_check(const char *operation)
 		failure_check(&r, 0, bad[i].code, bad[i].reason);
 		ecr_reply_free(&r);
 	}
-	ecr_expect(&ecr, NULL, "RepositoryNotFoundException", NO_REPOSITORY,
-	    operation, "{\"repositoryName\":\"none\",\"imageIds\":[{}]}");
+	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
+	    ECR_NO_REPOSITORY("none"), operation,
+	    "{\"repositoryName\":\"none\",\"imageIds\":[{}]}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("imageIds",
+	    ECR_CONSTRAINT("imageIds",
 		"Member must have length greater than or equal to 1"),
 	    operation, "{\"repositoryName\":\"bad\",\"imageIds\":[]}");
 }
@@ -248,7 +213,7 @@ an_archived_image_is_inaccessible(void **state)
 	(void)state;
 	ecr_repository(&ecr, "cold");
 	ecr_image(&ecr, "cold", "v1", "1", digest);
-	archive("cold", "v1");
+	ecr_archive(&ecr, "cold", "v1");
 	batch_do("BatchGetImage", "cold", &r, "[{'imageTag':'v1'}]");
 	assert_int_equal(length_of(&r, "images"), 0);
 	failure_check(&r, 0, "ImageInaccessible",
@@ -521,7 +486,7 @@ an_image_of_an_active_index_is_not_archived(void **state)
 	    message, "UpdateImageStorageClass",
 	    "{\"repositoryName\":\"classes\",\"imageId\":{\"imageTag\":"
 	    "\"child\"},\"targetStorageClass\":\"ARCHIVE\"}");
-	archive("classes", "index");
+	ecr_archive(&ecr, "classes", "index");
 	class_set(
 	    "classes", "{\"imageTag\":\"child\"}", "ARCHIVE", "ARCHIVED", &r);
 	ecr_reply_free(&r);
@@ -544,26 +509,26 @@ a_storage_class_is_of_one_image_that_is_there(void **state)
 	    "{\"repositoryName\":\"one\",\"imageId\":{\"imageTag\":\"v2\"},"
 	    "\"targetStorageClass\":\"ARCHIVE\"}");
 	ecr_expect(&ecr, NULL, "ImageNotFoundException",
-	    "The image with imageId {imageDigest:'" UNKNOWN
+	    "The image with imageId {imageDigest:'" ECR_UNKNOWN_DIGEST
 	    "', imageTag:'v1'} does not exist within the repository with name "
 	    "'one' in the registry with id '" ECR_ACCOUNT "'",
 	    "UpdateImageStorageClass",
 	    "{\"repositoryName\":\"one\",\"imageId\":{\"imageTag\":\"v1\","
-	    "\"imageDigest\":\"" UNKNOWN "\"},"
+	    "\"imageDigest\":\"" ECR_UNKNOWN_DIGEST "\"},"
 	    "\"targetStorageClass\":\"ARCHIVE\"}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("imageId", "both tag and digest cannot be null"),
+	    ECR_CONSTRAINT("imageId", "both tag and digest cannot be null"),
 	    "UpdateImageStorageClass",
 	    "{\"repositoryName\":\"one\",\"imageId\":{},"
 	    "\"targetStorageClass\":\"ARCHIVE\"}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("targetStorageClass",
+	    ECR_CONSTRAINT("targetStorageClass",
 		"Member must satisfy enum value set: [STANDARD, ARCHIVE]"),
 	    "UpdateImageStorageClass",
 	    "{\"repositoryName\":\"one\",\"imageId\":{\"imageTag\":\"v1\"},"
 	    "\"targetStorageClass\":\"GLACIER\"}");
-	ecr_expect(&ecr, NULL, "RepositoryNotFoundException", NO_REPOSITORY,
-	    "UpdateImageStorageClass",
+	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
+	    ECR_NO_REPOSITORY("none"), "UpdateImageStorageClass",
 	    "{\"repositoryName\":\"none\",\"imageId\":{\"imageTag\":\"v1\"},"
 	    "\"targetStorageClass\":\"ARCHIVE\"}");
 }
@@ -589,5 +554,6 @@ main(void)
 		cmocka_unit_test(a_storage_class_is_of_one_image_that_is_there),
 	};
 
-	return (cmocka_run_group_tests_name("images", tests, setup, teardown));
+	return (cmocka_run_group_tests_name(
+	    "images", tests, ecr_setup, ecr_teardown));
 }

@@ -36,9 +36,8 @@ static struct ecr open, closed;
 
 #define MIN_PART 4
 #define MAX_PARTS 5
-#define ECR_POLICY \
-	"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\"," \
-	"\"Action\":\"ecr:*\",\"Resource\":\"*\"}]}"
+#define ECR_POLICY ECR_ALLOW("\"ecr:*\"", "*")
+
 static void
 settings_set(struct ecr *e)
 {
@@ -199,9 +198,6 @@ assert_content(struct ecr *e, const char *repository, const char *content)
 	arena_reset(&arena);
 }
 
-#define NO_REPOSITORY(name) \
-	"The repository with name '" name \
-	"' does not exist in the registry with id '" ECR_ACCOUNT "'"
 #define NO_UPLOAD "00000000-1111-2222-3333-444444444444"
 
 /* --- uploads ------------------------------------------------------------- */
@@ -278,10 +274,10 @@ what_is_not_there_is_told_in_ecr_words(void **state)
 	ecr_repository(&open, "up/elsewhere");
 	initiate(&open, NULL, "up/elsewhere", id);
 	ecr_expect(&open, NULL, "RepositoryNotFoundException",
-	    NO_REPOSITORY("up/not"), "InitiateLayerUpload",
+	    ECR_NO_REPOSITORY("up/not"), "InitiateLayerUpload",
 	    "{\"repositoryName\":\"up/not\"}");
 	ecr_expect(&open, NULL, "RepositoryNotFoundException",
-	    NO_REPOSITORY("up/not"), "UploadLayerPart",
+	    ECR_NO_REPOSITORY("up/not"), "UploadLayerPart",
 	    "{\"repositoryName\":\"up/not\",\"uploadId\":\"" NO_UPLOAD
 	    "\",\"partFirstByte\":0,\"partLastByte\":0,"
 	    "\"layerPartBlob\":\"eA==\"}");
@@ -300,7 +296,7 @@ what_is_not_there_is_told_in_ecr_words(void **state)
 	    "\"layerPartBlob\":\"eA==\"}",
 	    id);
 	ecr_expect(&open, NULL, "RepositoryNotFoundException",
-	    NO_REPOSITORY("up/not"), "CompleteLayerUpload",
+	    ECR_NO_REPOSITORY("up/not"), "CompleteLayerUpload",
 	    "{\"repositoryName\":\"up/not\",\"uploadId\":\"" NO_UPLOAD
 	    "\",\"layerDigests\":[\"%s\"]}",
 	    digest);
@@ -310,11 +306,11 @@ what_is_not_there_is_told_in_ecr_words(void **state)
 	    "\",\"layerDigests\":[\"%s\"]}",
 	    digest);
 	ecr_expect(&open, NULL, "RepositoryNotFoundException",
-	    NO_REPOSITORY("up/not"), "BatchCheckLayerAvailability",
+	    ECR_NO_REPOSITORY("up/not"), "BatchCheckLayerAvailability",
 	    "{\"repositoryName\":\"up/not\",\"layerDigests\":[\"%s\"]}",
 	    digest);
 	ecr_expect(&open, NULL, "RepositoryNotFoundException",
-	    NO_REPOSITORY("up/not"), "GetDownloadUrlForLayer",
+	    ECR_NO_REPOSITORY("up/not"), "GetDownloadUrlForLayer",
 	    "{\"repositoryName\":\"up/not\",\"layerDigest\":\"%s\"}", digest);
 }
 

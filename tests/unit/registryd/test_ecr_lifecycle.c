@@ -15,27 +15,6 @@
 /* Lifecycle policies and their previews, as they are kept and shown: what a
  * policy may say, and what it does, is tested in tests/unit/lifecycle. */
 
-static struct ecr ecr;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	ecr_open(&ecr, AUTH_NONE);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
-	return (0);
-}
-
-#define NOT_FOUND(name) \
-	"The repository with name '" name \
-	"' does not exist in the registry with id '" ECR_ACCOUNT "'"
 #define NO_POLICY(name) \
 	"Lifecycle policy does not exist for the repository with name " \
 	"'" name "' in the registry with id '" ECR_ACCOUNT "'"
@@ -55,13 +34,6 @@ teardown(void **state)
 	"\\\"action\\\":{\\\"type\\\":\\\"expire\\\"}}"
 #define POLICY "{\\\"rules\\\": [" RULE(2, "any") "," RULE(1, "untagged") "]}"
 #define OTHER "{\\\"rules\\\": [" RULE(7, "any") "]}"
-
-static void
-create(const char *name)
-{
-	ecr_expect(&ecr, NULL, "", NULL, "CreateRepository",
-	    "{\"repositoryName\":\"%s\"}", name);
-}
 
 static void
 put(const char *name, const char *policy)
@@ -107,7 +79,7 @@ a_policy_comes_back_as_it_was_sent(void **state)
 	size_t i;
 
 	(void)state;
-	create("life/a");
+	ecr_repository(&ecr, "life/a");
 	for (i = 0; i < 4; i++) {
 		ecr_do(&ecr, NULL, &r, operations[i],
 		    "{\"repositoryName\":\"life/a\",\"lifecyclePolicyText\":"
@@ -126,7 +98,7 @@ another_policy_takes_the_place_of_the_first(void **state)
 	struct ecr_reply r;
 
 	(void)state;
-	create("life/b");
+	ecr_repository(&ecr, "life/b");
 	put("life/b", POLICY);
 	put("life/b", OTHER);
 	ecr_do(&ecr, NULL, &r, "GetLifecyclePolicy",
@@ -144,7 +116,7 @@ a_policy_that_never_ran_was_evaluated_at_zero(void **state)
 	size_t i;
 
 	(void)state;
-	create("life/never");
+	ecr_repository(&ecr, "life/never");
 	put("life/never", POLICY);
 	for (i = 0; i < 2; i++) {
 		ecr_do(&ecr, NULL, &r, operations[i],
@@ -167,7 +139,7 @@ a_bad_policy_is_refused_with_its_reason(void **state)
 	(void)state;
 	memset(padding, ' ', 100);
 	padding[100] = '\0';
-	create("life/bad");
+	ecr_repository(&ecr, "life/bad");
 	for (i = 0; i < 2; i++) {
 		ecr_expect(&ecr, NULL, "InvalidParameterException",
 		    FAILURE "Could not map policyString into LifecyclePolicy.*",
@@ -202,7 +174,7 @@ static void
 there_are_as_many_rules_as_the_quota_says(void **state)
 {
 	(void)state;
-	create("life/quota");
+	ecr_repository(&ecr, "life/quota");
 	ecr.settings.quotas.lifecycle_rules = 1;
 	ecr_expect(&ecr, NULL, "InvalidParameterException", FAILURE "*",
 	    "PutLifecyclePolicy",
@@ -217,14 +189,14 @@ static void
 without_a_policy_there_is_none_to_delete(void **state)
 {
 	(void)state;
-	create("life/without");
+	ecr_repository(&ecr, "life/without");
 	ecr_expect(&ecr, NULL, "LifecyclePolicyNotFoundException",
 	    NO_POLICY("life/without"), "DeleteLifecyclePolicy",
 	    "{\"repositoryName\":\"life/without\"}");
 	put("life/without", POLICY);
 	ecr_expect(&ecr, NULL, "", NULL, "DeleteRepository",
 	    "{\"repositoryName\":\"life/without\"}");
-	create("life/without");
+	ecr_repository(&ecr, "life/without");
 	ecr_expect(&ecr, NULL, "LifecyclePolicyNotFoundException",
 	    NO_POLICY("life/without"), "GetLifecyclePolicy",
 	    "{\"repositoryName\":\"life/without\"}");
@@ -241,13 +213,13 @@ repositories_that_are_not_there_have_no_policy(void **state)
 	(void)state;
 	for (i = 0; i < 5; i++)
 		ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-		    NOT_FOUND("life/none"), operations[i],
+		    ECR_NO_REPOSITORY("life/none"), operations[i],
 		    "{\"repositoryName\":\"life/none\","
 		    "\"lifecyclePolicyText\":\"" POLICY "\"}");
 	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-	    NOT_FOUND("life/none"), "StartLifecyclePolicyPreview",
+	    ECR_NO_REPOSITORY("life/none"), "StartLifecyclePolicyPreview",
 	    "{\"repositoryName\":\"life/none\"}");
-	create("life/here");
+	ecr_repository(&ecr, "life/here");
 	for (i = 0; i < 5; i++)
 		ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
 		    "The repository with name 'life/here' does not exist in "
@@ -291,7 +263,7 @@ static void
 a_preview_is_of_the_repositorys_policy_or_of_another(void **state)
 {
 	(void)state;
-	create("look/a");
+	ecr_repository(&ecr, "look/a");
 	ecr_expect(&ecr, NULL, "LifecyclePolicyNotFoundException",
 	    NO_POLICY("look/a"), "StartLifecyclePolicyPreview",
 	    "{\"repositoryName\":\"look/a\"}");
@@ -301,7 +273,7 @@ a_preview_is_of_the_repositorys_policy_or_of_another(void **state)
 	put("look/a", POLICY);
 	preview_start("look/a", "", POLICY);
 	preview_expect("look/a", POLICY, "IN_PROGRESS");
-	create("look/b");
+	ecr_repository(&ecr, "look/b");
 	preview_start(
 	    "look/b", ",\"lifecyclePolicyText\":\"" OTHER "\"", OTHER);
 	preview_expect("look/b", OTHER, "IN_PROGRESS");
@@ -333,7 +305,7 @@ static void
 one_preview_at_a_time_is_in_progress(void **state)
 {
 	(void)state;
-	create("look/busy");
+	ecr_repository(&ecr, "look/busy");
 	put("look/busy", POLICY);
 	preview_start("look/busy", "", POLICY);
 	ecr_expect(&ecr, NULL, "LifecyclePolicyPreviewInProgressException",
@@ -426,7 +398,7 @@ a_complete_preview_tells_what_would_happen_to_which_image(void **state)
 	struct ecr_reply r;
 
 	(void)state;
-	create("see/all");
+	ecr_repository(&ecr, "see/all");
 	push("see/all", "old-1", first);
 	push("see/all", "dev-1", digest);
 	push("see/all", "old-2", digest);
@@ -481,7 +453,7 @@ a_preview_of_nothing_has_sums_of_nothing(void **state)
 	struct ecr_reply r;
 
 	(void)state;
-	create("see/none");
+	ecr_repository(&ecr, "see/none");
 	preview_run("see/none", KEEP_ONE);
 	results_ask(&r, "see/none", "");
 	assert_int_equal(json_array_size(ecr_at(r.json, "previewResults")), 0);
@@ -505,7 +477,7 @@ results_come_in_pages_in_one_order(void **state)
 	size_t i, n = 0;
 
 	(void)state;
-	create("see/pages");
+	ecr_repository(&ecr, "see/pages");
 	for (i = 0; i <= PAGED; i++) {
 		(void)snprintf(tag, sizeof(tag), "t%zu", i);
 		push("see/pages", tag, digest);
@@ -544,7 +516,7 @@ a_token_of_another_preview_is_refused(void **state)
 	struct ecr_reply r;
 
 	(void)state;
-	create("see/token");
+	ecr_repository(&ecr, "see/token");
 	push("see/token", "a", digest);
 	push("see/token", "b", digest);
 	push("see/token", "c", digest);
@@ -568,7 +540,7 @@ results_are_filtered_by_tags_and_images(void **state)
 	char more[1024];
 
 	(void)state;
-	create("see/some");
+	ecr_repository(&ecr, "see/some");
 	push("see/some", "a", a);
 	push("see/some", "b", b);
 	push("see/some", "c", c);
@@ -610,7 +582,7 @@ static void
 a_preview_that_failed_has_no_results(void **state)
 {
 	(void)state;
-	create("see/failed");
+	ecr_repository(&ecr, "see/failed");
 	put("see/failed", POLICY);
 	preview_start("see/failed", "", POLICY);
 	preview_fail("see/failed");
@@ -625,7 +597,7 @@ an_expired_preview_says_so(void **state)
 	bool more = true;
 
 	(void)state;
-	create("see/expired");
+	ecr_repository(&ecr, "see/expired");
 	push("see/expired", "a", digest);
 	push("see/expired", "b", digest);
 	preview_run("see/expired", KEEP_ONE);
@@ -653,7 +625,7 @@ a_preview_asked_for_by_images_has_no_pages(void **state)
 	size_t i;
 
 	(void)state;
-	create("look/ids");
+	ecr_repository(&ecr, "look/ids");
 	put("look/ids", POLICY);
 	preview_start("look/ids", "", POLICY);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -695,5 +667,5 @@ main(void)
 	};
 
 	return (cmocka_run_group_tests_name(
-	    "ecr_lifecycle", tests, setup, teardown));
+	    "ecr_lifecycle", tests, ecr_setup, ecr_teardown));
 }

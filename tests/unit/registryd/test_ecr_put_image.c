@@ -15,33 +15,12 @@
 
 /* PutImage: what it stores, and each thing it refuses. */
 
-static struct ecr ecr;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	ecr_open(&ecr, AUTH_NONE);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
-	return (0);
-}
-
 #define MISSING_A \
 	"sha256:" \
 	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define MISSING_B \
 	"sha256:" \
 	"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-#define CONSTRAINT(place, reason) \
-	"Invalid parameter at '" place \
-	"' failed to satisfy constraint: '" reason "'"
 
 /* PutImage with further members, given as JSON; the answer must be the error
  * ${type}, or success when it is "". */
@@ -148,8 +127,8 @@ a_digest_that_is_given_must_be_right(void **state)
 	    "ImageDigestDoesNotMatchException", NULL);
 	put_expect("digest", text, "{\"imageDigest\":\"nonsense\"}",
 	    "InvalidParameterException",
-	    CONSTRAINT("imageDigest", "must satisfy regular expression "
-				      "'[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"));
+	    ECR_CONSTRAINT("imageDigest", "must satisfy regular expression "
+					  "'[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"));
 	members = xasprintf("{\"imageDigest\":\"%s\"}", digest);
 	put_expect("digest", text, members, "", NULL);
 	free(members);
@@ -220,7 +199,7 @@ a_media_type_comes_from_the_manifest_or_beside_it(void **state)
 	put_expect("types", typed,
 	    "{\"imageManifestMediaType\":\"" MEDIA_DOCKER_LIST "\"}",
 	    "InvalidParameterException",
-	    CONSTRAINT("imageManifestMediaType",
+	    ECR_CONSTRAINT("imageManifestMediaType",
 		"must be the mediaType of the manifest, which "
 		"is " MEDIA_OCI_INDEX));
 	put_expect("types", typed, "{\"imageManifestMediaType\":\"text/html\"}",
@@ -250,20 +229,20 @@ a_manifest_that_is_none_is_refused(void **state)
 	(void)state;
 	ecr_repository(&ecr, "bad");
 	put_expect("bad", "nonsense", "{}", "InvalidParameterException",
-	    CONSTRAINT("ImageManifest", "Invalid JSON syntax"));
+	    ECR_CONSTRAINT("ImageManifest", "Invalid JSON syntax"));
 	put_expect("bad", "{\"a\":1,\"a\":2}", "{}",
 	    "InvalidParameterException",
-	    CONSTRAINT("ImageManifest", "Invalid JSON syntax"));
+	    ECR_CONSTRAINT("ImageManifest", "Invalid JSON syntax"));
 	put_expect("bad", "[]", "{}", "InvalidParameterException", NULL);
 	for (i = 0; i < ARRAY_LEN(texts); i++)
 		put_expect(
 		    "bad", texts[i], "{}", "InvalidParameterException", NULL);
 	put_expect("bad", "", "{}", "InvalidParameterException",
-	    CONSTRAINT("imageManifest",
+	    ECR_CONSTRAINT("imageManifest",
 		"Member must have length greater than or equal to 1"));
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("imageManifest", "Member must not be null"), "PutImage",
-	    "{\"repositoryName\":\"bad\"}");
+	    ECR_CONSTRAINT("imageManifest", "Member must not be null"),
+	    "PutImage", "{\"repositoryName\":\"bad\"}");
 }
 
 static void
@@ -275,7 +254,7 @@ a_manifest_is_no_longer_than_configured(void **state)
 	put_expect("long", INDEX_OF_NOTHING,
 	    "{\"imageManifestMediaType\":\"" MEDIA_OCI_INDEX "\"}",
 	    "InvalidParameterException",
-	    CONSTRAINT("imageManifest",
+	    ECR_CONSTRAINT("imageManifest",
 		"Member must have length less than or equal to 33"));
 	ecr.settings.manifest_bytes++;
 	put_expect("long", INDEX_OF_NOTHING,
@@ -299,7 +278,7 @@ a_tag_is_of_the_distribution_grammar(void **state)
 		(void)snprintf(
 		    members, sizeof(members), "{\"imageTag\":\"%s\"}", tags[i]);
 		put_expect("tags", text, members, "InvalidParameterException",
-		    CONSTRAINT("imageTag",
+		    ECR_CONSTRAINT("imageTag",
 			"must satisfy regular expression "
 			"'[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}'"));
 	}
@@ -615,6 +594,6 @@ main(void)
 		cmocka_unit_test(a_push_restores_an_archived_image),
 	};
 
-	return (
-	    cmocka_run_group_tests_name("put_image", tests, setup, teardown));
+	return (cmocka_run_group_tests_name(
+	    "put_image", tests, ecr_setup, ecr_teardown));
 }

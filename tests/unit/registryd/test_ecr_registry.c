@@ -13,15 +13,7 @@
 /* Replication and signing, which are configured and not done, with
  * `auth: none`. */
 
-static struct ecr ecr;
-
 #define INVALID "InvalidParameterException"
-#define CONSTRAINT(place, reason) \
-	"Invalid parameter at '" place \
-	"' failed to satisfy constraint: '" reason "'"
-#define NO_REPOSITORY(name) \
-	"The repository with name '" name \
-	"' does not exist in the registry with id '" ECR_ACCOUNT "'"
 #define PUT "PutReplicationConfiguration"
 #define TO(region, account) \
 	"{\"region\":\"" region "\",\"registryId\":\"" account "\"}"
@@ -46,8 +38,7 @@ static struct ecr ecr;
 static void
 image_make(const char *name)
 {
-	ecr_expect(&ecr, NULL, "", NULL, "CreateRepository",
-	    "{\"repositoryName\":\"%s\"}", name);
+	ecr_repository(&ecr, name);
 	ecr_expect(&ecr, NULL, "", NULL, "PutImage",
 	    "{\"repositoryName\":\"%s\",\"imageTag\":\"t\","
 	    "\"imageManifest\":\"" INDEX "\"}",
@@ -57,18 +48,9 @@ image_make(const char *name)
 static int
 setup(void **state)
 {
-	(void)state;
-	ecr_open(&ecr, AUTH_NONE);
+	(void)ecr_setup(state);
 	ecr.settings.manifest_bytes = 4 << 20;
 	image_make("prod/app");
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
 	return (0);
 }
 
@@ -134,7 +116,7 @@ nothing_is_replicated_to_where_it_is(void **state)
 {
 	(void)state;
 	ecr_expect(&ecr, NULL, INVALID,
-	    CONSTRAINT("replicationConfiguration",
+	    ECR_CONSTRAINT("replicationConfiguration",
 		"Replication destination cannot be the same as the source "
 		"registry"),
 	    PUT, "%s", RULES(RULE(WEST "," HERE)));
@@ -145,11 +127,11 @@ a_rule_has_nothing_twice(void **state)
 {
 	(void)state;
 	ecr_expect(&ecr, NULL, INVALID,
-	    CONSTRAINT("replicationConfiguration",
+	    ECR_CONSTRAINT("replicationConfiguration",
 		"rule 1 has the same destination twice"),
 	    PUT, "%s", RULES(RULE(WEST "," WEST)));
 	ecr_expect(&ecr, NULL, INVALID,
-	    CONSTRAINT(
+	    ECR_CONSTRAINT(
 		"replicationConfiguration", "rule 2 has the same filter twice"),
 	    PUT, "%s",
 	    RULES(RULE("") "," RULE_OF("", FILTER("ab") "," FILTER("ab"))));
@@ -164,13 +146,13 @@ rules_and_destinations_have_quotas(void **state)
 	(void)state;
 	ecr.settings.quotas.replication_rules = 1;
 	ecr_expect(&ecr, NULL, INVALID,
-	    CONSTRAINT("replicationConfiguration",
+	    ECR_CONSTRAINT("replicationConfiguration",
 		"there are 2 rules; a registry can have 1"),
 	    PUT, "%s", RULES(RULE("") "," RULE("")));
 	ecr.settings.quotas.replication_rules = 0;
 	ecr.settings.quotas.replication_destinations = 1;
 	ecr_expect(&ecr, NULL, INVALID,
-	    CONSTRAINT("replicationConfiguration",
+	    ECR_CONSTRAINT("replicationConfiguration",
 		"there are 2 different destinations; a registry can have 1"),
 	    PUT, "%s", RULES(RULE(WEST) "," RULE(NORTH)));
 	ecr_expect(
@@ -254,7 +236,7 @@ what_is_not_there_has_no_status(void **state)
 	(void)state;
 	for (i = 0; i < 2; i++) {
 		ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-		    NO_REPOSITORY("none"), operations[i],
+		    ECR_NO_REPOSITORY("none"), operations[i],
 		    "{\"repositoryName\":\"none\",\"imageId\":"
 		    "{\"imageTag\":\"t\"}}");
 		ecr_expect(&ecr, NULL, "ImageNotFoundException", NULL,
@@ -363,7 +345,7 @@ bad_signing_rules_are_refused(void **state)
 		    "%s", bodies[i]);
 	ecr.settings.quotas.signing_rules = 1;
 	ecr_expect(&ecr, NULL, INVALID,
-	    CONSTRAINT("signingConfiguration",
+	    ECR_CONSTRAINT("signingConfiguration",
 		"there are 2 rules; a registry can have 1"),
 	    "PutSigningConfiguration", "%s",
 	    SIGNING(SIGN("one", "") "," SIGN("two", "")));
@@ -408,7 +390,7 @@ no_image_is_said_to_be_signed(void **state)
 	ecr_reply_free(&r);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, ecr_teardown)
 
 int
 main(void)

@@ -17,31 +17,6 @@
 /* Scans: what of them is configured, how they start, and how they end while
  * there is no scanner. */
 
-static struct ecr ecr;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	ecr_open(&ecr, AUTH_NONE);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
-	return (0);
-}
-
-#define NOT_FOUND(name) \
-	"The repository with name '" name \
-	"' does not exist in the registry with id '" ECR_ACCOUNT "'"
-#define CONSTRAINT(place, reason) \
-	"Invalid parameter at '" place \
-	"' failed to satisfy constraint: '" reason "'"
-
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 #define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
 #define DOCKER_CONFIG "application/vnd.docker.container.image.v1+json"
@@ -59,13 +34,6 @@ teardown(void **state)
 #define INDEX \
 	"{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_INDEX \
 	"\",\"manifests\":[]}"
-
-static void
-create(const char *name)
-{
-	ecr_expect(&ecr, NULL, "", NULL, "CreateRepository",
-	    "{\"repositoryName\":\"%s\"}", name);
-}
 
 /* What it names need not be here. */
 static void
@@ -204,19 +172,19 @@ bad_configurations_are_refused(void **state)
 		ecr_expect(&ecr, NULL, "InvalidParameterException", NULL,
 		    "PutRegistryScanningConfiguration", "{%s}", bad[i]);
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("rules",
+	    ECR_CONSTRAINT("rules",
 		"there is more than one rule with scanFrequency SCAN_ON_PUSH"),
 	    "PutRegistryScanningConfiguration",
 	    "{\"rules\":[" RULE("SCAN_ON_PUSH", FILTER("a")) "," RULE(
 		"SCAN_ON_PUSH", FILTER("b")) "]}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("rules",
+	    ECR_CONSTRAINT("rules",
 		"scanFrequency CONTINUOUS_SCAN is not supported with scanType "
 		"BASIC"),
 	    "PutRegistryScanningConfiguration",
 	    "{\"rules\":[" RULE("CONTINUOUS_SCAN", FILTER("a")) "]}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("rules",
+	    ECR_CONSTRAINT("rules",
 		"scanFrequency MANUAL is not supported with scanType "
 		"ENHANCED"),
 	    "PutRegistryScanningConfiguration",
@@ -254,8 +222,8 @@ static void
 rules_say_when_repositories_are_scanned(void **state)
 {
 	(void)state;
-	create("when/prod");
-	create("when/test");
+	ecr_repository(&ecr, "when/prod");
+	ecr_repository(&ecr, "when/test");
 	configure("BASIC", "");
 	frequency_expect("when/prod", false, "MANUAL", NULL);
 	configure("BASIC", RULE("SCAN_ON_PUSH", FILTER("*/prod")));
@@ -313,7 +281,7 @@ filters_match_as_ecr_has_them_match(void **state)
 
 	(void)state;
 	for (k = 0; k < 5; k++)
-		create(names[k]);
+		ecr_repository(&ecr, names[k]);
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		ecr_expect(&ecr, NULL, "", NULL,
 		    "PutRegistryScanningConfiguration",
@@ -343,7 +311,7 @@ unknown_repositories_are_failures_beside_the_others(void **state)
 	struct ecr_reply r;
 
 	(void)state;
-	create("batch/a");
+	ecr_repository(&ecr, "batch/a");
 	ecr_do(&ecr, NULL, &r, "BatchGetRepositoryScanningConfiguration",
 	    "{\"repositoryNames\":[\"batch/none\",\"batch/a\"]}");
 	assert_int_equal(r.status, 200);
@@ -358,7 +326,7 @@ unknown_repositories_are_failures_beside_the_others(void **state)
 	assert_string_equal(
 	    ecr_text(r.json, "failures.0.failureCode"), "REPOSITORY_NOT_FOUND");
 	assert_string_equal(ecr_text(r.json, "failures.0.failureReason"),
-	    NOT_FOUND("batch/none"));
+	    ECR_NO_REPOSITORY("batch/none"));
 	ecr_reply_free(&r);
 	ecr_expect(&ecr, NULL, "InvalidParameterException", NULL,
 	    "BatchGetRepositoryScanningConfiguration",
@@ -483,7 +451,7 @@ a_scan_is_started_and_fails_for_want_of_a_scanner(void **state)
 
 	(void)state;
 	configure("BASIC", "");
-	create("scan/a");
+	ecr_repository(&ecr, "scan/a");
 	image_put("scan/a", "v1", IMAGE, digest);
 	scan_start("scan/a", "{\"imageTag\":\"v1\"}", digest);
 	findings_expect("scan/a", "v1", digest, "IN_PROGRESS", NULL);
@@ -504,7 +472,7 @@ images_of_docker_are_scanned_too(void **state)
 	char digest[DIGEST_STR_BYTES];
 
 	(void)state;
-	create("scan/docker");
+	ecr_repository(&ecr, "scan/docker");
 	image_put("scan/docker", "v1", DOCKER_IMAGE, digest);
 	scan_start("scan/docker", "{\"imageTag\":\"v1\"}", digest);
 }
@@ -526,7 +494,7 @@ an_image_is_scanned_as_often_as_the_quota_says(void **state)
 	char digest[DIGEST_STR_BYTES];
 
 	(void)state;
-	create("scan/quota");
+	ecr_repository(&ecr, "scan/quota");
 	image_put("scan/quota", "v1", IMAGE, digest);
 	ecr.settings.quotas.scans = 1;
 	scan_start("scan/quota", "{\"imageTag\":\"v1\"}", digest);
@@ -548,7 +516,7 @@ what_is_no_image_is_not_scanned(void **state)
 	size_t i;
 
 	(void)state;
-	create("scan/types");
+	ecr_repository(&ecr, "scan/types");
 	for (i = 0; i < 3; i++) {
 		(void)snprintf(tag, sizeof(tag), "t%zu", i);
 		image_put("scan/types", tag, texts[i], digest);
@@ -566,7 +534,7 @@ archived_images_are_not_scanned(void **state)
 	char digest[DIGEST_STR_BYTES];
 
 	(void)state;
-	create("scan/old");
+	ecr_repository(&ecr, "scan/old");
 	image_put("scan/old", "v1", IMAGE, digest);
 	status_set("scan/old", "v1", IMAGE_ARCHIVED);
 	ecr_expect(&ecr, NULL, "ImageArchivedException", NULL, "StartImageScan",
@@ -582,7 +550,7 @@ enhanced_scans_are_not_started_by_hand(void **state)
 	char digest[DIGEST_STR_BYTES];
 
 	(void)state;
-	create("scan/enhanced");
+	ecr_repository(&ecr, "scan/enhanced");
 	image_put("scan/enhanced", "v1", IMAGE, digest);
 	configure("ENHANCED", "");
 	ecr_expect(&ecr, NULL, "ValidationException",
@@ -605,10 +573,10 @@ images_that_are_not_there_have_no_scan(void **state)
 	size_t i;
 
 	(void)state;
-	create("scan/empty");
+	ecr_repository(&ecr, "scan/empty");
 	for (i = 0; i < 2; i++) {
 		ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-		    NOT_FOUND("scan/none"), operations[i],
+		    ECR_NO_REPOSITORY("scan/none"), operations[i],
 		    "{\"repositoryName\":\"scan/none\",\"imageId\":"
 		    "{\"imageTag\":\"v1\"}}");
 		ecr_expect(&ecr, NULL, "ImageNotFoundException",
@@ -623,7 +591,7 @@ images_that_are_not_there_have_no_scan(void **state)
 		    operations[i],
 		    "{\"repositoryName\":\"scan/empty\",\"imageId\":{}}");
 		ecr_expect(&ecr, NULL, "InvalidParameterException",
-		    CONSTRAINT("imageId", "Member must not be null"),
+		    ECR_CONSTRAINT("imageId", "Member must not be null"),
 		    operations[i], "{\"repositoryName\":\"scan/empty\"}");
 	}
 }
@@ -634,7 +602,7 @@ an_image_that_was_never_scanned_has_no_findings(void **state)
 	char digest[DIGEST_STR_BYTES], wanted[512];
 
 	(void)state;
-	create("scan/never");
+	ecr_repository(&ecr, "scan/never");
 	image_put("scan/never", "v1", IMAGE, digest);
 	(void)snprintf(wanted, sizeof(wanted),
 	    "Image scan does not exist for the image with '{imageDigest:'%s', "
@@ -665,7 +633,7 @@ pages_of_findings_are_asked_for_in_bounds(void **state)
 	size_t i;
 
 	(void)state;
-	create("scan/pages");
+	ecr_repository(&ecr, "scan/pages");
 	image_put("scan/pages", "v1", IMAGE, digest);
 	scan_start("scan/pages", "{\"imageTag\":\"v1\"}", digest);
 	for (i = 0; i < 3; i++)
@@ -688,7 +656,7 @@ scans_of_deleted_images_end_too(void **state)
 	struct arena arena;
 
 	(void)state;
-	create("scan/gone");
+	ecr_repository(&ecr, "scan/gone");
 	image_put("scan/gone", "v1", IMAGE, digest);
 	scan_start("scan/gone", "{\"imageTag\":\"v1\"}", digest);
 	ecr_expect(&ecr, NULL, "", NULL, "DeleteRepository",
@@ -731,5 +699,5 @@ main(void)
 	};
 
 	return (cmocka_run_group_tests_name(
-	    "ecr_scanning", tests, setup, teardown));
+	    "ecr_scanning", tests, ecr_setup, ecr_teardown));
 }

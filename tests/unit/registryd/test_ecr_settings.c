@@ -12,31 +12,7 @@
 /* What is set of a repository: whether its tags move, whether it is scanned,
  * and its resource tags. */
 
-static struct ecr ecr;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	ecr_open(&ecr, AUTH_NONE);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
-	return (0);
-}
-
 #define ARN(name) "arn:aws:ecr:us-east-1:" ECR_ACCOUNT ":repository/" name
-#define NOT_FOUND(name) \
-	"The repository with name '" name \
-	"' does not exist in the registry with id '" ECR_ACCOUNT "'"
-#define CONSTRAINT(place, reason) \
-	"Invalid parameter at '" place \
-	"' failed to satisfy constraint: '" reason "'"
 #define FILTERS "\"imageTagMutabilityExclusionFilters\""
 #define ONE(f) "{\"filterType\":\"WILDCARD\",\"filter\":\"" f "\"}"
 
@@ -114,17 +90,17 @@ bad_mutability_is_refused(void **state)
 {
 	(void)state;
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("imageTagMutability",
+	    ECR_CONSTRAINT("imageTagMutability",
 		"Member must satisfy enum value set: [IMMUTABLE, MUTABLE, "
 		"MUTABLE_WITH_EXCLUSION, IMMUTABLE_WITH_EXCLUSION]"),
 	    "PutImageTagMutability",
 	    "{\"repositoryName\":\"mut/a\",\"imageTagMutability\":"
 	    "\"invalid\"}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("imageTagMutability", "Member must not be null"),
+	    ECR_CONSTRAINT("imageTagMutability", "Member must not be null"),
 	    "PutImageTagMutability", "{\"repositoryName\":\"mut/a\"}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("imageTagMutabilityExclusionFilters",
+	    ECR_CONSTRAINT("imageTagMutabilityExclusionFilters",
 		"ImageTagMutabilityExclusionFilters can't be null when "
 		"imageTagMutability is set as MUTABLE_WITH_EXCLUSION"),
 	    "PutImageTagMutability",
@@ -139,7 +115,7 @@ bad_mutability_is_refused(void **state)
 	    "{\"repositoryName\":\"mut/a\",\"imageTagMutability\":"
 	    "\"MUTABLE_WITH_EXCLUSION\"," FILTERS ":[" ONE("a*b*c*") "]}");
 	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-	    NOT_FOUND("mut/none"), "PutImageTagMutability",
+	    ECR_NO_REPOSITORY("mut/none"), "PutImageTagMutability",
 	    "{\"repositoryName\":\"mut/none\",\"imageTagMutability\":"
 	    "\"IMMUTABLE\"}");
 }
@@ -181,14 +157,15 @@ scan_on_push_is_switched_on_and_off(void **state)
 	scanning_expect("{\"scanOnPush\":true}", true);
 	scanning_expect("{}", false);
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("imageScanningConfiguration", "Member must not be null"),
+	    ECR_CONSTRAINT(
+		"imageScanningConfiguration", "Member must not be null"),
 	    "PutImageScanningConfiguration", "{\"repositoryName\":\"scan/a\"}");
 	ecr_expect(&ecr, NULL, "SerializationException", NULL,
 	    "PutImageScanningConfiguration",
 	    "{\"repositoryName\":\"scan/a\",\"imageScanningConfiguration\":"
 	    "{\"scanOnPush\":\"yes\"}}");
 	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
-	    NOT_FOUND("scan/none"), "PutImageScanningConfiguration",
+	    ECR_NO_REPOSITORY("scan/none"), "PutImageScanningConfiguration",
 	    "{\"repositoryName\":\"scan/none\","
 	    "\"imageScanningConfiguration\":{\"scanOnPush\":true}}");
 }
@@ -366,10 +343,10 @@ bad_tags_are_refused(void **state)
 	ecr_expect(&ecr, NULL, "TooManyTagsException", NULL, "UntagResource",
 	    "{\"resourceArn\":\"" ARN("tag/bad") "\",\"tagKeys\":[%s]}", text);
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("tags", "Member must not be null"), "TagResource",
+	    ECR_CONSTRAINT("tags", "Member must not be null"), "TagResource",
 	    "{\"resourceArn\":\"" ARN("tag/bad") "\"}");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("tagKeys.2.member", "Member must not be null"),
+	    ECR_CONSTRAINT("tagKeys.2.member", "Member must not be null"),
 	    "UntagResource",
 	    "{\"resourceArn\":\"" ARN("tag/bad") "\",\"tagKeys\":"
 						 "[\"a\",null]}");
@@ -420,9 +397,9 @@ what_is_no_arn_of_a_repository_is_refused(void **state)
 	create(&ecr, NULL, "tag/arn");
 	for (i = 0; i < sizeof(arns) / sizeof(arns[0]); i++)
 		arn_expect("InvalidParameterException",
-		    CONSTRAINT("resourceArn", "Invalid ARN"), arns[i]);
+		    ECR_CONSTRAINT("resourceArn", "Invalid ARN"), arns[i]);
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
-	    CONSTRAINT("resourceArn", "Member must not be null"),
+	    ECR_CONSTRAINT("resourceArn", "Member must not be null"),
 	    "ListTagsForResource", "{}");
 }
 
@@ -444,7 +421,7 @@ static void
 repositories_that_are_not_here_have_no_tags(void **state)
 {
 	(void)state;
-	arn_expect("RepositoryNotFoundException", NOT_FOUND("tag/none"),
+	arn_expect("RepositoryNotFoundException", ECR_NO_REPOSITORY("tag/none"),
 	    ARN("tag/none"));
 	arn_expect("RepositoryNotFoundException",
 	    "The repository with name 'tag/region' does not exist in the "
@@ -564,5 +541,5 @@ main(void)
 	};
 
 	return (cmocka_run_group_tests_name(
-	    "ecr_settings", tests, setup, teardown));
+	    "ecr_settings", tests, ecr_setup, ecr_teardown));
 }

@@ -13,32 +13,11 @@
 
 /* Repository creation templates, with `auth: none`. */
 
-static struct ecr ecr;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	ecr_open(&ecr, AUTH_NONE);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
-	return (0);
-}
-
 #define CREATE "CreateRepositoryCreationTemplate"
 #define UPDATE "UpdateRepositoryCreationTemplate"
 #define DELETE "DeleteRepositoryCreationTemplate"
 #define DESCRIBE "DescribeRepositoryCreationTemplates"
 #define INVALID "InvalidParameterException"
-#define CONSTRAINT(place, reason) \
-	"Invalid parameter at '" place \
-	"' failed to satisfy constraint: '" reason "'"
 #define NO_TEMPLATE(prefix) \
 	"The repository creation template with prefix '" prefix \
 	"' does not exist in the registry with id '" ECR_ACCOUNT "'"
@@ -193,15 +172,15 @@ static const struct {
 	const char *type, *message, *members;
 } bad[] = {
 	{ INVALID,
-	    CONSTRAINT("appliedFor",
+	    ECR_CONSTRAINT("appliedFor",
 		"Member must have length greater than or equal to 1"),
 	    "\"appliedFor\":[]" },
-	{ INVALID, CONSTRAINT("appliedFor", "REPLICATION stands twice"),
+	{ INVALID, ECR_CONSTRAINT("appliedFor", "REPLICATION stands twice"),
 	    "\"appliedFor\":[\"REPLICATION\",\"REPLICATION\"]" },
 	{ INVALID, NULL, "\"appliedFor\":[\"EVERYTHING\"]" },
 	{ INVALID, NULL, PUSH ",\"imageTagMutability\":\"NO\"" },
 	{ INVALID,
-	    CONSTRAINT("imageTagMutabilityExclusionFilters",
+	    ECR_CONSTRAINT("imageTagMutabilityExclusionFilters",
 		"ImageTagMutabilityExclusionFilters can't be null when "
 		"imageTagMutability is set as MUTABLE_WITH_EXCLUSION"),
 	    PUSH ",\"imageTagMutability\":\"MUTABLE_WITH_EXCLUSION\"" },
@@ -392,7 +371,7 @@ filters_of_tags_go_with_their_mode(void **state)
 	ecr_reply_free(&r);
 	/* They do not go with the one that it has now. */
 	ecr_expect(&ecr, NULL, INVALID,
-	    CONSTRAINT("imageTagMutabilityExclusionFilters",
+	    ECR_CONSTRAINT("imageTagMutabilityExclusionFilters",
 		"ImageTagMutabilityExclusionFilters must be null when "
 		"imageTagMutability is set as IMMUTABLE"),
 	    UPDATE,
@@ -494,11 +473,11 @@ templates_asked_for_by_name_come_in_that_order(void **state)
 	    json_array_size(ecr_at(r.json, "repositoryCreationTemplates")), 2);
 	ecr_reply_free(&r);
 	ecr_expect(&ecr, NULL, INVALID,
-	    CONSTRAINT("maxResults",
+	    ECR_CONSTRAINT("maxResults",
 		"maxResults cannot be used together with prefixes"),
 	    DESCRIBE, "{\"prefixes\":[\"x\"],\"maxResults\":1}");
 	ecr_expect(&ecr, NULL, INVALID,
-	    CONSTRAINT(
+	    ECR_CONSTRAINT(
 		"nextToken", "nextToken cannot be used together with prefixes"),
 	    DESCRIBE, "{\"prefixes\":[\"x\"],\"nextToken\":\"t\"}");
 }
@@ -514,7 +493,7 @@ no_more_than_a_hundred_are_asked_for_by_name(void **state)
 		at += (size_t)snprintf(
 		    text + at, sizeof(text) - at, "%s\"x\"", i > 0 ? "," : "");
 	ecr_expect(&ecr, NULL, INVALID,
-	    CONSTRAINT("prefixes",
+	    ECR_CONSTRAINT("prefixes",
 		"Member must have length less than or equal to 100"),
 	    DESCRIBE, "{\"prefixes\":[%s]}", text);
 	ecr_expect(
@@ -561,7 +540,8 @@ who_may_not_set_a_policy_puts_none_into_a_template(void **state)
 	ecr_close(&own);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, ecr_setup, ecr_teardown)
 
 int
 main(void)

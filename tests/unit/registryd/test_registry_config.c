@@ -16,23 +16,13 @@
 /* What is configured of the registry: kept, counted, changed by several at
  * once. */
 
-static struct ecr ecr;
 static struct meta *meta;
 
 static int
 setup(void **state)
 {
-	(void)state;
-	ecr_open(&ecr, AUTH_NONE);
+	(void)ecr_setup(state);
 	meta = store_meta(ecr.service.store);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
 	return (0);
 }
 
@@ -513,7 +503,7 @@ settings_name_what_they_may_be(void **state)
 	assert_null(registry_setting_values(i));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, ecr_teardown)
 
 int
 main(void)

@@ -12,7 +12,6 @@
 
 /* STS: the query protocol, GetCallerIdentity and GetSessionToken. */
 
-static struct ecr ecr;
 static struct ecr_key admin;
 
 #define REQUEST_ID "01234567-89ab-cdef-0123-456789abcdef"
@@ -23,18 +22,7 @@ setup(void **state)
 {
 	(void)state;
 	ecr_open(&ecr, AUTH_TOKEN);
-	ecr_user(&ecr, "admin",
-	    "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\","
-	    "\"Action\":\"*\",\"Resource\":\"*\"}]}",
-	    &admin);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	ecr_close(&ecr);
+	ecr_user(&ecr, "admin", ECR_ALLOW("\"*\"", "*"), &admin);
 	return (0);
 }
 
@@ -318,5 +306,5 @@ main(void)
 		cmocka_unit_test(a_code_of_a_device_is_refused),
 	};
 
-	return (cmocka_run_group_tests_name("sts", tests, setup, teardown));
+	return (cmocka_run_group_tests_name("sts", tests, setup, ecr_teardown));
 }
