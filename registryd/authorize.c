@@ -410,6 +410,21 @@ authorize_repository(
 	return (rc);
 }
 
+enum rc
+authorize_rescope(struct call *c, const char *actions, struct span repository)
+{
+	struct span granted = c->granted;
+	enum rc rc;
+
+	if (granted.p == NULL ||
+	    authorize_repository(c, actions, repository) == RC_OK)
+		return (RC_OK);
+	c->granted = SPAN_NONE;
+	rc = authorize_repository(c, actions, repository);
+	c->granted = granted;
+	return (rc == RC_OK ? refuse_scope(c) : RC_OK);
+}
+
 /* Not remembered: this policy is no revision of any repository yet. */
 enum rc
 authorize_would(struct call *c, const char *actions, struct span repository,

@@ -29,6 +29,12 @@ authorize_require(struct call *, const char *actions, struct span repository);
 RC_MUST_USE enum rc authorize_repository(
     struct call *, const char *actions, struct span repository);
 
+/** authorize_rescope(c, actions, repository): is it only the scopes of the
+ * bearer token that stand against it?  Then RC_FAILED, with a challenge for a
+ * token that may; else RC_OK, whether it is allowed or not. */
+RC_MUST_USE enum rc
+authorize_rescope(struct call *, const char *actions, struct span repository);
+
 /** authorize_arn(c, repository): "arn:aws:ecr:REGION:ACCOUNT:repository/NAME"
  * in the arena. */
 const char *authorize_arn(struct call *, struct span repository);

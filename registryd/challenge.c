@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/name.h"
 #include "registryd/identify.h"
 #include "registryd/permissions.h"
@@ -24,9 +26,19 @@ identify_base_url(struct call *c)
 	return (text != NULL ? text : "");
 }
 
+/* What is asked of an upload session is part of a push, whatever the method. */
+static bool
+of_push(const struct call *c)
+{
+	return (c->permission != NULL &&
+		strstr(c->permission->actions, "ecr:UploadLayerPart") != NULL);
+}
+
 static const char *
 challenge_verbs(const struct call *c)
 {
+	if (of_push(c))
+		return ("pull,push");
 	switch (c->request->method) {
 	case HTTP_GET:
 	case HTTP_HEAD:
@@ -43,6 +55,23 @@ challenge_verbs(const struct call *c)
 	return ("pull,push");
 }
 
+/* A mount needs to pull from where the blob is, too. */
+static void
+challenge_scopes(const struct call *c, struct buf *out)
+{
+	struct span from, mount;
+
+	buf_printf(out, ",scope=\"repository:" SPAN_FMT ":%s",
+	    SPAN_ARG(c->repository), challenge_verbs(c));
+	if (c->request->method == HTTP_POST &&
+	    http_request_param(c->request, "mount", &mount) &&
+	    http_request_param(c->request, "from", &from) &&
+	    name_repository_ok(from))
+		buf_printf(
+		    out, " repository:" SPAN_FMT ":pull", SPAN_ARG(from));
+	buf_char(out, '"');
+}
+
 static void
 challenge_bearer(struct call *c, const char *error)
 {
@@ -53,8 +82,7 @@ challenge_bearer(struct call *c, const char *error)
 	buf_printf(&b, "Bearer realm=\"%s/token\",service=\"" SPAN_FMT "\"",
 	    url, SPAN_ARG(c->request->host));
 	if (c->repository.n > 0 && name_repository_ok(c->repository))
-		buf_printf(&b, ",scope=\"repository:" SPAN_FMT ":%s\"",
-		    SPAN_ARG(c->repository), challenge_verbs(c));
+		challenge_scopes(c, &b);
 	else if (c->permission != NULL &&
 		 c->permission->access == ACCESS_LISTED)
 		buf_str(&b, ",scope=\"registry:catalog:*\"");

@@ -488,6 +488,21 @@ mount_from_any(struct call *c, const struct digest *d,
 	return (rc);
 }
 
+/* A token that was asked for before the mount was thought of knows nothing of
+ * the source; who may have one that does is told so. */
+static enum rc
+mount_rescope(struct call *c, const struct digest *d, struct span from)
+{
+	uint64_t size;
+	enum rc rc;
+
+	rc = content_stat(c->store, from, d, c->mode, c->arena, &size);
+	if (rc != RC_OK)
+		return (rc);
+	rc = authorize_rescope(c, "ecr:GetDownloadUrlForLayer", from);
+	return (rc == RC_OK ? RC_DENIED : rc);
+}
+
 /* mount=DIGEST[&from=NAME].  RC_NOTFOUND: it cannot be mounted. */
 static enum rc
 post_mount(struct call *c, struct span digest_text)
@@ -507,8 +522,8 @@ post_mount(struct call *c, struct span digest_text)
 	else if (!name_repository_ok(from))
 		rc = call_fail(c, OCI_NAME_INVALID, call_detail("from", from),
 		    "from=\"%.*s\" is not a repository name", CALL_SHOW(from));
-	else
-		rc = mount_from(c, &d, from, create);
+	else if ((rc = mount_from(c, &d, from, create)) == RC_DENIED)
+		rc = mount_rescope(c, &d, from);
 	if (rc == RC_OK)
 		return (blob_created(c, &d));
 	if (rc == RC_LIMIT)

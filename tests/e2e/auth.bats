@@ -668,6 +668,43 @@ bearer_server() {
 	server_stop
 }
 
+# A client gets the token that the challenge says, and asks again with it.
+challenged() { # STATUS METHOD PATH [CURL ARGUMENT...]
+	local status=$1 query
+	shift
+	http "$@"
+	expect 401 UNAUTHORIZED
+	query=$(header WWW-Authenticate |
+		sed 's/.*scope="\([^"]*\)".*/scope=\1/; s/ /\&scope=/g')
+	bearer_get "service=$HOST&$query" -u "AWS:$TOKEN"
+	http "$@" "${bearer[@]}"
+	expect "$status"
+}
+
+@test "bearer: the token that a challenge asks for is enough, of sessions and mounts too" {
+	local at d
+	bearer_server
+	d=$LAYER_DIGEST
+	challenged 202 POST /v2/other/app/blobs/uploads/
+	at=$(header Location)
+	challenged 204 GET "$at"
+	challenged 204 DELETE "$at"
+	challenged 201 POST \
+		"/v2/team/app/blobs/uploads/?mount=$d&from=other/app"
+	# One that was had before the mount was thought of.
+	bearer_get "service=$HOST&scope=repository:team/app:pull,push" \
+		-u "AWS:$TOKEN"
+	http POST "/v2/team/app/blobs/uploads/?mount=$d&from=other/app" \
+		"${bearer[@]}"
+	expect 401 UNAUTHORIZED
+	assert_in "$(header WWW-Authenticate)" \
+		'scope="repository:team/app:pull,push repository:other/app:pull",error="insufficient_scope"'
+	http POST "/v2/team/app/blobs/uploads/?mount=$d&from=none/such" \
+		"${bearer[@]}"
+	expect 202
+	server_stop
+}
+
 @test "bearer: POST with a password, and with a refresh token that was asked for" {
 	local refresh
 	bearer_server

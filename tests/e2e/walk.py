@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""walk.py HOST:PORT [--sparse]
+"""walk.py HOST:PORT [--sparse] [--basic | --bearer]
 
 Walks every kind of content of the OCI specifications through its whole life
 in one registry: push, list, HEAD, pull, referrers, delete; and every way in
 which a blob can be pushed, in sha256 and sha512.  Each step is held against
 what the distribution-spec says.  Prints what was wrong, and the number of
 checks; exits 1 if anything was.
+
+--basic and --bearer come with the USER:PASSWORD in WALK_LOGIN, or with tokens
+got for it.
 """
 
 import base64
@@ -14,6 +17,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import sys
 import urllib.parse
 
@@ -44,12 +48,38 @@ class Answer:
         return self.headers.get(name)
 
 
+def basic():
+    return "Basic " + base64.b64encode(os.environ["WALK_LOGIN"].encode()) \
+        .decode()
+
+
 class Client:
     def __init__(self, host):
         self.connection = http.client.HTTPConnection(host, timeout=30)
+        self.headers = {}
+        if "--basic" in sys.argv:
+            self.headers = {"Authorization": basic()}
+        elif "--bearer" in sys.argv:
+            self.headers = {"Authorization": "Bearer " + self.token()}
+
+    def token(self):
+        """For both repositories, as the challenge of /v2/ says it is had."""
+        self.connection.request("GET", "/v2/")
+        challenge = Answer(self.connection.getresponse()).get(
+            "WWW-Authenticate")
+        said = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+        query = urllib.parse.urlencode(
+            [("service", said["service"])] +
+            [("scope", "repository:%s:pull,push,delete" % name)
+             for name in (REPO, OTHER)])
+        self.connection.request(
+            "GET", urllib.parse.urlsplit(said["realm"]).path + "?" + query,
+            headers={"Authorization": basic()})
+        return json.loads(Answer(self.connection.getresponse()).body)["token"]
 
     def __call__(self, method, path, body=None, chunked=False, **headers):
-        headers = {k.replace("_", "-"): v for k, v in headers.items()}
+        headers = {**self.headers,
+                   **{k.replace("_", "-"): v for k, v in headers.items()}}
         if method in ("POST", "PUT", "PATCH") and body is None:
             headers["Content-Length"] = "0"
         if chunked:
