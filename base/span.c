@@ -95,3 +95,29 @@ span_hash(struct span s)
 		h = (h ^ (uint8_t)s.p[i]) * 16777619u;
 	return (h);
 }
+
+/* The last '*' met is the only one that is ever taken back: what stood before
+ * it has its place. */
+bool
+span_matches(struct span s, struct span pattern)
+{
+	size_t i = 0, p = 0, star = SIZE_MAX, tried = 0;
+
+	while (i < s.n) {
+		if (p < pattern.n && pattern.p[p] == '*') {
+			star = p++;
+			tried = i;
+		} else if (p < pattern.n && pattern.p[p] == s.p[i]) {
+			p++;
+			i++;
+		} else if (star != SIZE_MAX) {
+			p = star + 1;
+			i = ++tried;
+		} else {
+			return (false);
+		}
+	}
+	while (p < pattern.n && pattern.p[p] == '*')
+		p++;
+	return (p == pattern.n);
+}

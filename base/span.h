@@ -55,6 +55,10 @@ bool span_eq_nocase(struct span a, struct span b);
 bool span_has_prefix(struct span s, struct span prefix);
 bool span_has_suffix(struct span s, struct span suffix);
 
+/** span_matches(s, pattern): all of ${s}; '*' is any run of bytes, also none,
+ * and all else stands for itself.  At most s.n times pattern.n steps. */
+bool span_matches(struct span s, struct span pattern);
+
 /** span_trim(s): without leading and trailing SP and HTAB (RFC 9110 OWS). */
 struct span span_trim(struct span s);
 

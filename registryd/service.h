@@ -138,6 +138,15 @@ void service_previews_wake(struct service *);
 bool service_previews_sweep(
     struct service *, struct preview_sweep *, int64_t budget_ms);
 
+struct seal_key;
+/**
+ * service_seal_key(svc):
+ * Under which what clients carry for us (positions in lists, download URLs) is
+ * sealed.  Without authentication everybody may have everything, and a key
+ * that is known does.  Any thread.
+ */
+const struct seal_key *service_seal_key(const struct service *);
+
 /**
  * service_stop(svc):
  * Accept no more, let requests end within shutdown-timeout, cancel jobs,

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "auth/auth.h"
+#include "base/keyring.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "registryd/service.h"
@@ -68,6 +69,14 @@ service_identities_prepare(struct service *svc, const struct settings *s,
 	rc = auth_reload_prepare(svc->auth, &options, why, reload_r);
 	free(key_file);
 	return (rc);
+}
+
+const struct seal_key *
+service_seal_key(const struct service *svc)
+{
+	static const struct seal_key known = { .bytes = { 0 } };
+
+	return (svc->auth != NULL ? auth_token_key(svc->auth) : &known);
 }
 
 /* A person has just started their first registry: what to type next. */

@@ -94,39 +94,13 @@ repo_settings_put(
 	return (rc);
 }
 
-/* '*' is any run of characters; where it goes on after one, the first place
- * that fits will do, so that only the last '*' is ever tried again. */
-static bool
-filter_matches(struct span filter, struct span tag)
-{
-	size_t f = 0, t = 0, star = SIZE_MAX, tried = 0;
-
-	while (t < tag.n) {
-		if (f < filter.n && filter.p[f] == '*') {
-			star = f++;
-			tried = t;
-		} else if (f < filter.n && filter.p[f] == tag.p[t]) {
-			f++;
-			t++;
-		} else if (star != SIZE_MAX) {
-			f = star + 1;
-			t = ++tried;
-		} else {
-			return (false);
-		}
-	}
-	while (f < filter.n && filter.p[f] == '*')
-		f++;
-	return (f == filter.n);
-}
-
 static bool
 excluded(const struct repository_settings *s, struct span tag)
 {
 	size_t i;
 
 	for (i = 0; i < s->n_exclusions; i++)
-		if (filter_matches(s->exclusions[i], tag))
+		if (span_matches(tag, s->exclusions[i]))
 			return (true);
 	return (false);
 }

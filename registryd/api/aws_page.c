@@ -26,17 +26,6 @@
 #define PAGE_SEALED_MAX_BYTES (PAGE_PLAIN_MAX_BYTES + SEAL_OVERHEAD_BYTES)
 #define PAGE_TEXT_MAX_BYTES BASE64URL_LEN(PAGE_SEALED_MAX_BYTES)
 
-/* Without authentication everybody sees everything, and nothing is kept from
- * anybody: a key that is known does. */
-static const struct seal_key *
-page_key(const struct call *c)
-{
-	static const struct seal_key known = { .bytes = { 0 } };
-
-	return (c->service->auth != NULL ? auth_token_key(c->service->auth)
-					 : &known);
-}
-
 static void
 page_aad(const struct call *c, struct buf *out)
 {
@@ -76,7 +65,7 @@ page_open(struct call *c, struct span text,
 	    base64url_decode(text, sealed, &n) != RC_OK)
 		return (RC_INVALID);
 	page_aad(c, &aad);
-	rc = seal_open(page_key(c), buf_as_span(&aad),
+	rc = seal_open(service_seal_key(c->service), buf_as_span(&aad),
 	    (struct span){ (const char *)sealed, n }, room, &plain_r->n);
 	buf_free(&aad);
 	plain_r->p = (const char *)room;
@@ -142,7 +131,7 @@ aws_page_next(struct call *c, json_t *out, const struct aws_page *page)
 	if (page->after.n > 0)
 		memcpy(plain + PAGE_HEAD_BYTES, page->after.p, page->after.n);
 	page_aad(c, &aad);
-	seal(page_key(c), buf_as_span(&aad),
+	seal(service_seal_key(c->service), buf_as_span(&aad),
 	    (struct span){ (const char *)plain, n }, sealed);
 	buf_free(&aad);
 	base64url_encode(sealed, n + SEAL_OVERHEAD_BYTES, text);

@@ -27,17 +27,6 @@
 
 #define TOKEN_PARAM "token"
 
-/* Without authentication everybody may have everything, and a key that is
- * known does. */
-static const struct seal_key *
-token_key(const struct call *c)
-{
-	static const struct seal_key known = { .bytes = { 0 } };
-
-	return (c->service->auth != NULL ? auth_token_key(c->service->auth)
-					 : &known);
-}
-
 static void
 token_aad(const struct call *c, const struct digest *d, struct buf *out)
 {
@@ -159,7 +148,8 @@ token_seal(struct call *c, const struct digest *d, const struct buf *plain)
 	if (sealed == NULL || text == NULL)
 		return (NULL);
 	token_aad(c, d, &aad);
-	seal(token_key(c), buf_as_span(&aad), buf_as_span(plain), sealed);
+	seal(service_seal_key(c->service), buf_as_span(&aad),
+	    buf_as_span(plain), sealed);
 	buf_free(&aad);
 	base64url_encode(sealed, n, text);
 	return (text);
@@ -217,7 +207,8 @@ token_open(struct call *c, const struct digest *d, struct span text,
 	out = room + sealed.n;
 	sealed.p = (const char *)room;
 	token_aad(c, d, &aad);
-	rc = seal_open(token_key(c), buf_as_span(&aad), sealed, out, &plain.n);
+	rc = seal_open(service_seal_key(c->service), buf_as_span(&aad), sealed,
+	    out, &plain.n);
 	buf_free(&aad);
 	plain.p = (const char *)out;
 	return (rc == RC_OK && download_grant_read(plain, g_r));

@@ -78,7 +78,7 @@ name_of(struct call *c, struct span host)
 	for (i = 0; i < host.n; i++)
 		lower[i] = (char)tolower((unsigned char)lower[i]);
 	for (i = 0; i < ARRAY_LEN(upstreams); i++)
-		if (ecr_filter_matches(upstreams[i].host, span_of(lower)))
+		if (span_matches(span_of(lower), upstreams[i].host))
 			return (upstreams[i].name);
 	return (NULL);
 }

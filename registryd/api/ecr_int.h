@@ -85,13 +85,6 @@ json_t *ecr_encryption_json(const struct repository_settings *);
 /** ecr_tags_json(tags, n): a TagList. */
 json_t *ecr_tags_json(const struct resource_tag *, size_t n);
 
-/**
- * ecr_filter_matches(filter, name):
- * '*' is any run of characters, also none; all else stands for itself.  Of
- * scanning and signing filters.
- */
-bool ecr_filter_matches(struct span filter, struct span name);
-
 /* --- configuration of the registry (ecr_config.c) ------------------------ */
 
 /** ecr_pick(shape, in): of a value that fits ${shape} what the shape names,

@@ -138,7 +138,7 @@ static bool
 filter_ok(struct span filter, struct span name)
 {
 	if (memchr(filter.p, '*', filter.n) != NULL)
-		return (ecr_filter_matches(filter, name));
+		return (span_matches(name, filter));
 	return (memmem(name.p, name.n, filter.p, filter.n) != NULL);
 }
 

@@ -92,9 +92,8 @@ rule_applies(const json_t *rule, struct span repository)
 	if (json_array_size(filters) == 0)
 		return (true);
 	for (i = 0; i < json_array_size(filters); i++)
-		if (ecr_filter_matches(
-			aws_string(json_array_get(filters, i), "filter"),
-			repository))
+		if (span_matches(repository,
+			aws_string(json_array_get(filters, i), "filter")))
 			return (true);
 	return (false);
 }

@@ -235,29 +235,3 @@ ecr_tags_json(const struct resource_tag *tags, size_t n)
 			      "Value", call_text(tags[i].value)));
 	return (list);
 }
-
-/* The last '*' met is the only one that is ever taken back: what stood before
- * it has its place. */
-bool
-ecr_filter_matches(struct span filter, struct span name)
-{
-	size_t f = 0, n = 0, star = SIZE_MAX, tried = 0;
-
-	while (n < name.n) {
-		if (f < filter.n && filter.p[f] == '*') {
-			star = f++;
-			tried = n;
-		} else if (f < filter.n && filter.p[f] == name.p[n]) {
-			f++;
-			n++;
-		} else if (star != SIZE_MAX) {
-			f = star + 1;
-			n = ++tried;
-		} else {
-			return (false);
-		}
-	}
-	while (f < filter.n && filter.p[f] == '*')
-		f++;
-	return (f == filter.n);
-}

@@ -142,6 +142,39 @@ hash_is_fnv_1a(void **state)
 	assert_int_equal(span_hash(SPAN("foobar")), 0xbf9cf968);
 }
 
+static void
+stars_stand_for_any_run_of_bytes(void **state)
+{
+	static const struct {
+		const char *s, *pattern;
+		bool matches;
+	} rows[] = {
+		{ "", "", true },
+		{ "", "*", true },
+		{ "a", "", false },
+		{ "abc", "abc", true },
+		{ "abc", "ab", false },
+		{ "abc", "*", true },
+		{ "abc", "a*", true },
+		{ "abc", "*c", true },
+		{ "abc", "a*c", true },
+		{ "abc", "a*b", false },
+		{ "abcbc", "a*bc", true },
+		{ "ac", "a**c", true },
+		{ "a.c", "a?c", false },
+		{ "aXbXc", "a*b*c", true },
+		{ "aaab", "*aab", true },
+		{ "aaac", "*a*b", false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (span_matches(span_of(rows[i].s),
+			span_of(rows[i].pattern)) != rows[i].matches)
+			fail_msg("row %zu", i);
+}
+
 int
 main(void)
 {
@@ -152,6 +185,7 @@ main(void)
 		cmocka_unit_test(prefix_and_suffix_are_found),
 		cmocka_unit_test(only_optional_white_space_is_trimmed),
 		cmocka_unit_test(split_gives_each_part_once),
+		cmocka_unit_test(stars_stand_for_any_run_of_bytes),
 	};
 
 	return (cmocka_run_group_tests_name("base/span", tests, NULL, NULL));
