@@ -12,6 +12,9 @@
  * all of them from the youngest on, are the rules that count: these need to
  * know how many younger ones they select.  So tags are never kept; an image
  * that no counting rule selects and that is not taken is forgotten at once.
+ *
+ * Guards look at what the rules would do in the end.  They are no rules: they
+ * neither select nor count, and what they save is still counted.
  */
 #define RUN_MAGIC 0x6c6372756eULL
 #define DAY_MS ((uint64_t)24 * 60 * 60 * 1000)
@@ -21,11 +24,13 @@
 struct candidate {
 	struct digest digest;
 	bool archived;
+	bool tagged;
 	bool held; /* as far as its rule's action is concerned */
+	bool protected;
 	bool hit;
 	uint32_t rule; /* the first that selects it */
-	int64_t pushed_ms;
-	int64_t order_ms;
+	int64_t pushed_ms, pulled_ms, archived_ms, activated_ms;
+	uint64_t tags_hash;
 };
 
 /* What is sorted: a candidate is too large to be moved about. */
@@ -52,10 +57,12 @@ struct lifecycle_run {
 	uint64_t magic;
 	const struct lifecycle_policy *policy;
 	struct rule_filters *rules; /* one for each */
+	struct filter *protects;    /* one for each of .protect_tags */
 	int64_t now_ms;
 	size_t max_images;
 	struct candidate *candidates;
 	size_t n, room;
+	uint64_t tagged; /* images of the standard class */
 	/* ${n_words} per candidate, in the same order: a bit for each counting
 	 * rule that selects it. */
 	uint64_t *marks;
@@ -66,7 +73,7 @@ struct lifecycle_run {
 	size_t left; /* candidates that lifecycle_run_next() has not seen */
 };
 
-static struct filter *filters_of(const struct lifecycle_rule *);
+static struct filter *filters_of(const struct span *, size_t n, bool patterns);
 
 struct lifecycle_run *
 lifecycle_run_new(
@@ -84,7 +91,10 @@ lifecycle_run_new(
 	run->marks_now = xcalloc(run->n_words + 1, sizeof(*run->marks_now));
 	run->rules = xcalloc(policy->n_rules + 1, sizeof(*run->rules));
 	for (i = 0; i < policy->n_rules; i++)
-		run->rules[i].filters = filters_of(&policy->rules[i]);
+		run->rules[i].filters = filters_of(policy->rules[i].tag_filters,
+		    policy->rules[i].n_tag_filters, policy->rules[i].patterns);
+	run->protects =
+	    filters_of(policy->protect_tags, policy->n_protect_tags, true);
 	return (run);
 }
 
@@ -102,6 +112,7 @@ lifecycle_run_free(struct lifecycle_run **run_r)
 	for (i = 0; i < run->policy->n_rules; i++)
 		free(run->rules[i].filters);
 	free(run->rules);
+	free(run->protects);
 	free(run->candidates);
 	free(run->marks);
 	free(run->places);
@@ -137,14 +148,13 @@ filter_of(struct span text, bool pattern)
 }
 
 static struct filter *
-filters_of(const struct lifecycle_rule *rule)
+filters_of(const struct span *texts, size_t n, bool patterns)
 {
-	struct filter *filters =
-	    xcalloc(rule->n_tag_filters + 1, sizeof(*filters));
+	struct filter *filters = xcalloc(n + 1, sizeof(*filters));
 	size_t i;
 
-	for (i = 0; i < rule->n_tag_filters; i++)
-		filters[i] = filter_of(rule->tag_filters[i], rule->patterns);
+	for (i = 0; i < n; i++)
+		filters[i] = filter_of(texts[i], patterns);
 	return (filters);
 }
 
@@ -218,6 +228,17 @@ rule_selects(const struct lifecycle_rule *rule, const struct filter *filters,
 	return (image->n_tags > 0);
 }
 
+static bool
+protects(const struct lifecycle_run *run, const struct lifecycle_image *image)
+{
+	size_t i;
+
+	for (i = 0; i < run->policy->n_protect_tags; i++)
+		if (filter_satisfied(&run->protects[i], image))
+			return (true);
+	return (false);
+}
+
 /* --- age ----------------------------------------------------------------- */
 
 /* Never pulled: the push; restored and not pulled since: the restoring. */
@@ -254,6 +275,11 @@ hit_by_age(const struct lifecycle_run *run, const struct lifecycle_rule *rule,
 		return (older_than(run, used_ms(image), rule->number));
 	case LIFECYCLE_SINCE_TRANSITIONED:
 		return (older_than(run, image->archived_ms, rule->number));
+	case LIFECYCLE_SINCE_USED:
+		return (older_than(run, used_ms(image), rule->number) &&
+			older_than(run, image->pushed_ms,
+			    rule->pushed_number > 0 ? rule->pushed_number
+						    : rule->number));
 	case LIFECYCLE_MORE_THAN:
 		break;
 	}
@@ -315,18 +341,43 @@ marks_make(struct lifecycle_run *run, const struct lifecycle_image *image,
 	return (first);
 }
 
+static void
+candidate_add(struct lifecycle_run *run, const struct lifecycle_image *image,
+    const struct lifecycle_rule *rule, bool hit)
+{
+	memcpy(run->marks + run->n * run->n_words, run->marks_now,
+	    run->n_words * sizeof(*run->marks));
+	run->candidates[run->n++] = (struct candidate){
+		.digest = image->digest,
+		.archived = image->storage_class == LIFECYCLE_ARCHIVE,
+		.tagged = image->n_tags > 0,
+		.held = rule->action == LIFECYCLE_EXPIRE
+			    ? image->held
+			    : image->held_by_active,
+		.protected = protects(run, image),
+		.hit = hit,
+		.rule = (uint32_t)(rule - run->policy->rules),
+		.pushed_ms = image->pushed_ms,
+		.pulled_ms = image->pulled_ms,
+		.archived_ms = image->archived_ms,
+		.activated_ms = image->activated_ms,
+		.tags_hash = image->tags_hash,
+	};
+}
+
 enum rc
 lifecycle_run_add(
     struct lifecycle_run *run, const struct lifecycle_image *image)
 {
 	const struct lifecycle_rule *rule;
-	struct candidate *c;
 	bool counted, hit;
 	size_t first;
 	enum rc rc;
 
 	OBJ_CHECK(run, RUN_MAGIC);
 	must(!run->decided);
+	run->tagged +=
+	    image->n_tags > 0 && image->storage_class == LIFECYCLE_STANDARD;
 	first = marks_make(run, image, &counted);
 	if (first == run->policy->n_rules)
 		return (RC_OK);
@@ -334,28 +385,18 @@ lifecycle_run_add(
 	hit = hit_by_age(run, rule, image);
 	if (!hit && !counted)
 		return (RC_OK);
-	if ((rc = room_make(run)) != RC_OK)
-		return (rc);
-	memcpy(run->marks + run->n * run->n_words, run->marks_now,
-	    run->n_words * sizeof(*run->marks));
-	c = &run->candidates[run->n];
-	*c = (struct candidate){
-		.digest = image->digest,
-		.archived = image->storage_class == LIFECYCLE_ARCHIVE,
-		.held = rule->action == LIFECYCLE_EXPIRE
-			    ? image->held
-			    : image->held_by_active,
-		.hit = hit,
-		.rule = (uint32_t)first,
-		.pushed_ms = image->pushed_ms,
-		.order_ms = image->activated_ms > 0 ? image->activated_ms
-						    : image->pushed_ms,
-	};
-	run->n++;
-	return (RC_OK);
+	if ((rc = room_make(run)) == RC_OK)
+		candidate_add(run, image, rule, hit);
+	return (rc);
 }
 
 /* --- the second pass ----------------------------------------------------- */
+
+static int64_t
+order_ms(const struct candidate *c)
+{
+	return (c->activated_ms > 0 ? c->activated_ms : c->pushed_ms);
+}
 
 /* Youngest first; of one time in the order of their digests. */
 static int
@@ -380,7 +421,7 @@ places_make(struct lifecycle_run *run)
 		return (RC_LIMIT);
 	for (i = 0; i < run->n; i++)
 		run->places[i] = (struct place){
-			.order_ms = run->candidates[i].order_ms,
+			.order_ms = order_ms(&run->candidates[i]),
 			.candidate = &run->candidates[i],
 		};
 	qsort(run->places, run->n, sizeof(*run->places), younger_cmp);
@@ -400,13 +441,62 @@ count_up(const struct lifecycle_run *run, size_t i, int64_t *counts)
 			counts[w * WORD_BITS + (size_t)__builtin_ctzll(word)]++;
 }
 
+static struct candidate *
+candidate_at(const struct lifecycle_run *run, size_t place)
+{
+	return (
+	    run->candidates + (run->places[place].candidate - run->candidates));
+}
+
+static void
+rules_decide(struct lifecycle_run *run)
+{
+	int64_t *counts = xcalloc(run->policy->n_rules + 1, sizeof(*counts));
+	const struct lifecycle_rule *rule;
+	struct candidate *c;
+	size_t i;
+
+	for (i = 0; i < run->n; i++) {
+		c = candidate_at(run, i);
+		rule = &run->policy->rules[c->rule];
+		count_up(run, (size_t)(c - run->candidates), counts);
+		if (rule->count == LIFECYCLE_MORE_THAN)
+			c->hit = counts[c->rule] > rule->number;
+		c->hit = c->hit && !c->protected;
+	}
+	free(counts);
+}
+
+/* Does one of the tagged images of the standard class leave it? */
+static bool
+tagged_leaves(const struct candidate *c)
+{
+	return (c->hit && !c->held && c->tagged && !c->archived);
+}
+
+/* The youngest first, until enough are left. */
+static void
+last_keep(struct lifecycle_run *run)
+{
+	uint64_t left = run->tagged;
+	struct candidate *c;
+	size_t i;
+
+	for (i = 0; i < run->n; i++)
+		left -= tagged_leaves(&run->candidates[i]);
+	for (i = 0; i < run->n && left < run->policy->keep_last; i++) {
+		c = candidate_at(run, i);
+		if (!tagged_leaves(c))
+			continue;
+		c->hit = false;
+		left++;
+	}
+}
+
 enum rc
 lifecycle_run_decide(struct lifecycle_run *run, size_t *n_r)
 {
-	const struct lifecycle_rule *rule;
-	struct candidate *c;
-	int64_t *counts;
-	size_t i, at;
+	size_t i;
 	enum rc rc;
 
 	OBJ_CHECK(run, RUN_MAGIC);
@@ -416,17 +506,10 @@ lifecycle_run_decide(struct lifecycle_run *run, size_t *n_r)
 		return (rc);
 	run->decided = true;
 	run->left = run->n;
-	counts = xcalloc(run->policy->n_rules + 1, sizeof(*counts));
-	for (i = 0; i < run->n; i++) {
-		at = (size_t)(run->places[i].candidate - run->candidates);
-		c = &run->candidates[at];
-		rule = &run->policy->rules[c->rule];
-		count_up(run, at, counts);
-		if (rule->count == LIFECYCLE_MORE_THAN)
-			c->hit = counts[c->rule] > rule->number;
-		*n_r += c->hit;
-	}
-	free(counts);
+	rules_decide(run);
+	last_keep(run);
+	for (i = 0; i < run->n; i++)
+		*n_r += run->candidates[i].hit;
 	return (RC_OK);
 }
 
@@ -447,6 +530,10 @@ lifecycle_run_next(
 			.storage_class = c->archived ? LIFECYCLE_ARCHIVE
 						     : LIFECYCLE_STANDARD,
 			.pushed_ms = c->pushed_ms,
+			.pulled_ms = c->pulled_ms,
+			.archived_ms = c->archived_ms,
+			.activated_ms = c->activated_ms,
+			.tags_hash = c->tags_hash,
 			.rule = &run->policy->rules[c->rule],
 			.held = c->held,
 		};

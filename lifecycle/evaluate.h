@@ -27,8 +27,13 @@
  * Every rule counts all images that it selects, as if no other rule were
  * there.  So an image is acted on once or not at all.
  *
+ * Guards (extensions) come last: what they save would have been acted on.
+ * protect_tags saves images with such a tag.  keep_last saves the youngest of
+ * the tagged images that would be acted on, as many as are missing from that
+ * number of tagged images of the standard class after the run.
+ *
  * Time per image is that of matching its tags with each rule; sorting is once.
- * Memory is some 100 bytes for an image that a rule may still take, nothing
+ * Memory is some 150 bytes for an image that a rule may still take, nothing
  * for others.  A run belongs to one thread.
  */
 struct lifecycle_image {
@@ -42,12 +47,14 @@ struct lifecycle_image {
 	bool held_by_active; /* one that is not archived does */
 	bool subject_here;   /* it refers to a subject that is there: no
 				untagged rule selects it */
+	uint64_t tags_hash;  /* the caller's; given back in the verdict */
 };
 
 struct lifecycle_verdict {
 	struct digest digest;
 	enum lifecycle_class storage_class; /* now */
-	int64_t pushed_ms;
+	int64_t pushed_ms, pulled_ms, archived_ms, activated_ms;
+	uint64_t tags_hash;		   /* the image's */
 	const struct lifecycle_rule *rule; /* of the policy */
 	bool held; /* counted, but nothing may be done while the index is
 		      there: by a later run */

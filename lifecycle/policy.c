@@ -34,6 +34,8 @@ static const struct lifecycle_word count_words[] = {
 	{ "imageCountMoreThan", LIFECYCLE_MORE_THAN },
 	{ "sinceImagePulled", LIFECYCLE_SINCE_PULLED, .with_other = true },
 	{ "sinceImagePushed", LIFECYCLE_SINCE_PUSHED, .with_other = true },
+	{ "sinceImagePushedAndPulled", LIFECYCLE_SINCE_USED, .with_other = true,
+	    .extension = true },
 	{ "sinceImageTransitioned", LIFECYCLE_SINCE_TRANSITIONED,
 	    .with_other = true },
 };
@@ -90,6 +92,7 @@ static const struct lifecycle_member selection_members[] = {
 	{ "countNumber", &positive, true },
 	{ "countType", &count_type, true },
 	{ "countUnit", &count_unit, false },
+	{ "pushedCountNumber", &positive, false, .extension = true },
 	{ "storageClass", &storage_class, false },
 	{ "tagPatternList", &filters, false },
 	{ "tagPrefixList", &filters, false },
@@ -145,6 +148,8 @@ static const struct lifecycle_schema rules_schema = {
 };
 
 static const struct lifecycle_member document_members[] = {
+	{ "keepLast", &positive, false, .extension = true },
+	{ "protectTags", &filters, false, .extension = true },
 	{ "rules", &rules_schema, true },
 };
 
@@ -154,18 +159,18 @@ static const struct lifecycle_schema document = { .type = JSON_OBJECT,
 
 /* --- a rule -------------------------------------------------------------- */
 
-#define WORD(o, key, words) word_value(o, key, words, ARRAY_LEN(words))
+#define WORD(r, o, key, words) word_value(r, o, key, words, ARRAY_LEN(words))
 
 /* Of a member that the schema has seen. */
 static int
-word_value(const json_t *o, const char *key, const struct lifecycle_word *words,
-    size_t n)
+word_value(const struct lifecycle_reader *r, const json_t *o, const char *key,
+    const struct lifecycle_word *words, size_t n)
 {
 	const struct lifecycle_word *word;
 	struct span s;
 
 	must(json_get_str(o, key, &s) == RC_OK);
-	must((word = lifecycle_word_find(words, n, s)) != NULL);
+	must((word = lifecycle_word_find(r, words, n, s)) != NULL);
 	return (word->value);
 }
 
@@ -193,45 +198,43 @@ filter_cmp(const void *a, const void *b)
 }
 
 /* A list is a set: in order, each once. */
-static void
-filters_sort(struct lifecycle_rule *rule)
+static size_t
+filters_sort(struct span *s, size_t n)
 {
-	struct span *s = rule->tag_filters;
-	size_t i, n = 0;
+	size_t i, kept = 0;
 
-	qsort(s, rule->n_tag_filters, sizeof(*s), filter_cmp);
-	for (i = 0; i < rule->n_tag_filters; i++)
-		if (n == 0 || !span_eq(s[n - 1], s[i]))
-			s[n++] = s[i];
-	rule->n_tag_filters = n;
+	qsort(s, n, sizeof(*s), filter_cmp);
+	for (i = 0; i < n; i++)
+		if (kept == 0 || !span_eq(s[kept - 1], s[i]))
+			s[kept++] = s[i];
+	return (kept);
 }
 
 static enum rc
 filters_read(struct lifecycle_reader *r, const struct lifecycle_place *at,
-    const json_t *list, struct lifecycle_rule *rule)
+    const json_t *list, bool patterns, struct span **filters_r, size_t *n_r)
 {
 	struct lifecycle_place item = { .up = at };
+	size_t n = json_array_size(list);
 	const json_t *v;
 	struct span *s;
 	enum rc rc;
 
-	rule->n_tag_filters = json_array_size(list);
-	rule->tag_filters = arena_calloc(
-	    r->arena, rule->n_tag_filters, sizeof(*rule->tag_filters));
-	if (rule->tag_filters == NULL)
+	if ((s = arena_calloc(r->arena, n, sizeof(*s))) == NULL)
 		return (RC_TOOBIG);
-	for (item.index = 0; item.index < rule->n_tag_filters; item.index++) {
+	for (item.index = 0; item.index < n; item.index++) {
 		v = json_array_get(list, item.index);
-		s = &rule->tag_filters[item.index];
-		*s = arena_span(r->arena, (struct span){ json_string_value(v),
-					      json_string_length(v) });
-		if (s->p == NULL)
+		s[item.index] =
+		    arena_span(r->arena, (struct span){ json_string_value(v),
+					     json_string_length(v) });
+		if (s[item.index].p == NULL)
 			return (RC_TOOBIG);
-		if (rule->patterns &&
-		    (rc = wildcards_check(r, &item, *s)) != RC_OK)
+		if (patterns &&
+		    (rc = wildcards_check(r, &item, s[item.index])) != RC_OK)
 			return (rc);
 	}
-	filters_sort(rule);
+	*filters_r = s;
+	*n_r = filters_sort(s, n);
 	return (RC_OK);
 }
 
@@ -244,7 +247,7 @@ tags_read(struct lifecycle_reader *r, const struct lifecycle_place *at,
 	const json_t *prefixes = json_object_get(sel, "tagPrefixList");
 	struct lifecycle_place list = { .up = at, .key = "tagPatternList" };
 
-	rule->tags = WORD(sel, "tagStatus", tag_words);
+	rule->tags = WORD(r, sel, "tagStatus", tag_words);
 	rule->patterns = patterns != NULL;
 	if (!rule->patterns)
 		list.key = "tagPrefixList";
@@ -267,8 +270,8 @@ tags_read(struct lifecycle_reader *r, const struct lifecycle_place *at,
 		    "tagStatus=TAGGED.");
 		return (lifecycle_refuse(r, at, NULL));
 	}
-	return (
-	    filters_read(r, &list, rule->patterns ? patterns : prefixes, rule));
+	return (filters_read(r, &list, rule->patterns ? patterns : prefixes,
+	    rule->patterns, &rule->tag_filters, &rule->n_tag_filters));
 }
 
 static enum rc
@@ -283,12 +286,16 @@ rule_read(struct lifecycle_reader *r, const struct lifecycle_place *at,
 
 	must(json_get_int(v, "rulePriority", &rule->priority) == RC_OK);
 	must(json_get_int(sel, "countNumber", &rule->number) == RC_OK);
+	rule->pushed_number = 0;
+	if (json_get_int(sel, "pushedCountNumber", &rule->pushed_number) !=
+	    RC_OK)
+		rule->pushed_number = 0;
 	r->priority = rule->priority;
-	rule->count = WORD(sel, "countType", count_words);
-	rule->action = WORD(act, "type", action_words);
+	rule->count = WORD(r, sel, "countType", count_words);
+	rule->action = WORD(r, act, "type", action_words);
 	rule->storage_class = LIFECYCLE_STANDARD;
 	if (json_object_get(sel, "storageClass") != NULL)
-		rule->storage_class = WORD(sel, "storageClass", class_words);
+		rule->storage_class = WORD(r, sel, "storageClass", class_words);
 	if (json_get_str(v, "description", &text) == RC_OK) {
 		rule->description = arena_span(r->arena, text);
 		if (rule->description.p == NULL)
@@ -307,6 +314,24 @@ priority_cmp(const void *va, const void *vb)
 	const struct lifecycle_rule *a = va, *b = vb;
 
 	return ((a->priority > b->priority) - (a->priority < b->priority));
+}
+
+/* They speak of the whole policy. */
+static enum rc
+guards_read(
+    struct lifecycle_reader *r, const json_t *doc, struct lifecycle_policy *p)
+{
+	const struct lifecycle_place at = { .key = "protectTags" };
+	const json_t *tags = json_object_get(doc, at.key);
+	int64_t n;
+
+	r->priority = 0;
+	if (json_get_int(doc, "keepLast", &n) == RC_OK)
+		p->keep_last = (uint64_t)n;
+	if (tags == NULL)
+		return (RC_OK);
+	return (filters_read(
+	    r, &at, tags, true, &p->protect_tags, &p->n_protect_tags));
 }
 
 static enum rc
@@ -366,23 +391,28 @@ document_read(struct lifecycle_reader *r, struct span text, size_t max_rules,
 	if (!json_is_object(doc))
 		rc = no_policy(r, "it is not a JSON object");
 	else if ((rc = lifecycle_schema_check(r, NULL, &document, doc)) ==
-		 RC_OK)
+		     RC_OK &&
+		 (rc = guards_read(r, doc, p)) == RC_OK)
 		rc = rules_read(r, json_object_get(doc, "rules"), max_rules, p);
 	json_decref(doc);
 	return (rc);
 }
 
 enum rc
-lifecycle_policy_parse(struct span text, size_t max_rules, struct arena *arena,
-    struct lifecycle_policy *p_r, char why[LIFECYCLE_WHY_BYTES])
+lifecycle_policy_parse(struct span text, const struct lifecycle_grammar *g,
+    struct arena *arena, struct lifecycle_policy *p_r,
+    char why[LIFECYCLE_WHY_BYTES])
 {
-	struct lifecycle_reader r = { .arena = arena, .why = why };
+	struct lifecycle_reader r = { .arena = arena,
+		.why = why,
+		.extensions = g != NULL && g->extensions };
 	struct lifecycle_policy p = { 0 };
 	enum rc rc;
 
 	why[0] = '\0';
 	*p_r = p;
-	if ((rc = document_read(&r, text, max_rules, &p)) == RC_OK)
+	rc = document_read(&r, text, g != NULL ? g->max_rules : 0, &p);
+	if (rc == RC_OK)
 		*p_r = p;
 	return (rc);
 }

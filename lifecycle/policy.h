@@ -22,6 +22,8 @@ enum lifecycle_count {
 	LIFECYCLE_SINCE_PUSHED,	      /* sinceImagePushed */
 	LIFECYCLE_SINCE_PULLED,	      /* sinceImagePulled */
 	LIFECYCLE_SINCE_TRANSITIONED, /* sinceImageTransitioned */
+	LIFECYCLE_SINCE_USED, /* sinceImagePushedAndPulled: an extension;
+					 by both push and last pull */
 };
 
 enum lifecycle_action { LIFECYCLE_EXPIRE, LIFECYCLE_TRANSITION };
@@ -37,13 +39,31 @@ struct lifecycle_rule {
 	size_t n_tag_filters;
 	enum lifecycle_class storage_class;
 	enum lifecycle_count count;
-	int64_t number;		      /* of images, or of days */
+	int64_t number;	       /* of images, or of days */
+	int64_t pushed_number; /* of days, with LIFECYCLE_SINCE_USED: since
+					 the push; ${number} if not said */
 	enum lifecycle_action action; /* a transition is to ARCHIVE */
 };
 
 struct lifecycle_policy {
 	struct lifecycle_rule *rules; /* by priority */
 	size_t n_rules;
+	/* Extensions. */
+	uint64_t keep_last; /* so many tagged images are left, the youngest; 0:
+			       no such guard */
+	struct span *protect_tags; /* patterns: an image with such a tag is left
+				      as it is */
+	size_t n_protect_tags;
+};
+
+struct lifecycle_grammar {
+	size_t max_rules; /* 0: as many as fit into the text */
+	/*
+	 * What ECR does not have: "keepLast" (a number from 1) and
+	 * "protectTags" (patterns) beside "rules"; countType
+	 * sinceImagePushedAndPulled; sinceImagePulled with expire.
+	 */
+	bool extensions;
 };
 
 #define LIFECYCLE_RULES_MAX 50
@@ -57,15 +77,15 @@ struct lifecycle_policy {
 #define LIFECYCLE_POLICY_MAX_BYTES 122880
 
 /**
- * lifecycle_policy_parse(text, max_rules, arena, p_r, why):
+ * lifecycle_policy_parse(text, grammar, arena, p_r, why):
  * RC_INVALID: ${why} is the reason in ECR's words, without what ECR puts
  * around it ("Lifecycle policy validation failure: ..."), and behind them in
  * parentheses the rule and the member.  RC_TOOBIG: past the arena's cap.
- * Else ${why} is empty.  ${max_rules} 0: as many as fit into the text.  All of
- * *${p_r}, which is empty unless RC_OK, is in the arena.  Any thread.
+ * Else ${why} is empty.  ${grammar} NULL: ECR's, with any number of rules.  All
+ * of *${p_r}, which is empty unless RC_OK, is in the arena.  Any thread.
  */
-RC_MUST_USE enum rc
-lifecycle_policy_parse(struct span text, size_t max_rules, struct arena *,
+RC_MUST_USE enum rc lifecycle_policy_parse(struct span text,
+    const struct lifecycle_grammar *, struct arena *,
     struct lifecycle_policy *p_r, char why[LIFECYCLE_WHY_BYTES]);
 
 #endif

@@ -36,12 +36,18 @@ lifecycle_rule_check(struct lifecycle_reader *r,
 		    "action expire.");
 		return (refuse_at(r, at, "countType"));
 	}
-	if (rule->count == LIFECYCLE_SINCE_PULLED &&
+	if (rule->count == LIFECYCLE_SINCE_PULLED && !r->extensions &&
 	    rule->action != LIFECYCLE_TRANSITION) {
 		lifecycle_say(r,
 		    "countType sinceImagePulled must be used with action "
 		    "transition.");
 		return (refuse_at(r, at, "countType"));
+	}
+	if (rule->pushed_number > 0 && rule->count != LIFECYCLE_SINCE_USED) {
+		lifecycle_say(r,
+		    "pushedCountNumber must be used with countType "
+		    "sinceImagePushedAndPulled.");
+		return (refuse_at(r, at, "pushedCountNumber"));
 	}
 	if (transitioned && rule->number < LIFECYCLE_ARCHIVE_DAYS_MIN) {
 		lifecycle_say(r,

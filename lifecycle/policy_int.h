@@ -32,6 +32,7 @@ struct lifecycle_reader {
 	char *why; /* LIFECYCLE_WHY_BYTES */
 	size_t why_n;
 	int64_t priority; /* of the rule at hand; 0: not known */
+	bool extensions;  /* of the grammar: else they are unknown */
 };
 
 /** lifecycle_say(r, fmt, ...): a piece of the reason. */
@@ -55,6 +56,7 @@ struct lifecycle_word {
 	int value;
 	bool with_other; /* in a choice: its other member is needed, else it
 			    must not be there */
+	bool extension;
 };
 
 struct lifecycle_schema;
@@ -62,7 +64,7 @@ struct lifecycle_schema;
 struct lifecycle_member {
 	const char *key;
 	const struct lifecycle_schema *schema;
-	bool required;
+	bool required, extension;
 };
 
 /*
@@ -96,9 +98,10 @@ RC_MUST_USE enum rc lifecycle_schema_check(struct lifecycle_reader *,
     const struct lifecycle_place *at, const struct lifecycle_schema *,
     const json_t *v);
 
-/** lifecycle_word_find(words, n, s): NULL: not one of them. */
+/** lifecycle_word_find(r, words, n, s): NULL: not one of them. */
 const struct lifecycle_word *
-lifecycle_word_find(const struct lifecycle_word *, size_t n, struct span);
+lifecycle_word_find(const struct lifecycle_reader *,
+    const struct lifecycle_word *, size_t n, struct span);
 
 /* --- rules together (policy_combine.c) ----------------------------------- */
 

@@ -41,12 +41,14 @@ string_of(const json_t *v)
 }
 
 const struct lifecycle_word *
-lifecycle_word_find(const struct lifecycle_word *words, size_t n, struct span s)
+lifecycle_word_find(const struct lifecycle_reader *r,
+    const struct lifecycle_word *words, size_t n, struct span s)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (span_is(s, words[i].name))
+		if ((r->extensions || !words[i].extension) &&
+		    span_is(s, words[i].name))
 			return (&words[i]);
 	return (NULL);
 }
@@ -89,7 +91,7 @@ string_check(struct lifecycle_reader *r, const struct lifecycle_place *at,
 	int64_t n = characters(s);
 
 	if (schema->n_words > 0) {
-		if (lifecycle_word_find(schema->words, schema->n_words, s) ==
+		if (lifecycle_word_find(r, schema->words, schema->n_words, s) ==
 		    NULL)
 			return (word_refuse(r, at, schema, s));
 		return (RC_OK);
@@ -174,19 +176,21 @@ required_check(struct lifecycle_reader *r, const struct lifecycle_place *at,
 }
 
 static bool
-member_known(const struct lifecycle_schema *schema, const char *key)
+member_known(const struct lifecycle_reader *r,
+    const struct lifecycle_schema *schema, const char *key)
 {
+	const struct lifecycle_member *members = schema->members;
 	size_t i;
 
 	for (i = 0; i < schema->n_members; i++)
-		if (strcmp(schema->members[i].key, key) == 0)
-			return (true);
+		if (strcmp(members[i].key, key) == 0)
+			return (r->extensions || !members[i].extension);
 	return (false);
 }
 
 /* The least unknown key above ${after}; NULL: there is none. */
 static const char *
-unknown_next(
+unknown_next(const struct lifecycle_reader *r,
     const struct lifecycle_schema *schema, const json_t *v, const char *after)
 {
 	const char *key, *least = NULL;
@@ -194,7 +198,7 @@ unknown_next(
 
 	json_object_foreach((json_t *)v, key, member)
 	{
-		if (member_known(schema, key) ||
+		if (member_known(r, schema, key) ||
 		    (after != NULL && strcmp(key, after) <= 0))
 			continue;
 		if (least == NULL || strcmp(key, least) < 0)
@@ -210,7 +214,7 @@ unknown_check(struct lifecycle_reader *r, const struct lifecycle_place *at,
 	const char *key;
 	int n;
 
-	if ((key = unknown_next(schema, v, NULL)) == NULL)
+	if ((key = unknown_next(r, schema, v, NULL)) == NULL)
 		return (RC_OK);
 	lifecycle_say(r,
 	    "object instance has properties which are not allowed by the "
@@ -222,7 +226,7 @@ unknown_check(struct lifecycle_reader *r, const struct lifecycle_place *at,
 			break;
 		}
 		lifecycle_say_json(r, span_of(key));
-		key = unknown_next(schema, v, key);
+		key = unknown_next(r, schema, v, key);
 	}
 	lifecycle_say(r, "])");
 	return (lifecycle_refuse(r, at, NULL));
@@ -230,15 +234,17 @@ unknown_check(struct lifecycle_reader *r, const struct lifecycle_place *at,
 
 /* "countType must be one of imageCountMoreThan, sinceImagePushed" */
 static void
-words_hint(const struct lifecycle_choice *choice, char out[HINT_BYTES])
+words_hint(const struct lifecycle_reader *r,
+    const struct lifecycle_choice *choice, char out[HINT_BYTES])
 {
 	size_t i;
 	int n;
 
 	n = snprintf(out, HINT_BYTES, "%s must be one of", choice->key);
 	for (i = 0; i < choice->n_words && n < HINT_BYTES; i++)
-		n += snprintf(out + n, HINT_BYTES - (size_t)n, "%s %s",
-		    i > 0 ? "," : "", choice->words[i].name);
+		if (r->extensions || !choice->words[i].extension)
+			n += snprintf(out + n, HINT_BYTES - (size_t)n, "%s %s",
+			    i > 0 ? "," : "", choice->words[i].name);
 }
 
 /* The members of a choice have been looked at as strings; here is where one
@@ -254,12 +260,12 @@ choice_check(struct lifecycle_reader *r, const struct lifecycle_place *at,
 
 	if (json_is_string(key))
 		word = lifecycle_word_find(
-		    choice->words, choice->n_words, string_of(key));
+		    r, choice->words, choice->n_words, string_of(key));
 	if (word != NULL && word->with_other == (other != NULL) &&
 	    (other == NULL || json_is_string(other)))
 		return (RC_OK);
 	if (word == NULL)
-		words_hint(choice, hint);
+		words_hint(r, choice, hint);
 	else
 		(void)snprintf(hint, sizeof(hint), "%s %s with %s %s",
 		    choice->other,

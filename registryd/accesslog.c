@@ -18,9 +18,10 @@
 static bool
 param_shown(struct span key)
 {
-	static const char *const shown[] = { "artifactType", "content",
-		"digest", "from", "last", "mount", "n", "rate", "repair",
-		"scope", "service", "since", "tag" };
+	static const char *const shown[] = { "after", "artifactType", "content",
+		"digest", "dry-run", "from", "last", "mount", "n", "rate",
+		"reference", "repair", "repository", "scope", "service",
+		"since", "tag" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(shown); i++)

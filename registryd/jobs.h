@@ -7,13 +7,27 @@
 #include "base/buf.h"
 #include "base/rc.h"
 #include "base/span.h"
+#include "registryd/job_look.h"
+#include "registryd/job_run.h"
 #include "storage/fsck_job.h"
+#include "storage/gc_job.h"
 
 /*
- * Long work that somebody asked for over the control socket: one job at a
- * time.  The last one stays to be looked at until the next begins, and while
- * somebody looks it cannot vanish.  Any thread; nothing here waits.
+ * Long work, most of which somebody asked for over the control socket: checks,
+ * collections, collections that only look, runs of lifecycle policies, previews
+ * of them.  Of each kind only so many go on at once.  A job that somebody asked
+ * for stays to be looked at when it has ended, until JOBS_KEPT younger ones of
+ * its kind have, and while somebody looks it cannot vanish.  Any thread;
+ * nothing here waits but jobs_free().
+ *
+ * A job appears as a JSON object: "id", "kind", "state" ("running", "done",
+ * "failed", "cancelled"), "error" (when failed), "started", "duration_ms", and
+ * what its kind has to tell: fsck_job_json(), gc_job_json(), run_job_json(),
+ * look_job_json(); in the answer to whoever asks for it also "joined": it
+ * was there already.
  */
+#define JOBS_KEPT 4
+
 struct jobs;
 
 struct jobs *jobs_new(struct store *);
@@ -23,18 +37,47 @@ void jobs_free(struct jobs **);
 
 /**
  * jobs_fsck(j, options, out):
- * Start a check, or join the one that runs with the same options; append it
- * as a JSON object with "joined".  RC_BUSY: one runs with other options;
- * RC_LIMIT.
+ * Start a check, or join the one that runs with the same options.  RC_BUSY: one
+ * runs with other options; RC_LIMIT.
  */
 RC_MUST_USE enum rc
 jobs_fsck(struct jobs *, const struct fsck_job_options *, struct buf *out);
 
-/** jobs_show(j, id, since, out): as fsck_job_json, an object.  RC_NOTFOUND. */
+/**
+ * jobs_gc(j, options, out):
+ * Start a collection, or have the one that runs go through all once more;
+ * ${out} NULL: nobody asked for it, nobody wants to look at it.  RC_LIMIT.
+ */
+RC_MUST_USE enum rc
+jobs_gc(struct jobs *, const struct gc_job_options *, struct buf *out);
+
+/** jobs_gc_running(j): does a collection that changes something run? */
+bool jobs_gc_running(struct jobs *);
+
+/**
+ * jobs_run(j, repository, out):
+ * Ask for a run of one lifecycle policy, or, empty, of all; or join one that
+ * was asked for and has not begun.  RC_BUSY: too many wait.
+ */
+#define JOBS_RUNS_MAX 16
+RC_MUST_USE enum rc
+jobs_run(struct jobs *, struct span repository, struct buf *out);
+
+/** jobs_run_next(j): the one that waits longest, which has begun now; NULL:
+ * none does.  It stays as long as it has not ended: run_job_end(). */
+struct run_job *jobs_run_next(struct jobs *);
+
+/** jobs_preview(j, request, out): RC_BUSY: as many run as may; RC_LIMIT. */
+#define JOBS_PREVIEWS_MAX 2
+RC_MUST_USE enum rc
+jobs_preview(struct jobs *, const struct look_request *, struct buf *out);
+
+/** jobs_show(j, id, since, out): lists that a job has (problems, results,
+ * lines) from number ${since} on.  RC_NOTFOUND. */
 RC_MUST_USE enum rc
 jobs_show(struct jobs *, struct span id, uint64_t since, struct buf *out);
 
-/** jobs_cancel(j, id): RC_NOTFOUND. */
+/** jobs_cancel(j, id): it ends soon.  RC_NOTFOUND. */
 RC_MUST_USE enum rc jobs_cancel(struct jobs *, struct span id);
 
 #endif

@@ -14,12 +14,13 @@
 #include "base/obj.h"
 #include "base/thread.h"
 #include "registryd/api/service.h"
+#include "registryd/audit.h"
 #include "registryd/dispatch.h"
 #include "registryd/jobs.h"
 #include "registryd/policy_cache.h"
 #include "registryd/route.h"
 #include "registryd/service_int.h"
-#include "storage/upload.h"
+#include "storage/gc.h"
 
 /* --- settings ------------------------------------------------------------ */
 
@@ -61,6 +62,9 @@ service_init(
 	mutex_init(&svc->lock);
 	cond_init(&svc->wake);
 	cond_init(&svc->previews_wake);
+	cond_init(&svc->lifecycle_wake);
+	service_lifecycle_ready(svc);
+	svc->audit = audit_new(settings->audit_log);
 	svc->jobs = jobs_new(store);
 	svc->decisions = decide_cache_new();
 	svc->policies = policy_cache_new();
@@ -75,7 +79,9 @@ service_fini(struct service *svc)
 	decide_cache_free(&svc->decisions);
 	policy_cache_free(&svc->policies);
 	settings_unref(&svc->settings);
+	audit_free(&svc->audit);
 	free(svc->control_address);
+	must(pthread_cond_destroy(&svc->lifecycle_wake) == 0);
 	must(pthread_cond_destroy(&svc->previews_wake) == 0);
 	must(pthread_cond_destroy(&svc->wake) == 0);
 	must(pthread_mutex_destroy(&svc->lock) == 0);
@@ -83,6 +89,10 @@ service_fini(struct service *svc)
 }
 
 /* --- opening ------------------------------------------------------------- */
+
+/* Of the service (background, previews, lifecycle) and its jobs: a check, a
+ * collection and one that looks, previews; some to spare. */
+#define OWN_THREADS (3 + 3 + JOBS_PREVIEWS_MAX + 4)
 
 /* Threads that read the store: loops, workers, and the few of our own. */
 static unsigned
@@ -93,7 +103,7 @@ reading_threads(const struct settings *s)
 
 	if (loops == 0)
 		loops = cores > 0 ? (unsigned)cores : 1;
-	return (loops + s->workers + 8);
+	return (loops + s->workers + OWN_THREADS);
 }
 
 enum rc
@@ -110,12 +120,16 @@ service_open(
 		.upload_sessions_max = s->upload_sessions,
 		.upload_lifetime_ms = s->upload_lifetime_ms,
 		.max_threads = reading_threads(s),
+		.archive_dir =
+		    s->archive_dir[0] != '\0' ? s->archive_dir : NULL,
+		.undelete_ms = s->lifecycle.undelete_ms,
 	};
 	struct store *store;
 	enum rc rc;
 
 	if ((rc = store_open(&options, why, &store)) != RC_OK)
 		return (rc);
+	gc_grace_set(store, s->gc_grace_ms);
 	service_init(svc, store, s);
 	if (s->auth == AUTH_TOKEN)
 		rc = service_identities_open(svc, why);
@@ -246,6 +260,8 @@ service_serve(struct service *svc, char why[SERVICE_WHY_BYTES])
 	atomic_store(&svc->server, server);
 	rc = service_background_start(svc);
 	if (rc == RC_OK)
+		rc = service_previews_start(svc);
+	if (rc == RC_OK)
 		rc = service_lifecycle_start(svc);
 	if (rc != RC_OK) {
 		(void)snprintf(why, SERVICE_WHY_BYTES,
@@ -281,6 +297,10 @@ service_reload(
 	if (identities != NULL)
 		auth_reload_commit(svc->auth, &identities);
 	settings_swap(svc, s);
+	gc_grace_set(svc->store, s->gc_grace_ms);
+	store_undelete_set(svc->store, s->lifecycle.undelete_ms);
+	audit_reopen(svc->audit, s->audit_log);
+	service_lifecycle_wake(svc);
 	return (RC_OK);
 }
 
@@ -298,6 +318,7 @@ service_stop(struct service *svc)
 	http_server_stop(&server, svc->settings->shutdown_ms);
 	atomic_store(&svc->server, NULL);
 	service_lifecycle_stop(svc);
+	service_previews_stop(svc);
 	service_background_stop(svc);
 	if (svc->auth != NULL)
 		auth_flush(svc->auth);

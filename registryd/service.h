@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+#include "base/name.h"
 #include "base/rc.h"
 #include "registryd/http/server.h"
 #include "registryd/settings.h"
@@ -28,10 +30,22 @@
 #define SERVICE_WHY_BYTES 1024
 #define SERVICE_FORMS_FROM 1024
 
+struct audit;
 struct jobs;
 struct auth;
 struct decide_cache;
 struct policy_cache;
+
+/* What happened since the start; times are of the calendar, 0: not yet. */
+struct service_counts {
+	_Atomic uint64_t collections, collections_failed;
+	_Atomic uint64_t links, blobs, bytes; /* reclaimed */
+	_Atomic int64_t collected_ms;
+	/* Runs of lifecycle policies, of a repository each. */
+	_Atomic uint64_t runs, runs_failed, runs_stopped;
+	_Atomic uint64_t expired, archived; /* images */
+	_Atomic int64_t ran_ms;		    /* a run was done */
+};
 
 struct service {
 	unsigned magic;
@@ -40,23 +54,31 @@ struct service {
 	struct decide_cache *decisions;
 	struct policy_cache *policies;	    /* of repositories */
 	struct http_server *_Atomic server; /* NULL until it has started */
-	struct jobs *jobs;  /* long work that registryctl asked for */
+	struct jobs *jobs; /* collections, and what registryctl asked for */
+	struct audit *audit;
+	struct service_counts counts;
 	int64_t started_ms; /* calendar */
 	bool admin_made;    /* this start made the account's administrator */
 	_Atomic bool stopping;
 	/* Forms of the token endpoint on their way: in all, and by address. */
 	_Atomic unsigned forms, forms_from[SERVICE_FORMS_FROM];
 
-	/* Private to service.c. */
+	/* Private to service*.c. */
 	pthread_mutex_t lock; /* over all below */
 	struct settings *settings;
 	pthread_cond_t wake;
 	pthread_t background;
-	bool background_runs, background_stop;
+	bool background_runs, background_stop, collect_due;
 	pthread_cond_t previews_wake;
+	pthread_t previews;
+	bool previews_run, previews_due;
+	pthread_cond_t lifecycle_wake;
 	pthread_t lifecycle;
-	bool lifecycle_runs, previews_due;
-	_Atomic bool lifecycle_stop; /* without the lock too */
+	bool lifecycle_runs, lifecycle_due;
+	int64_t lifecycle_from_ns; /* no policy is carried out by itself
+				      before */
+	char lifecycle_now[NAME_REPOSITORY_MAX_BYTES + 1]; /* or "" */
+	_Atomic bool lifecycle_stop; /* of both threads; without the lock too */
 	char *control_address;	     /* "unix:DIR/control.sock", or NULL */
 };
 
@@ -102,13 +124,6 @@ RC_MUST_USE enum rc service_reload(
     struct service *, struct settings *, char why[SERVICE_WHY_BYTES]);
 
 /**
- * service_purge(svc, budget_ms):
- * Remove rows of deleted repositories, at least one batch and then until that
- * time is up; true: there are more.  The background thread.
- */
-bool service_purge(struct service *, int64_t budget_ms);
-
-/**
  * service_scans_end(svc, budget_ms):
  * End scans of images that were started: at least one and then until that time
  * is up.  The background thread.
@@ -119,7 +134,7 @@ void service_scans_end(struct service *, int64_t budget_ms);
  * service_previews_run(svc):
  * Evaluate previews of lifecycle policies until none is in progress, or the
  * server stops.  False: the store would not take how one ended; later again.
- * The lifecycle thread.
+ * The thread of previews.
  */
 bool service_previews_run(struct service *);
 
@@ -137,6 +152,50 @@ void service_previews_wake(struct service *);
  */
 bool service_previews_sweep(
     struct service *, struct preview_sweep *, int64_t budget_ms);
+
+/**
+ * service_collect(svc, dry_run, out):
+ * Start a collection that somebody asked for, or one that only looks, or join
+ * it: jobs_gc().
+ */
+RC_MUST_USE enum rc
+service_collect(struct service *, bool dry_run, struct buf *out);
+
+/**
+ * service_collect_soon(svc):
+ * There is something for the collector that somebody waits for: have it begin,
+ * or go through all once more.  Any thread; does not wait.
+ */
+void service_collect_soon(struct service *);
+
+/**
+ * service_lifecycle_wake(svc):
+ * A run of lifecycle policies was asked for: jobs_run().  Any thread.
+ */
+void service_lifecycle_wake(struct service *);
+
+/**
+ * service_lifecycle_round(svc):
+ * Carry out the lifecycle policies that somebody asked for, and, in the window,
+ * those that are due; for how many milliseconds there is nothing to do then.
+ * The lifecycle thread.
+ */
+int64_t service_lifecycle_round(struct service *);
+
+/**
+ * service_lifecycle_next(svc, settings, repo, basis_ms):
+ * When the policy of a repository is carried out by itself, the window
+ * considered; may be past, when it is about to be.  0: never.  Any thread.
+ */
+int64_t service_lifecycle_next(
+    struct service *, const struct settings *, uint64_t repo, int64_t basis_ms);
+
+/**
+ * service_lifecycle_now(svc, name_r):
+ * The repository whose policy is being carried out; "": none.  Any thread.
+ */
+void service_lifecycle_now(
+    struct service *, char name_r[NAME_REPOSITORY_MAX_BYTES + 1]);
 
 struct seal_key;
 /**

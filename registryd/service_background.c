@@ -10,20 +10,16 @@
 #include "registryd/settings.h"
 #include "storage/images.h"
 #include "storage/lifecycles.h"
-#include "storage/repositories.h"
-#include "storage/upload.h"
 
 /*
  * The background thread: what nobody waits for, a little at a time.
  */
 
 #define ROUND_MS 1000L
-#define EXPIRE_BUDGET 256
-#define EXPIRE_MIN_MS 1000
-#define EXPIRE_MAX_MS 60000
+#define COLLECT_MIN_MS 1000
+#define COLLECT_MAX_MS 60000
+#define MEMORY_MS 60000
 #define FLUSH_MS 10000
-#define PURGE_BUDGET 500
-#define PURGE_MS 200 /* in one round, which has other things to do */
 #define SCANS_MS 200
 #define SWEEP_BUDGET 1000
 #define SWEEP_MS 100
@@ -33,31 +29,49 @@
 
 #define NS_PER_MS ((int64_t)1000000)
 
-/* A quarter of the lifetime is soon enough, a minute for long ones. */
+/* --- collections --------------------------------------------------------- */
+
+/* A quarter of the time is soon enough, a minute for long ones. */
 static int64_t
-expire_pause_ms(int64_t lifetime_ms)
+quarter_ms(int64_t ms)
 {
-	if (lifetime_ms / 4 > EXPIRE_MAX_MS)
-		return (EXPIRE_MAX_MS);
-	if (lifetime_ms / 4 < EXPIRE_MIN_MS)
-		return (EXPIRE_MIN_MS);
-	return (lifetime_ms / 4);
+	if (ms / 4 > COLLECT_MAX_MS)
+		return (COLLECT_MAX_MS);
+	return (ms / 4 < COLLECT_MIN_MS ? COLLECT_MIN_MS : ms / 4);
 }
 
-/* A round that used up its budget is followed by another one soon. */
+/* Uploads that nobody touches go with what nobody needs. */
 static int64_t
-uploads_expire(struct service *svc, int64_t pause_ms)
+collect_pause_ms(struct service *svc)
 {
-	unsigned n = 0;
+	struct settings *s = service_settings(svc);
+	int64_t grace_ms = quarter_ms(s->gc_grace_ms);
+	int64_t lifetime_ms = quarter_ms(s->upload_lifetime_ms);
 
-	if (store_failed(svc->store) ||
-	    upload_expire(svc->store, clock_real_ms(), EXPIRE_BUDGET, &n) !=
-		RC_OK)
-		return (pause_ms);
-	if (n > 0)
-		log_info("removed %u unfinished upload%s that nobody touched",
-		    n, n == 1 ? "" : "s");
-	return (n < EXPIRE_BUDGET ? pause_ms : EXPIRE_MIN_MS);
+	settings_unref(&s);
+	return (grace_ms < lifetime_ms ? grace_ms : lifetime_ms);
+}
+
+void
+service_collect_soon(struct service *svc)
+{
+	OBJ_CHECK(svc, SERVICE_MAGIC);
+	mutex_lock(&svc->lock);
+	svc->collect_due = true;
+	must(pthread_cond_signal(&svc->wake) == 0);
+	mutex_unlock(&svc->lock);
+}
+
+static bool
+collect_called(struct service *svc)
+{
+	bool called;
+
+	mutex_lock(&svc->lock);
+	called = svc->collect_due;
+	svc->collect_due = false;
+	mutex_unlock(&svc->lock);
+	return (called);
 }
 
 /* What a burst left in the heap; main.c keeps some for the next one. */
@@ -67,23 +81,6 @@ memory_return(void)
 #ifdef __GLIBC__
 	(void)malloc_trim(0);
 #endif
-}
-
-/* A batch at a time: others commit between. */
-bool
-service_purge(struct service *svc, int64_t budget_ms)
-{
-	int64_t end_ns = clock_mono_ns() + budget_ms * NS_PER_MS;
-	bool more;
-
-	do {
-		if (store_failed(svc->store) || atomic_load(&svc->stopping))
-			return (false);
-		if (meta_repository_purge(
-			store_meta(svc->store), PURGE_BUDGET, &more) != RC_OK)
-			return (false);
-	} while (more && clock_mono_ns() < end_ns);
-	return (more);
 }
 
 /* --- scans --------------------------------------------------------------- */
@@ -154,9 +151,20 @@ previews_sweep(struct service *svc, struct preview_sweep *sweep)
 /* --- rounds -------------------------------------------------------------- */
 
 struct rounds {
-	int64_t expire_pause_ms, expire_at_ns, flush_at_ns, sweep_at_ns;
+	int64_t collect_at_ns, flush_at_ns, sweep_at_ns, memory_at_ns;
 	struct preview_sweep sweep;
 };
+
+static void
+collect_round(struct service *svc, struct rounds *r, int64_t now_ns)
+{
+	bool called = collect_called(svc);
+
+	if (!called && now_ns < r->collect_at_ns)
+		return;
+	service_collect_begin(svc, called);
+	r->collect_at_ns = now_ns + collect_pause_ms(svc) * NS_PER_MS;
+}
 
 static void
 background_round(struct service *svc, struct rounds *r)
@@ -165,7 +173,7 @@ background_round(struct service *svc, struct rounds *r)
 
 	if (svc->auth != NULL)
 		auth_refresh(svc->auth);
-	(void)service_purge(svc, PURGE_MS);
+	collect_round(svc, r, now_ns);
 	service_scans_end(svc, SCANS_MS);
 	if (now_ns >= r->sweep_at_ns)
 		r->sweep_at_ns =
@@ -174,11 +182,9 @@ background_round(struct service *svc, struct rounds *r)
 		auth_flush(svc->auth);
 		r->flush_at_ns = now_ns + FLUSH_MS * NS_PER_MS;
 	}
-	if (now_ns >= r->expire_at_ns) {
-		r->expire_at_ns =
-		    now_ns +
-		    uploads_expire(svc, r->expire_pause_ms) * NS_PER_MS;
+	if (now_ns >= r->memory_at_ns) {
 		memory_return();
+		r->memory_at_ns = now_ns + MEMORY_MS * NS_PER_MS;
 	}
 }
 
@@ -189,13 +195,14 @@ background_main(void *arg)
 	struct rounds r = { 0 };
 
 	OBJ_CHECK(svc, SERVICE_MAGIC);
+	r.collect_at_ns = clock_mono_ns() + collect_pause_ms(svc) * NS_PER_MS;
+	r.flush_at_ns = clock_mono_ns() + FLUSH_MS * NS_PER_MS;
 	mutex_lock(&svc->lock);
-	r.expire_pause_ms = expire_pause_ms(svc->settings->upload_lifetime_ms);
-	r.expire_at_ns = r.flush_at_ns =
-	    clock_mono_ns() + r.expire_pause_ms * NS_PER_MS;
 	while (!svc->background_stop) {
-		if (cond_wait_ms(&svc->wake, &svc->lock, ROUND_MS))
-			continue;
+		if (!svc->collect_due)
+			(void)cond_wait_ms(&svc->wake, &svc->lock, ROUND_MS);
+		if (svc->background_stop)
+			break;
 		mutex_unlock(&svc->lock);
 		background_round(svc, &r);
 		mutex_lock(&svc->lock);

@@ -32,7 +32,24 @@ RC_MUST_USE enum rc service_background_start(struct service *);
 /** service_background_stop(svc): and wait for it; also when it never ran. */
 void service_background_stop(struct service *);
 
+/* service_collect.c */
+
+/** service_collect_begin(svc, called): start a collection that nobody looks
+ * at.  One that runs goes on as it is, but if somebody ${called} it goes
+ * through all once more.  The background thread. */
+void service_collect_begin(struct service *, bool called);
+
+/* service_previews.c */
+
+/** service_previews_start(svc): RC_LIMIT. */
+RC_MUST_USE enum rc service_previews_start(struct service *);
+/** service_previews_stop(svc): and wait for it; also when it never ran. */
+void service_previews_stop(struct service *);
+
 /* service_lifecycle.c */
+
+/** service_lifecycle_ready(svc): from now on; before the first round. */
+void service_lifecycle_ready(struct service *);
 
 /** service_lifecycle_start(svc): RC_LIMIT. */
 RC_MUST_USE enum rc service_lifecycle_start(struct service *);

@@ -20,6 +20,9 @@ enum auth_mode { AUTH_NONE, AUTH_TOKEN };
 enum token_challenge { CHALLENGE_BASIC, CHALLENGE_BEARER };
 enum create_on_push { CREATE_AUTO, CREATE_ALWAYS, CREATE_NEVER };
 
+#define AUDIT_LOG_OFF "off"
+#define AUDIT_LOG_STDERR "stderr"
+
 struct setting_listener {
 	const char *address; /* as http_listener_config wants it */
 	bool tls;
@@ -39,6 +42,21 @@ struct quotas {
 	unsigned lifecycle_rules;
 	unsigned replication_rules, replication_destinations;
 	unsigned signing_rules;
+};
+
+/* When lifecycle policies are carried out, and how. */
+struct lifecycle_settings {
+	int64_t interval_ms; /* 0: only when somebody asks for it */
+	const char *jitter;  /* "" : a tenth of the interval */
+	int64_t jitter_ms;   /* what that means */
+	const char *window;  /* "HH:MM-HH:MM", local time; "" : always */
+	bool windowed;	     /* what that means, in minutes of the day; the
+				end, which is not of it, may be before the
+				beginning */
+	unsigned window_from, window_to;
+	unsigned rate;	 /* images in a second; 0: any number */
+	bool extensions; /* of the grammar */
+	int64_t undelete_ms;
 };
 
 /* Requests in a second; 0: any number.  registryd/rates.h */
@@ -70,6 +88,10 @@ struct settings {
 	unsigned loops, workers;
 	uint64_t inline_bytes, reserve_bytes, map_bytes;
 	int64_t shutdown_ms;
+	/* what goes */
+	int64_t gc_grace_ms;
+	const char *archive_dir; /* "" : DATA/archive */
+	struct lifecycle_settings lifecycle;
 	/* who */
 	enum auth_mode auth;
 	const char *tls_cert, *tls_key; /* "" : none */
@@ -94,6 +116,7 @@ struct settings {
 	enum log_level log_level;
 	enum log_format log_format;
 	enum access_log access_log;
+	const char *audit_log; /* never "": a path, AUDIT_LOG_... */
 	/* What an operator should hear though it is no error: for the log,
 	 * once it is as the settings want it. */
 	const char **warnings;

@@ -43,7 +43,7 @@ struct setting_key {
 	const char *help;
 };
 
-#define SETTING_KEYS 67
+#define SETTING_KEYS 76
 extern const struct setting_key setting_keys[SETTING_KEYS];
 
 /** setting_find(name): its number, SETTING_KEYS if there is none. */
@@ -112,6 +112,11 @@ settings_check(struct settings_all *, char why[SETTINGS_WHY_BYTES]);
  * what; settles what follows from `auth`.  After the listeners. */
 RC_MUST_USE enum rc
 settings_check_who(struct settings_all *, char why[SETTINGS_WHY_BYTES]);
+
+/** settings_check_lifecycle(all, why): the part of settings_check() about what
+ * goes, and when. */
+RC_MUST_USE enum rc
+settings_check_lifecycle(struct settings_all *, char why[SETTINGS_WHY_BYTES]);
 
 /* What an address speaks, by what stands in front of it. */
 enum setting_scheme { SCHEME_UNSAID, SCHEME_HTTP, SCHEME_HTTPS, SCHEME_MTLS };

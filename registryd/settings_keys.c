@@ -427,6 +427,68 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    FIELD(workers), .preset = "32", .min = 2, .max = 512,
 	    .help = "Threads, at most, for what may wait for the disk. They "
 	    "are started when needed." },
+	/* what goes */
+	{ .name = "gc.grace", .kind = SETTING_DURATION,
+	    FIELD(gc_grace_ms), .preset = "1h",
+	    .min = 1 * SECOND, .max = 30 * DAY, .zero = true,
+	    .help = "How long what nobody needs any more is kept before it is "
+	    "removed, and how long a push that was told that a layer is there "
+	    "can rely on it: longer than the longest pause between the layers "
+	    "of an image and its manifest. After a start nothing is removed "
+	    "for so long. With 0 nothing is promised: a push that goes on "
+	    "meanwhile can fail." },
+	{ .name = "lifecycle.interval", .kind = SETTING_DURATION,
+	    FIELD(lifecycle.interval_ms), .preset = "24h",
+	    .min = 1 * SECOND, .max = 365 * DAY, .zero = true,
+	    .help = "How often each lifecycle policy is carried out. A new or "
+	    "changed one is for the first time so long after it was set, and "
+	    "none is at the start of the server. With 0 none is by itself, "
+	    "but by `registryctl lifecycle run` alone." },
+	{ .name = "lifecycle.jitter", .kind = SETTING_TEXT,
+	    FIELD(lifecycle.jitter), .preset = "",
+	    .preset_help = "a tenth of `lifecycle.interval`",
+	    .allowed = "a duration of at most lifecycle.interval, or 0",
+	    .help = "By how much more, at most, the policy of a repository "
+	    "waits, so that those that were set together are not carried out "
+	    "together. It is always the same for the same repository." },
+	{ .name = "lifecycle.window", .kind = SETTING_TEXT,
+	    FIELD(lifecycle.window), .preset = "",
+	    .preset_help = "at any time",
+	    .allowed = "\"\", or HH:MM-HH:MM from 00:00 to 23:59, such as "
+	    "01:30-05:00",
+	    .help = "The time of the day, in the time zone of the server (the "
+	    "environment variable `TZ`), in which lifecycle policies are "
+	    "carried out; it may go across midnight: `22:00-04:00`. What is "
+	    "not through at its end goes on in the next one. What is asked for "
+	    "with `registryctl lifecycle run` does not wait for it." },
+	{ .name = "lifecycle.rate", .kind = SETTING_COUNT,
+	    FIELD(lifecycle.rate), .preset = "500",
+	    .min = 1, .max = COUNT_MAX, .zero = true,
+	    .help = "How many images in a second lifecycle policies remove or "
+	    "archive, at most; 0: any number." },
+	{ .name = "lifecycle.extensions", .kind = SETTING_WORD,
+	    FIELD(lifecycle.extensions), .preset = "false",
+	    .words = { "false", "true" },
+	    .help = "Whether lifecycle policies may say what those of ECR "
+	    "cannot: `keepLast`, `protectTags`, `sinceImagePushedAndPulled`, "
+	    "and `sinceImagePulled` with `expire`. Once it is `false` again, "
+	    "policies that do are not carried out any more." },
+	{ .name = "lifecycle.undelete-window", .kind = SETTING_DURATION,
+	    FIELD(lifecycle.undelete_ms), .preset = "0",
+	    .preset_help = "nothing can be restored",
+	    .min = 1 * SECOND, .max = 365 * DAY, .zero = true,
+	    .help = "How long images and repositories that were deleted, by "
+	    "whomever or by a lifecycle policy, can be restored with "
+	    "`registryctl undelete`. Nobody can pull them meanwhile, and they "
+	    "take their space. A change counts for what was deleted before, "
+	    "too." },
+	{ .name = "archive.dir", .kind = SETTING_TEXT, .restart = true,
+	    FIELD(archive_dir), .preset = "",
+	    .preset_help = "`archive` in the data folder",
+	    .allowed = "the path of a folder",
+	    .help = "Where content lies that only archived images need. It can "
+	    "be on another, slower disk, and belongs to the data folder: back "
+	    "up both together." },
 	/* what */
 	{ .name = "manifests.sparse", .kind = SETTING_WORD,
 	    FIELD(sparse), .preset = "none",
@@ -454,6 +516,14 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	{ .name = "access-log", .kind = SETTING_WORD, FIELD(access_log),
 	    .preset = "text", .words = { "off", "text", "json" },
 	    .help = "One line for each request, on standard error." },
+	{ .name = "audit-log", .kind = SETTING_TEXT,
+	    FIELD(audit_log), .preset = "",
+	    .preset_help = "`audit.log` in the data folder",
+	    .allowed = "off, stderr, or the path of a file",
+	    .help = "What was deleted, expired, archived, restored or "
+	    "reclaimed, one JSON object on a line for each image: a file of "
+	    "mode 0600, `stderr`, or `off`. The file grows; a reload opens it "
+	    "anew, so it can be moved away before." },
 };
 /* clang-format on */
 

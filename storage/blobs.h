@@ -72,9 +72,15 @@ RC_MUST_USE enum rc blobs_open(struct blobs *, uint32_t key_domain,
 RC_MUST_USE enum rc blobs_stat(struct blobs *, uint32_t key_domain,
     const struct digest *, enum read_mode, uint64_t *size_r);
 
-/** blobs_remove(b, domain, digest): RC_NOTFOUND. */
+/** blobs_remove(b, domain, digest): with the folder that held it, if it is
+ * empty then.  RC_NOTFOUND. */
 RC_MUST_USE enum rc
 blobs_remove(struct blobs *, uint32_t key_domain, const struct digest *);
+
+/** blobs_folders_sweep(b): remove the folders of blobs that are empty. */
+RC_MUST_USE enum rc blobs_folders_sweep(struct blobs *);
+/** blobs_folders_removed(b): by these two, since it was opened. */
+uint64_t blobs_folders_removed(const struct blobs *);
 
 /**
  * blobs_quarantine(b, domain, digest, fd):

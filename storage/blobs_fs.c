@@ -23,9 +23,11 @@
  * of a key domain other than 0 at blobs/k<domain>/<alg>/...; a name appears
  * there only by rename, when the content under it is complete and synced.
  *
- * Before the first blob of an algorithm is placed all of its 256 folders are
- * made and synced at once, so that a placement never has to wonder whether
- * the folder that it has just synced is itself durable.
+ * Before the first blob of an algorithm ever is placed all of its 256 folders
+ * are made and synced at once.  One that is empty after its last blob was
+ * removed goes, and is made again, and synced, before another blob can get its
+ * name in it; so a placement never has to wonder whether the folder that it has
+ * just synced is itself durable.
  */
 
 /* --- names --------------------------------------------------------------- */
@@ -166,46 +168,55 @@ blobs_fs_sync(struct blobs *b, int fd, const char *what)
 
 /* --- fan-out folders ----------------------------------------------------- */
 
-/* Make the 256 folders of ${path}, whose parent ${parent_fd} is. */
+/* Make the 256 folders of an algorithm's, which is new and empty. */
 static enum rc
-fanout_make(struct blobs *b, int parent_fd, const char *path, const char *alg)
+parts_make(struct blobs *b, int fd, const char *alg)
 {
 	char name[4];
 	unsigned i;
+
+	for (i = 0; i < 256; i++) {
+		snprintf(name, sizeof(name), "%02x", i);
+		if (mkdirat(fd, name, 0700) != 0 && errno != EEXIST)
+			return (blobs_fs_failed(b, "mkdir blobs/", alg));
+	}
+	return (RC_OK);
+}
+
+/* One that was there may have been made by a process that was killed before it
+ * had synced anything. */
+static enum rc
+fanout_make(struct blobs *b, int parent_fd, const char *alg)
+{
+	bool new;
 	int fd;
 	enum rc rc;
 
-	if (mkdirat(parent_fd, alg, 0700) != 0 && errno != EEXIST)
-		return (blobs_fs_failed(b, "mkdir blobs/", path));
+	new = mkdirat(parent_fd, alg, 0700) == 0;
+	if (!new &&errno != EEXIST)
+		return (blobs_fs_failed(b, "mkdir blobs/", alg));
 	if ((rc = blobs_fs_sync(b, parent_fd, "blobs")) != RC_OK)
 		return (rc);
 	fd = openat(parent_fd, alg, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return (blobs_fs_failed(b, "open blobs/", path));
-	for (i = 0; i < 256; i++) {
-		snprintf(name, sizeof(name), "%02x", i);
-		if (mkdirat(fd, name, 0700) != 0 && errno != EEXIST) {
-			rc = blobs_fs_failed(b, "mkdir blobs/", path);
-			goto out;
-		}
-	}
-	rc = blobs_fs_sync(b, fd, path);
-
-out:
+		return (blobs_fs_failed(b, "open blobs/", alg));
+	if (new)
+		rc = parts_make(b, fd, alg);
+	if (rc == RC_OK)
+		rc = blobs_fs_sync(b, fd, alg);
 	(void)close(fd);
 	return (rc);
 }
 
 static enum rc
-fanout_make_in_domain(
-    struct blobs *b, uint32_t key_domain, const char *path, const char *alg)
+fanout_make_in_domain(struct blobs *b, uint32_t key_domain, const char *alg)
 {
 	char name[16];
 	int fd;
 	enum rc rc;
 
 	if (key_domain == KEY_DOMAIN_PLAIN)
-		return (fanout_make(b, b->blobs_fd, path, alg));
+		return (fanout_make(b, b->blobs_fd, alg));
 
 	snprintf(name, sizeof(name), "k%u", key_domain);
 	if (mkdirat(b->blobs_fd, name, 0700) != 0 && errno != EEXIST)
@@ -215,7 +226,7 @@ fanout_make_in_domain(
 	fd = openat(b->blobs_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return (blobs_fs_failed(b, "open blobs/", name));
-	rc = fanout_make(b, fd, path, alg);
+	rc = fanout_make(b, fd, alg);
 	(void)close(fd);
 	return (rc);
 }
@@ -232,21 +243,17 @@ fanout_find(struct blobs *b, uint32_t key_domain, uint8_t alg)
 	return (NULL);
 }
 
-/* Make sure that the folders are there; ${again}: somebody removed one. */
+/* ${again}: somebody has removed more than we ever do. */
 static enum rc
 fanout_need(struct blobs *b, uint32_t key_domain, uint8_t alg, bool again)
 {
 	struct fanout *f;
-	char path[64];
 	enum rc rc = RC_OK;
 
 	mutex_lock(&b->lock);
 	f = fanout_find(b, key_domain, alg);
-	if (f == NULL || again) {
-		snprintf(path, sizeof(path), "%s", digest_alg_name(alg));
-		rc = fanout_make_in_domain(
-		    b, key_domain, path, digest_alg_name(alg));
-	}
+	if (f == NULL || again)
+		rc = fanout_make_in_domain(b, key_domain, digest_alg_name(alg));
 	if (f == NULL && rc == RC_OK) {
 		f = xcalloc(1, sizeof(*f));
 		f->key_domain = key_domain;
@@ -260,15 +267,16 @@ fanout_need(struct blobs *b, uint32_t key_domain, uint8_t alg, bool again)
 
 /* --- placing ------------------------------------------------------------- */
 
-/* fsync the folder that holds ${path}, which is cut off there. */
+/* fsync the folder ${path}.  RC_NOTFOUND: there is none. */
 static enum rc
-parent_sync(struct blobs *b, char *path)
+folder_sync(struct blobs *b, const char *path)
 {
 	int fd;
 	enum rc rc;
 
-	*strrchr(path, '/') = '\0';
 	fd = openat(b->blobs_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return (RC_NOTFOUND);
 	if (fd < 0)
 		return (blobs_fs_failed(b, "open blobs/", path));
 	rc = blobs_fs_sync(b, fd, path);
@@ -276,15 +284,64 @@ parent_sync(struct blobs *b, char *path)
 	return (rc);
 }
 
-static int
+/* fsync the folder that holds ${path}. */
+static enum rc
+parent_sync(struct blobs *b, const char *path)
+{
+	char parent[BLOB_PATH_BYTES];
+
+	snprintf(parent, sizeof(parent), "%.*s",
+	    (int)(strrchr(path, '/') - path), path);
+	return (folder_sync(b, parent));
+}
+
+/* Into a folder that is there.  RC_NOTFOUND: it is not. */
+static enum rc
 name_give(struct blobs *b, const char *id, const char *path)
 {
-	int failed;
+	enum rc rc = RC_OK;
 
 	must(pthread_rwlock_rdlock(&b->names) == 0);
-	failed = renameat(b->uploads_fd, id, b->blobs_fd, path);
+	if (renameat(b->uploads_fd, id, b->blobs_fd, path) != 0)
+		rc = errno == ENOENT
+			 ? RC_NOTFOUND
+			 : blobs_fs_failed(b, "rename blobs/", path);
 	must(pthread_rwlock_unlock(&b->names) == 0);
-	return (failed);
+	return (rc);
+}
+
+/* RC_NOTFOUND: its own parent is not there. */
+static enum rc
+part_make(struct blobs *b, const char *path)
+{
+	char alg[BLOB_PATH_BYTES], part[BLOB_PATH_BYTES];
+
+	snprintf(
+	    part, sizeof(part), "%.*s", (int)(strrchr(path, '/') - path), path);
+	if (mkdirat(b->blobs_fd, part, 0700) != 0 && errno != EEXIST)
+		return (errno == ENOENT
+			    ? RC_NOTFOUND
+			    : blobs_fs_failed(b, "mkdir blobs/", part));
+	snprintf(
+	    alg, sizeof(alg), "%.*s", (int)(strrchr(part, '/') - part), part);
+	return (folder_sync(b, alg));
+}
+
+/*
+ * Into a folder that was removed when it was empty.  Until it is durable nobody
+ * else gives a name in it, and until ours is in it nobody removes it again.
+ */
+static enum rc
+name_give_anew(struct blobs *b, const char *id, const char *path)
+{
+	enum rc rc;
+
+	must(pthread_rwlock_wrlock(&b->names) == 0);
+	rc = part_make(b, path);
+	if (rc == RC_OK && renameat(b->uploads_fd, id, b->blobs_fd, path) != 0)
+		rc = blobs_fs_failed(b, "rename blobs/", path);
+	must(pthread_rwlock_unlock(&b->names) == 0);
+	return (rc);
 }
 
 enum rc
@@ -292,22 +349,25 @@ blobs_fs_place(struct blobs *b, const char *id, uint32_t key_domain,
     const struct digest *d)
 {
 	char path[BLOB_PATH_BYTES];
-	int failed;
 	enum rc rc;
 
 	blobs_fs_path(key_domain, d, path);
 	if ((rc = fanout_need(b, key_domain, d->alg, false)) != RC_OK)
 		return (rc);
-	failed = name_give(b, id, path);
-	if (failed != 0 && errno == ENOENT) {
+	rc = name_give(b, id, path);
+	if (rc == RC_NOTFOUND)
+		rc = name_give_anew(b, id, path);
+	if (rc == RC_NOTFOUND) {
 		rc = fanout_need(b, key_domain, d->alg, true);
-		if (rc != RC_OK)
-			return (rc);
-		failed = name_give(b, id, path);
+		if (rc == RC_OK)
+			rc = name_give_anew(b, id, path);
 	}
-	if (failed != 0)
-		return (blobs_fs_failed(b, "rename blobs/", path));
-	return (parent_sync(b, path));
+	if (rc == RC_OK)
+		rc = parent_sync(b, path);
+	if (rc != RC_NOTFOUND)
+		return (rc);
+	log_error("%s/blobs/%s: its folder is gone", b->dir, path);
+	return (RC_IO);
 }
 
 /* --- reading ------------------------------------------------------------- */
@@ -404,6 +464,31 @@ blobs_stat(struct blobs *b, uint32_t key_domain, const struct digest *d,
 
 /* --- removing ------------------------------------------------------------ */
 
+enum rc
+blobs_fs_folder_prune(struct blobs *b, int dir_fd, const char *path)
+{
+	int err = 0;
+
+	must(pthread_rwlock_rdlock(&b->names) == 0);
+	if (unlinkat(dir_fd, path, AT_REMOVEDIR) != 0)
+		err = errno;
+	must(pthread_rwlock_unlock(&b->names) == 0);
+	if (err == 0)
+		atomic_fetch_add(&b->folders_removed, 1);
+	if (err == 0 || err == ENOTEMPTY || err == EEXIST || err == ENOENT ||
+	    err == EBUSY)
+		return (RC_OK);
+	errno = err;
+	return (blobs_fs_failed(b, "rmdir blobs/", path));
+}
+
+uint64_t
+blobs_folders_removed(const struct blobs *b)
+{
+	OBJ_CHECK(b, BLOBS_MAGIC);
+	return (atomic_load(&b->folders_removed));
+}
+
 /* Not synced: a name that comes back after a power loss is an orphan, which
  * harms nobody. */
 enum rc
@@ -411,12 +496,14 @@ blobs_remove(struct blobs *b, uint32_t key_domain, const struct digest *d)
 {
 	char path[BLOB_PATH_BYTES];
 
+	OBJ_CHECK(b, BLOBS_MAGIC);
 	blobs_fs_path(key_domain, d, path);
-	if (unlinkat(b->blobs_fd, path, 0) == 0)
-		return (RC_OK);
-	if (errno == ENOENT)
-		return (RC_NOTFOUND);
-	return (blobs_fs_failed(b, "unlink blobs/", path));
+	if (unlinkat(b->blobs_fd, path, 0) != 0)
+		return (errno == ENOENT
+			    ? RC_NOTFOUND
+			    : blobs_fs_failed(b, "unlink blobs/", path));
+	*strrchr(path, '/') = '\0';
+	return (blobs_fs_folder_prune(b, b->blobs_fd, path));
 }
 
 /* Move the file away if its name still leads to what ${fd} has open. */
@@ -459,5 +546,7 @@ blobs_quarantine(
 		return (rc);
 	if ((rc = blobs_fs_sync(b, b->quarantine_fd, "quarantine")) != RC_OK)
 		return (rc);
-	return (parent_sync(b, path));
+	/* Its folder may have been empty then, and be gone. */
+	rc = parent_sync(b, path);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }

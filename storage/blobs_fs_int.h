@@ -22,7 +22,8 @@
 /* "k4294967295/sha512/ab/" + 128 hex digits + NUL, with some room. */
 #define BLOB_PATH_BYTES 168
 
-/* A folder blobs/[k<domain>/]<alg> whose 256 parts exist durably. */
+/* A folder blobs/[k<domain>/]<alg> that is durable, with those of its 256
+ * parts that are there. */
 struct fanout {
 	uint32_t key_domain;
 	uint8_t alg;
@@ -40,8 +41,11 @@ struct blobs {
 	_Atomic bool sync_failed;
 	pthread_mutex_t lock; /* of fanouts and their making */
 	struct fanout *fanouts;
-	pthread_rwlock_t names; /* shared: a name is given; exclusive: what a
-				   name leads to is looked at and moved */
+	pthread_rwlock_t names; /* shared: a name is given, an empty folder is
+				   removed; exclusive: what a name leads to is
+				   looked at and moved, a folder is made and the
+				   first name in it given */
+	_Atomic uint64_t folders_removed;
 };
 
 /** blobs_fs_failed(b, what, path): log errno, give its rc. */
@@ -59,7 +63,17 @@ void blobs_fs_path(
 RC_MUST_USE enum rc blobs_fs_place(
     struct blobs *, const char *id, uint32_t key_domain, const struct digest *);
 
+/** blobs_fs_folder_prune(b, dir_fd, path): remove a folder below ${dir_fd} if it
+ * is empty. */
+RC_MUST_USE enum rc
+blobs_fs_folder_prune(struct blobs *, int dir_fd, const char *path);
+
 /** blobs_fs_sync(b, fd, what): fsync of a folder; a failure is remembered. */
 RC_MUST_USE enum rc blobs_fs_sync(struct blobs *, int fd, const char *what);
+
+/** blobs_fs_walk(fd, dir, fn, arg): as blobs_walk(), of the folder ${fd} in
+ * which files are named as in blobs/; ${dir} is what its paths begin with. */
+RC_MUST_USE enum rc
+blobs_fs_walk(int fd, const char *dir, blobs_walk_fn *, void *arg);
 
 #endif

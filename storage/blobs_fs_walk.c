@@ -23,6 +23,7 @@ struct walk {
 	uint32_t key_domain;
 	uint8_t alg;
 	char part[3]; /* the two hex digits */
+	bool prune;   /* only remove the folders that are empty */
 	bool stopped;
 };
 
@@ -70,6 +71,8 @@ file_tell(struct walk *w, int dir_fd, const char *path, const char *name,
 	char full[PATH_MAX];
 	struct stat st;
 
+	if (w->prune)
+		return (RC_OK);
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
 		if (errno == ENOENT)
 			return (RC_OK);
@@ -114,6 +117,8 @@ part_visit(struct walk *w, int dir_fd, const char *path, const char *name)
 	if (hex_decode(span_of(name), &byte, 1) != RC_OK ||
 	    !is_folder(dir_fd, name))
 		return (file_tell(w, dir_fd, path, name, NULL));
+	if (w->prune)
+		return (blobs_fs_folder_prune(w->blobs, dir_fd, name));
 	memcpy(w->part, name, sizeof(w->part));
 	snprintf(below, sizeof(below), "%s/%s", path, name);
 	return (folder_walk(w, dir_fd, name, below, blob_visit));
@@ -153,6 +158,25 @@ enum rc
 blobs_walk(struct blobs *b, blobs_walk_fn *fn, void *arg)
 {
 	struct walk w = { .blobs = b, .fn = fn, .arg = arg };
+
+	OBJ_CHECK(b, BLOBS_MAGIC);
+	return (folder_walk(&w, b->blobs_fd, ".", "blobs", top_visit));
+}
+
+enum rc
+blobs_fs_walk(int fd, const char *dir, blobs_walk_fn *fn, void *arg)
+{
+	char name[] = "archive";
+	struct blobs there = { .dir = name }; /* for messages */
+	struct walk w = { .blobs = &there, .fn = fn, .arg = arg };
+
+	return (folder_walk(&w, fd, ".", dir, top_visit));
+}
+
+enum rc
+blobs_folders_sweep(struct blobs *b)
+{
+	struct walk w = { .blobs = b, .prune = true };
 
 	OBJ_CHECK(b, BLOBS_MAGIC);
 	return (folder_walk(&w, b->blobs_fd, ".", "blobs", top_visit));

@@ -191,7 +191,7 @@ pulled_leave(struct commit *c, struct batch *b)
 		pulled_return(c->disk.m->pulled, c->pulled_op.arg);
 		return (false);
 	}
-	pulled_drop(c->pulled_op.arg);
+	pulled_drop(c->disk.m->pulled, c->pulled_op.arg);
 	return (pulled_any(c->disk.m->pulled));
 }
 

@@ -5,12 +5,18 @@
 
 #include "base/log.h"
 #include "storage/blobs.h"
+#include "storage/lease.h"
+#include "storage/meta_int.h"
 
 /*
  * The record says where content lies; what lies there is held against the
  * record, so that a lost or cut-off file answers "not found" and the next
  * push of it heals the registry.
+ *
+ * The collector removes records first and then files.  So a file that is not
+ * there is missing only if the record says so still when it is read again.
  */
+#define TRIES 3
 
 static enum rc
 file_missing(const struct digest *d)
@@ -36,17 +42,17 @@ size_check(const struct digest *d, const struct blob_row *row, uint64_t size)
 	return (RC_NOTFOUND);
 }
 
+/* RC_NOTFOUND with *${gone_r}: there is no file. */
 static enum rc
 file_open(struct store *s, const struct digest *d, const struct blob_row *row,
-    enum read_mode mode, struct content *c_r)
+    enum read_mode mode, struct content *c_r, bool *gone_r)
 {
 	uint64_t size;
 	int fd;
 	enum rc rc;
 
 	rc = blobs_open(store_blobs(s), row->key_domain, d, mode, &fd, &size);
-	if (rc == RC_NOTFOUND)
-		return (file_missing(d));
+	*gone_r = rc == RC_NOTFOUND;
 	if (rc != RC_OK)
 		return (rc);
 	if ((rc = size_check(d, row, size)) != RC_OK) {
@@ -66,21 +72,51 @@ content_open(struct store *s, struct span repository, const struct digest *d,
     enum read_mode mode, struct arena *a, struct content *c_r)
 {
 	struct blob_row row;
+	bool gone = false;
+	unsigned i;
 	enum rc rc;
 
-	rc = meta_blob_get(
-	    store_meta(s), repository, d, BLOB_CONTENT, mode, a, &row);
+	for (i = 0; i < TRIES; i++) {
+		rc = meta_blob_get(
+		    store_meta(s), repository, d, BLOB_CONTENT, mode, a, &row);
+		if (rc != RC_OK)
+			return (rc);
+		if (row.location != BLOB_IN_FILE) {
+			*c_r = (struct content){
+				.kind = CONTENT_MEMORY,
+				.size_bytes = row.content.n,
+				.bytes = row.content,
+				.fd = -1,
+			};
+			return (RC_OK);
+		}
+		rc = file_open(s, d, &row, mode, c_r, &gone);
+		if (!gone)
+			return (rc);
+	}
+	return (file_missing(d));
+}
+
+/*
+ * The row, and for as long as a lease lasts it stays.  One that images use
+ * needs none: should they all go, its idle time begins then.  A lease that was
+ * had is had after a collector who was at it, if there was one: so the row is
+ * read again.
+ */
+static enum rc
+row_promise(struct store *s, struct span repository, const struct digest *d,
+    enum read_mode mode, struct arena *a, struct blob_row *row_r)
+{
+	struct meta *m = store_meta(s);
+	enum rc rc;
+
+	rc = meta_blob_get(m, repository, d, BLOB_ROW, mode, a, row_r);
+	if (rc != RC_OK || !row_r->idle)
+		return (rc);
+	rc = lease_take(meta_leases(m), d, mode == READ_BLOCKING);
 	if (rc != RC_OK)
 		return (rc);
-	if (row.location == BLOB_IN_FILE)
-		return (file_open(s, d, &row, mode, c_r));
-	*c_r = (struct content){
-		.kind = CONTENT_MEMORY,
-		.size_bytes = row.content.n,
-		.bytes = row.content,
-		.fd = -1,
-	};
-	return (RC_OK);
+	return (meta_blob_get(m, repository, d, BLOB_ROW, mode, a, row_r));
 }
 
 enum rc
@@ -89,21 +125,21 @@ content_stat(struct store *s, struct span repository, const struct digest *d,
 {
 	struct blob_row row;
 	uint64_t size;
+	unsigned i;
 	enum rc rc;
 
-	rc = meta_blob_get(
-	    store_meta(s), repository, d, BLOB_ROW, mode, a, &row);
-	if (rc != RC_OK)
-		return (rc);
-	if (row.location == BLOB_IN_FILE) {
-		rc = blobs_stat(store_blobs(s), row.key_domain, d, mode, &size);
-		if (rc == RC_NOTFOUND)
-			return (file_missing(d));
-		if (rc == RC_OK)
-			rc = size_check(d, &row, size);
+	for (i = 0; i < TRIES; i++) {
+		rc = row_promise(s, repository, d, mode, a, &row);
 		if (rc != RC_OK)
 			return (rc);
+		*size_bytes_r = row.size_bytes;
+		if (row.location != BLOB_IN_FILE)
+			return (RC_OK);
+		rc = blobs_stat(store_blobs(s), row.key_domain, d, mode, &size);
+		if (rc == RC_OK)
+			return (size_check(d, &row, size));
+		if (rc != RC_NOTFOUND)
+			return (rc);
 	}
-	*size_bytes_r = row.size_bytes;
-	return (RC_OK);
+	return (file_missing(d));
 }

@@ -20,14 +20,17 @@ struct content {
 
 /**
  * content_open(s, repository, digest, mode, arena, c_r):
- * RC_NOTFOUND: not in that repository, or the file is gone or of another
+ * RC_NOTFOUND: not in that repository, or the file is missing or of another
  * size than recorded (logged; a new push heals it).  RC_WOULDBLOCK as in
- * meta.h.  RC_LIMIT: too many open files.
+ * meta.h.  RC_LIMIT: too many open files.  What is open stays readable, even
+ * if the content is collected meanwhile.
  */
 RC_MUST_USE enum rc content_open(struct store *, struct span repository,
     const struct digest *, enum read_mode, struct arena *, struct content *c_r);
 
-/** content_stat(...): the same without opening it for the caller. */
+/** content_stat(...): the same without opening it for the caller.  With RC_OK
+ * it stays where it is for a grace time (lease.h), so a client may be told that
+ * it need not be sent.  RC_WOULDBLOCK also while the collector is at it. */
 RC_MUST_USE enum rc
 content_stat(struct store *, struct span repository, const struct digest *,
     enum read_mode, struct arena *, uint64_t *size_bytes_r);

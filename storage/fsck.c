@@ -368,13 +368,17 @@ totals_tell(struct fsck *f)
 
 	if ((rc = meta_read_begin(f->store->meta, &t)) != RC_OK)
 		return (rc);
+	/* One that cannot be read is found in its turn. */
+	if (meta_format_get(&t, &f->format) != RC_OK)
+		f->format = STORE_FORMAT;
 	rc = meta_counts_kept(&t, &counts);
 	atomic_store(&f->progress->blobs_total, kv_count(&t, TABLE_BLOBS));
 	meta_read_end(&t);
 	/* Unreadable counts are found in their turn. */
 	if (rc == RC_OK)
 		atomic_store(&f->progress->bytes_total,
-		    counts.inline_bytes + counts.file_bytes);
+		    counts.inline_bytes + counts.file_bytes +
+			counts.archived_stored_bytes);
 	return (RC_OK);
 }
 
@@ -392,13 +396,17 @@ records_check(struct fsck *f)
 		{ TABLE_REPOSITORY_SETTINGS, fsck_set_row },
 		{ TABLE_REPOSITORY_TAGS, fsck_set_row },
 		{ TABLE_REPOSITORY_POLICIES, fsck_set_row },
-		{ TABLE_LIFECYCLE_POLICIES, fsck_set_row },
+		{ TABLE_LIFECYCLE_POLICIES, fsck_lifecycle_row },
+		{ TABLE_LIFECYCLE_QUEUE, fsck_lifecycle_queue_row },
+		{ TABLE_LIFECYCLE_RUNS, fsck_set_row },
 		{ TABLE_LIFECYCLE_PREVIEWS, fsck_preview_row },
 		{ TABLE_PREVIEW_QUEUE, fsck_preview_queue_row },
 		{ TABLE_LIFECYCLE_PREVIEW_RESULTS, fsck_preview_result_row },
 		{ TABLE_ENTITIES, fsck_entity_row },
 		{ TABLE_BLOBS, fsck_blob_row },
 		{ TABLE_MANIFESTS, fsck_manifest_row },
+		{ TABLE_DELETED_IMAGES, fsck_deleted_row },
+		{ TABLE_DELETED_QUEUE, fsck_deleted_queue_row },
 		{ TABLE_BLOB_LINKS, fsck_link_row },
 		{ TABLE_REFERRERS, fsck_referrer_row },
 		{ TABLE_EDGES, fsck_edge_row },
@@ -408,8 +416,12 @@ records_check(struct fsck *f)
 		{ TABLE_SCAN_QUEUE, fsck_scan_queue_row },
 		{ TABLE_TAGS, fsck_tag_row },
 		{ TABLE_DIGEST_TAGS, fsck_digest_tag_row },
+		{ TABLE_ACTIVATIONS, fsck_activation_row },
+		{ TABLE_ORPHAN_SUBJECTS, fsck_orphan_row },
 		{ TABLE_HOLDERS, fsck_holder_row },
 		{ TABLE_UNHELD, fsck_unheld_row },
+		{ TABLE_REMOVALS, fsck_removal_row },
+		{ TABLE_ARCHIVE_QUEUE, fsck_archive_queue_row },
 		{ TABLE_UPLOADS, fsck_upload_row },
 		{ TABLE_CONTENT, fsck_content_row },
 	};
@@ -418,10 +430,23 @@ records_check(struct fsck *f)
 
 	for (i = 0; i < ARRAY_LEN(passes) && rc == RC_OK; i++)
 		rc = fsck_table(f, passes[i].table, passes[i].check, true);
-	/* Once more, now that all edges are as they are to be. */
+	return (rc);
+}
+
+/* Once more, now that all edges are as they are to be. */
+static enum rc
+images_check(struct fsck *f)
+{
+	enum rc rc;
+
+	rc = fsck_table(f, TABLE_MANIFESTS, fsck_image_bytes_row, false);
 	if (rc == RC_OK)
 		rc =
-		    fsck_table(f, TABLE_MANIFESTS, fsck_image_bytes_row, false);
+		    fsck_table(f, TABLE_MANIFESTS, fsck_image_class_row, false);
+	if (rc == RC_OK && f->format >= FSCK_FORMAT_USES)
+		rc = fsck_table(f, TABLE_BLOB_LINKS, fsck_link_use_row, false);
+	if (rc == RC_OK)
+		rc = fsck_table(f, TABLE_IDLE_LINKS, fsck_idle_row, true);
 	return (rc);
 }
 
@@ -440,6 +465,8 @@ fsck_run(struct store *s, const struct fsck_options *options,
 	if ((rc = totals_tell(&f)) != RC_OK)
 		return (rc);
 	if ((rc = records_check(&f)) != RC_OK)
+		return (rc);
+	if ((rc = images_check(&f)) != RC_OK)
 		return (rc);
 	if (!options->skip_content) {
 		rc = fsck_table(&f, TABLE_BLOBS, fsck_blob_content, false);

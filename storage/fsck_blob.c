@@ -125,6 +125,21 @@ fsck_blob_row(struct fsck_check *c)
 	return (rc);
 }
 
+/* Who held it last is for the audit log only. */
+static enum rc
+unheld_value_check(struct fsck_check *c, const struct digest *d)
+{
+	struct span repository;
+
+	if (rec_unheld_read(c->value, &repository))
+		return (RC_OK);
+	if (fsck_found(c, FSCK_RECORD, true,
+		"blob %s: which repository held it last cannot be read",
+		fsck_digest_text(c, d)))
+		return (kv_put(c->t, c->table, c->key, rec_none()));
+	return (RC_OK);
+}
+
 enum rc
 fsck_unheld_row(struct fsck_check *c)
 {
@@ -144,7 +159,7 @@ fsck_unheld_row(struct fsck_check *c)
 		return (rc);
 	if (rc == RC_OK && rec_blob_read(value, &rec) &&
 	    rec.unheld_ms == since_ms)
-		return (RC_OK);
+		return (unheld_value_check(c, &d));
 	if (fsck_found(c, FSCK_INDEX, true,
 		"blob %s: queued as held by nobody, but it is not",
 		fsck_digest_text(c, &d)))
@@ -283,6 +298,10 @@ counts_tell(struct fsck *f, const struct meta_counts *kept,
 		{ "file bytes", kept->file_bytes, now->file_bytes },
 		{ "unreferenced blobs", kept->unheld_blobs, now->unheld_blobs },
 		{ "unreferenced bytes", kept->unheld_bytes, now->unheld_bytes },
+		{ "archived blobs", kept->archived_blobs, now->archived_blobs },
+		{ "archived bytes", kept->archived_bytes, now->archived_bytes },
+		{ "bytes in the archive", kept->archived_stored_bytes,
+		    now->archived_stored_bytes },
 	};
 	size_t i;
 

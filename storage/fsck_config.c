@@ -18,13 +18,26 @@
 enum rc
 fsck_doomed(struct fsck_check *c, uint64_t repo, bool *doomed_r)
 {
-	return (repo_doomed(c->t, repo, doomed_r));
+	struct doomed_rec rec;
+	struct rec_key k;
+	struct span value;
+	enum rc rc;
+
+	key_repo(&k, repo);
+	rc = kv_get(c->t, TABLE_DOOMED, key_span(&k), &value);
+	*doomed_r =
+	    rc == RC_OK && (!rec_doomed_read(value, &rec) || rec.purging);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
+/* Without its name it cannot be restored. */
 static enum rc
 doomed_rewrite(struct fsck_check *c)
 {
-	const struct doomed_rec rec = { .deleted_ms = c->now_ms };
+	const struct doomed_rec rec = {
+		.deleted_ms = c->now_ms,
+		.purging = true,
+	};
 	uint8_t *p;
 	enum rc rc;
 
@@ -77,6 +90,7 @@ value_readable(const struct fsck_check *c)
 	struct span filters[REPOSITORY_EXCLUSIONS_MAX];
 	struct repository_settings settings;
 	struct lifecycle_row lifecycle;
+	struct lifecycle_result run;
 	struct preview_row preview;
 	struct policy_rec policy;
 	size_t n;
@@ -89,6 +103,8 @@ value_readable(const struct fsck_check *c)
 		return (rec_lifecycle_read(c->value, &lifecycle));
 	if (c->table == TABLE_LIFECYCLE_PREVIEWS)
 		return (rec_preview_read(c->value, &preview));
+	if (c->table == TABLE_LIFECYCLE_RUNS)
+		return (rec_lifecycle_run_read(c->value, &run));
 	return (rec_policy_read(c->value, &policy));
 }
 
@@ -103,6 +119,8 @@ value_name(const struct fsck_check *c)
 		return ("lifecycle policy");
 	if (c->table == TABLE_LIFECYCLE_PREVIEWS)
 		return ("preview of a lifecycle policy");
+	if (c->table == TABLE_LIFECYCLE_RUNS)
+		return ("last run of a lifecycle policy");
 	return ("policy");
 }
 
@@ -123,6 +141,66 @@ fsck_set_row(struct fsck_check *c)
 		fsck_repo_text(c, repo), value_name(c)))
 		rc = fsck_row_delete(c);
 	return (rc);
+}
+
+/* --- lifecycle policies -------------------------------------------------- */
+
+/* Besides: it is queued by when it is due. */
+enum rc
+fsck_lifecycle_row(struct fsck_check *c)
+{
+	struct lifecycle_row row;
+	struct rec_key k;
+	uint64_t repo;
+	bool ok;
+	enum rc rc;
+
+	if (c->f->format < FSCK_FORMAT_USES || !key_read_repo(c->key, &repo) ||
+	    !rec_lifecycle_read(c->value, &row) || lifecycle_basis(&row) == 0)
+		return (fsck_set_row(c));
+	rc = fsck_need_repository(c, repo, value_name(c), &ok);
+	if (rc != RC_OK || !ok)
+		return (rc);
+	key_timed_repo(&k, lifecycle_basis(&row), repo);
+	rc = fsck_has(c, TABLE_LIFECYCLE_QUEUE, &k, &ok);
+	if (rc == RC_OK && !ok &&
+	    fsck_found(c, FSCK_INDEX, true,
+		"%s: its lifecycle policy is in no queue to be evaluated",
+		fsck_repo_text(c, repo)))
+		rc = lifecycle_queue_set(c->t, repo, 0, lifecycle_basis(&row));
+	return (rc);
+}
+
+enum rc
+fsck_lifecycle_queue_row(struct fsck_check *c)
+{
+	struct lifecycle_row row;
+	struct rec_key k;
+	struct span value;
+	int64_t basis_ms;
+	uint64_t repo;
+	bool doomed;
+	enum rc rc;
+
+	if (!key_read_timed_repo(c->key, &basis_ms, &repo))
+		return (fsck_unreadable(c));
+	if ((rc = fsck_doomed(c, repo, &doomed)) != RC_OK || doomed)
+		return (rc);
+	if ((rc = fsck_none(c)) != RC_OK)
+		return (rc);
+	key_repo(&k, repo);
+	rc = kv_get(c->t, TABLE_LIFECYCLE_POLICIES, key_span(&k), &value);
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return (rc);
+	if (rc == RC_OK && rec_lifecycle_read(value, &row) &&
+	    lifecycle_basis(&row) == basis_ms)
+		return (RC_OK);
+	if (fsck_found(c, FSCK_INDEX, true,
+		"%s: queued for the evaluation of a lifecycle policy that it "
+		"has not, or that is not due then",
+		fsck_repo_text(c, repo)))
+		return (fsck_row_delete(c));
+	return (RC_OK);
 }
 
 /* --- previews ------------------------------------------------------------ */

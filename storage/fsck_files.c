@@ -13,6 +13,7 @@
 #include "storage/fsck_int.h"
 #include "storage/meta_ops_int.h"
 #include "storage/store_int.h"
+#include "storage/tier.h"
 #include "storage/upload_int.h"
 
 /*
@@ -118,8 +119,8 @@ look_good(const struct look *l)
 
 /* --- is it still so? ----------------------------------------------------- */
 
-static enum rc
-record_same(struct meta_txn *t, const struct fsck_file *file, bool *same_r)
+enum rc
+fsck_record_same(struct meta_txn *t, const struct fsck_file *file, bool *same_r)
 {
 	const struct blob_rec *then = &file->rec;
 	struct blob_rec now;
@@ -135,6 +136,7 @@ record_same(struct meta_txn *t, const struct fsck_file *file, bool *same_r)
 	*same_r = rec_blob_read(value, &now) &&
 		  now.location == then->location && now.state == then->state &&
 		  now.size_bytes == then->size_bytes &&
+		  now.stored_bytes == then->stored_bytes &&
 		  now.created_ms == then->created_ms;
 	return (RC_OK);
 }
@@ -147,7 +149,7 @@ record_still_same(struct look *l, bool *same_r)
 
 	if ((rc = meta_read_begin(l->f->store->meta, &t)) != RC_OK)
 		return (rc);
-	rc = record_same(&t, l->file, same_r);
+	rc = fsck_record_same(&t, l->file, same_r);
 	meta_read_end(&t);
 	return (rc);
 }
@@ -191,7 +193,7 @@ record_retire(struct meta_txn *t, void *arg)
 	const struct fsck_file *file = fix->look->file;
 	enum rc rc;
 
-	if ((rc = record_same(t, file, &fix->same)) != RC_OK || !fix->same)
+	if ((rc = fsck_record_same(t, file, &fix->same)) != RC_OK || !fix->same)
 		return (rc);
 	rc = file_still_same(fix->look, &fix->same);
 	if (rc != RC_OK || !fix->same)
@@ -216,7 +218,7 @@ record_serve(struct meta_txn *t, void *arg)
 	/* Sealed content is served by who can open it. */
 	if (file->key_domain != KEY_DOMAIN_PLAIN)
 		return (RC_UNSUPPORTED);
-	if ((rc = record_same(t, file, &fix->same)) != RC_OK || !fix->same)
+	if ((rc = fsck_record_same(t, file, &fix->same)) != RC_OK || !fix->same)
 		return (rc);
 	return (blob_record(t, &in));
 }
@@ -280,11 +282,15 @@ still_same(struct look *l, bool *same_r)
 static enum rc
 file_check(struct look *l, bool *again)
 {
-	bool same = true, mended = false;
+	bool same = true, mended = false, found = false;
 	enum rc rc;
 
 	*again = false;
-	if ((rc = file_look(l)) != RC_OK || look_good(l))
+	if ((rc = file_look(l)) != RC_OK)
+		return (rc);
+	if (l->file->rec.state != BLOB_SERVED && l->verdict == FILE_MISSING)
+		rc = fsck_archive_find(l->f, l->file, &found);
+	if (rc != RC_OK || found || look_good(l))
 		return (rc);
 	if ((rc = still_same(l, &same)) != RC_OK)
 		return (rc);
@@ -315,26 +321,39 @@ file_again(struct fsck *f, struct fsck_file *file)
 	return (is_file);
 }
 
-enum rc
-fsck_files(struct fsck *f)
+static enum rc
+file_settle(struct fsck *f, struct fsck_file *file)
 {
 	struct look l;
 	unsigned tries;
-	bool again;
+	bool again = true;
+	enum rc rc;
+
+	for (tries = 0; again && tries < TRIES; tries++) {
+		if (tries > 0 && !file_again(f, file))
+			break;
+		l = (struct look){ .f = f, .file = file };
+		rc = file_check(&l, &again);
+		look_end(&l);
+		if (rc != RC_OK)
+			return (rc);
+	}
+	return (RC_OK);
+}
+
+enum rc
+fsck_files(struct fsck *f)
+{
 	size_t i;
 	enum rc rc;
 
 	for (i = 0; i < f->n_files; i++) {
-		again = true;
-		for (tries = 0; again && tries < TRIES; tries++) {
-			if (tries > 0 && !file_again(f, &f->files[i]))
-				break;
-			l = (struct look){ .f = f, .file = &f->files[i] };
-			rc = file_check(&l, &again);
-			look_end(&l);
-			if (rc != RC_OK)
-				return (rc);
-		}
+		if (f->files[i].rec.location == BLOB_IN_ARCHIVE)
+			rc = fsck_archived(f, &f->files[i]);
+		else
+			rc = file_settle(f, &f->files[i]);
+		if (rc != RC_OK)
+			return (rc);
 		atomic_fetch_add(&f->progress->blobs, 1);
 	}
 	return (RC_OK);
@@ -343,6 +362,7 @@ fsck_files(struct fsck *f)
 /* --- files without a record ---------------------------------------------- */
 
 struct orphan {
+	enum blob_location location;
 	uint32_t key_domain;
 	struct digest digest;
 	uint64_t size_bytes;
@@ -354,6 +374,7 @@ struct orphan {
  */
 struct orphans {
 	struct fsck *f;
+	enum blob_location location; /* of the walk */
 	struct orphan *kept;
 	size_t n_kept;
 	enum rc rc;
@@ -367,26 +388,49 @@ orphan_count(struct fsck *f, uint64_t size_bytes, const char *path)
 	atomic_fetch_add(&f->progress->orphan_bytes, size_bytes);
 }
 
+/* Does the record lead there?  What is out of service and lay in a file was
+ * taken away; the archive keeps it. */
+static bool
+record_leads(const struct blob_rec *rec, enum blob_location location)
+{
+	return (rec->location == location &&
+		(rec->state == BLOB_SERVED || location == BLOB_IN_ARCHIVE));
+}
+
+/* What is to be removed is known, too. */
 static enum rc
-file_known(
-    struct fsck *f, uint32_t domain, const struct digest *d, bool *known_r)
+file_known_in(struct meta_txn *t, const struct orphan *o, bool *known_r)
 {
 	struct blob_rec rec;
-	struct meta_txn t;
 	struct rec_key k;
 	struct span value;
 	enum rc rc;
 
+	*known_r = false;
+	key_blob(&k, o->key_domain, &o->digest);
+	rc = kv_get(t, TABLE_BLOBS, key_span(&k), &value);
+	if (rc == RC_OK)
+		*known_r = !rec_blob_read(value, &rec) ||
+			   record_leads(&rec, o->location);
+	if (*known_r || (rc != RC_OK && rc != RC_NOTFOUND))
+		return (rc);
+	key_removal(&k, (uint8_t)o->location, o->key_domain, &o->digest);
+	rc = kv_get(t, TABLE_REMOVALS, key_span(&k), &value);
+	*known_r = rc == RC_OK;
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+static enum rc
+file_known(struct fsck *f, const struct orphan *o, bool *known_r)
+{
+	struct meta_txn t;
+	enum rc rc;
+
 	if ((rc = meta_read_begin(f->store->meta, &t)) != RC_OK)
 		return (rc);
-	key_blob(&k, domain, d);
-	rc = kv_get(&t, TABLE_BLOBS, key_span(&k), &value);
-	*known_r =
-	    rc == RC_OK &&
-	    (!rec_blob_read(value, &rec) ||
-		(rec.location == BLOB_IN_FILE && rec.state == BLOB_SERVED));
+	rc = file_known_in(&t, o, known_r);
 	meta_read_end(&t);
-	return (rc == RC_NOTFOUND ? RC_OK : rc);
+	return (rc);
 }
 
 static int
@@ -394,6 +438,7 @@ blob_file_seen(void *arg, uint32_t domain, const struct digest *d,
     uint64_t size_bytes, const char *path)
 {
 	struct orphans *o = arg;
+	struct orphan one;
 	bool known;
 
 	if (fsck_stopped(o->f)) {
@@ -404,14 +449,14 @@ blob_file_seen(void *arg, uint32_t domain, const struct digest *d,
 		orphan_count(o->f, size_bytes, path);
 		return (0);
 	}
-	o->rc = file_known(o->f, domain, d, &known);
+	one = (struct orphan){ o->location, domain, *d, size_bytes };
+	o->rc = file_known(o->f, &one, &known);
 	if (o->rc != RC_OK || known)
 		return (o->rc != RC_OK);
 	if (o->n_kept == ORPHANS_KEPT)
 		orphan_count(o->f, size_bytes, path);
 	else
-		o->kept[o->n_kept++] =
-		    (struct orphan){ domain, *d, size_bytes };
+		o->kept[o->n_kept++] = one;
 	return (0);
 }
 
@@ -426,7 +471,7 @@ kept_look(struct orphans *o)
 
 	for (i = 0; i < o->n_kept; i++) {
 		one = &o->kept[i];
-		rc = file_known(o->f, one->key_domain, &one->digest, &known);
+		rc = file_known(o->f, one, &known);
 		if (rc != RC_OK)
 			return (rc);
 		if (!known)
@@ -461,6 +506,23 @@ scratch_seen(void *arg, const char *id, uint64_t size_bytes, int64_t changed_ms)
 	return (o->rc != RC_OK);
 }
 
+static enum rc
+orphans_of_walks(struct orphans *o)
+{
+	struct store *s = o->f->store;
+	enum rc rc;
+
+	o->location = BLOB_IN_FILE;
+	rc = blobs_walk(s->blobs, blob_file_seen, o);
+	if (rc != RC_OK || o->rc != RC_OK)
+		return (rc != RC_OK ? rc : o->rc);
+	o->location = BLOB_IN_ARCHIVE;
+	rc = tier_walk(s->tier, blob_file_seen, o);
+	if (rc != RC_OK || o->rc != RC_OK)
+		return (rc != RC_OK ? rc : o->rc);
+	return (kept_look(o));
+}
+
 enum rc
 fsck_orphans(struct fsck *f)
 {
@@ -468,11 +530,7 @@ fsck_orphans(struct fsck *f)
 	enum rc rc;
 
 	o.kept = xcalloc(ORPHANS_KEPT, sizeof(*o.kept));
-	rc = blobs_walk(f->store->blobs, blob_file_seen, &o);
-	if (rc == RC_OK)
-		rc = o.rc;
-	if (rc == RC_OK)
-		rc = kept_look(&o);
+	rc = orphans_of_walks(&o);
 	free(o.kept);
 	if (rc == RC_OK)
 		rc = blobs_scratch_walk(f->store->blobs, scratch_seen, &o);

@@ -74,6 +74,7 @@ fsck_image_bytes_row(struct fsck_check *c)
 	if (!key_read_repo_digest(c->key, &repo, &d) ||
 	    !rec_manifest_read(c->value, &rec) ||
 	    manifest_kind_of(rec.media_type) != MANIFEST_INDEX ||
+	    (rec.flags & MANIFEST_DELETED) != 0 ||
 	    rec.image_bytes == MANIFEST_BYTES_UNKNOWN)
 		return (RC_OK);
 	if ((rc = fsck_doomed(c, repo, &doomed)) != RC_OK || doomed)
@@ -92,6 +93,7 @@ fsck_image_bytes_row(struct fsck_check *c)
 
 /* --- scans --------------------------------------------------------------- */
 
+/* Those of a deleted repository leave the queue, and come back with it. */
 static enum rc
 scan_queue_check(struct fsck_check *c, uint64_t repo, const struct digest *d,
     const struct scan_rec *rec)
@@ -100,9 +102,11 @@ scan_queue_check(struct fsck_check *c, uint64_t repo, const struct digest *d,
 	bool has;
 	enum rc rc;
 
-	if (rec->status != SCAN_IN_PROGRESS)
-		return (RC_OK);
-	key_scan(&k, rec->started_ms, repo, d);
+	key_repo(&k, repo);
+	rc = fsck_has(c, TABLE_REPOSITORY_NAMES, &k, &has);
+	if (rc != RC_OK || !has || rec->status != SCAN_IN_PROGRESS)
+		return (rc);
+	key_timed(&k, rec->started_ms, repo, d);
 	rc = fsck_has(c, TABLE_SCAN_QUEUE, &k, &has);
 	if (rc != RC_OK || has)
 		return (rc);
@@ -118,7 +122,6 @@ fsck_scan_row(struct fsck_check *c)
 {
 	struct scan_rec rec;
 	struct digest d;
-	struct rec_key k;
 	uint64_t repo;
 	bool ok;
 	enum rc rc;
@@ -128,8 +131,7 @@ fsck_scan_row(struct fsck_check *c)
 	rc = fsck_need_repository(c, repo, "scan of an image", &ok);
 	if (rc != RC_OK || !ok)
 		return (rc);
-	key_repo_digest(&k, repo, &d);
-	if ((rc = fsck_has(c, TABLE_MANIFESTS, &k, &ok)) != RC_OK)
+	if ((rc = fsck_has_manifest(c, repo, &d, &ok)) != RC_OK)
 		return (rc);
 	if (!ok) {
 		if (fsck_found(c, FSCK_DANGLING, true,
@@ -159,7 +161,7 @@ fsck_scan_queue_row(struct fsck_check *c)
 	bool doomed;
 	enum rc rc;
 
-	if (!key_read_scan(c->key, &started_ms, &repo, &d))
+	if (!key_read_timed(c->key, &started_ms, &repo, &d))
 		return (fsck_unreadable(c));
 	if ((rc = fsck_doomed(c, repo, &doomed)) != RC_OK || doomed)
 		return (rc);

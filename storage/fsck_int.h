@@ -41,6 +41,9 @@ struct fsck_findings {
 };
 #define FSCK_FINDINGS_MAX 16
 
+/* Since then links are counted, and policies queued. */
+#define FSCK_FORMAT_USES 4
+
 /* Blobs in files that a batch of rows has come by. */
 #define FSCK_BATCH_ROWS 128
 struct fsck_file {
@@ -53,6 +56,7 @@ struct fsck {
 	struct store *store;
 	const struct fsck_options *options;
 	struct fsck_progress *progress;
+	unsigned format; /* of the folder; an older one when only read */
 	struct fsck_file files[FSCK_BATCH_ROWS];
 	size_t n_files;
 	int64_t paced_from_ns;
@@ -96,14 +100,17 @@ RC_MUST_USE enum rc fsck_pace(struct fsck *, uint64_t n_bytes);
 /* fsck_rows.c */
 
 fsck_check_fn fsck_registry_row, fsck_repository_row, fsck_repository_name_row,
-    fsck_link_row, fsck_holder_row, fsck_tag_row, fsck_digest_tag_row,
-    fsck_upload_row;
+    fsck_holder_row, fsck_tag_row, fsck_digest_tag_row, fsck_upload_row;
 
 /** fsck_has(c, table, key, has_r): is there such a row? */
 RC_MUST_USE enum rc fsck_has(
     struct fsck_check *, enum meta_table, const struct rec_key *, bool *has_r);
+/** fsck_has_manifest(c, repo, digest, has_r): the same of a manifest that is
+ * not deleted. */
+RC_MUST_USE enum rc fsck_has_manifest(
+    struct fsck_check *, uint64_t repo, const struct digest *, bool *has_r);
 /** fsck_need_repository(c, repo, what, ok_r): told as dangling and deleted
- * with its row if it is not there; not told if it is doomed. */
+ * with its row if it is not there; not told if its rows are on their way out. */
 RC_MUST_USE enum rc fsck_need_repository(
     struct fsck_check *, uint64_t repo, const char *what, bool *ok_r);
 /** fsck_unreadable(c): told; the row is deleted. */
@@ -116,13 +123,19 @@ RC_MUST_USE enum rc fsck_none(struct fsck_check *);
 const char *fsck_repo_text(struct fsck_check *, uint64_t repo);
 const char *fsck_digest_text(struct fsck_check *, const struct digest *);
 
+/* fsck_link.c */
+
+fsck_check_fn fsck_link_row, fsck_link_use_row, fsck_idle_row;
+
 /* fsck_config.c */
 
-fsck_check_fn fsck_doomed_row, fsck_set_row, fsck_preview_row,
-    fsck_preview_queue_row, fsck_preview_result_row, fsck_entity_row;
+fsck_check_fn fsck_doomed_row, fsck_set_row, fsck_lifecycle_row,
+    fsck_lifecycle_queue_row, fsck_preview_row, fsck_preview_queue_row,
+    fsck_preview_result_row, fsck_entity_row;
 
 /** fsck_doomed(c, repo, doomed_r): deleted, and its rows on their way out?
- * Then they need not agree with anything. */
+ * Then they need not agree with anything.  Those of one that can be restored
+ * do. */
 RC_MUST_USE enum rc
 fsck_doomed(struct fsck_check *, uint64_t repo, bool *doomed_r);
 /** fsck_numbers(f): those of the registry that only grow. */
@@ -137,6 +150,17 @@ fsck_check_fn fsck_manifest_row, fsck_edge_row, fsck_parent_row,
 
 fsck_check_fn fsck_image_count_row, fsck_image_bytes_row, fsck_scan_row,
     fsck_scan_queue_row;
+
+/* fsck_gone.c */
+
+fsck_check_fn fsck_deleted_row, fsck_deleted_queue_row, fsck_orphan_row,
+    fsck_removal_row, fsck_archive_queue_row, fsck_activation_row,
+    fsck_image_class_row;
+
+/** fsck_image_deleted(c, repo, digest, rec): the manifest's row that is looked
+ * at, against what is known of deleted images. */
+RC_MUST_USE enum rc fsck_image_deleted(struct fsck_check *, uint64_t repo,
+    const struct digest *, const struct manifest_rec *);
 
 /* fsck_blob.c */
 
@@ -157,7 +181,19 @@ RC_MUST_USE enum rc fsck_counts(struct fsck *);
 
 /** fsck_files(f): those of this batch. */
 RC_MUST_USE enum rc fsck_files(struct fsck *);
+/** fsck_record_same(t, file, same_r): does its record say what it said? */
+RC_MUST_USE enum rc
+fsck_record_same(struct meta_txn *, const struct fsck_file *, bool *same_r);
 /** fsck_orphans(f): files that no record knows. */
 RC_MUST_USE enum rc fsck_orphans(struct fsck *);
+
+/* fsck_archive.c */
+
+/** fsck_archived(f, file): one that lies in the archive. */
+RC_MUST_USE enum rc fsck_archived(struct fsck *, const struct fsck_file *);
+/** fsck_archive_find(f, file, found_r): one that is out of service and whose
+ * file is missing: does it lie in the archive? */
+RC_MUST_USE enum rc
+fsck_archive_find(struct fsck *, const struct fsck_file *, bool *found_r);
 
 #endif

@@ -95,22 +95,18 @@ text_parse(struct fsck_check *c, const struct subject *s,
 	return (RC_OK);
 }
 
-/* ${old}: what is known besides the text, or NULL.  How much an index takes is
- * added up when somebody asks. */
+/* ${old}: what is known besides the text.  How much an index takes is added up
+ * when somebody asks. */
 static enum rc
 row_write(struct fsck_check *c, const struct manifest *m, uint64_t size_bytes,
     const struct manifest_rec *old)
 {
-	struct manifest_rec rec = {
-		.pushed_ms = c->now_ms,
-		.status = IMAGE_ACTIVE,
-	};
+	struct manifest_rec rec = *old;
 	uint8_t *p;
 	enum rc rc;
 
-	if (old != NULL)
-		rec = *old;
-	rec.flags = m->has_subject ? MANIFEST_HAS_SUBJECT : 0;
+	rec.flags &= MANIFEST_DELETED;
+	rec.flags |= m->has_subject ? MANIFEST_HAS_SUBJECT : 0;
 	rec.size_bytes = size_bytes;
 	rec.media_type = m->media_type;
 	rec.artifact_type = m->artifact_type;
@@ -133,11 +129,43 @@ row_give_up(struct fsck_check *c, const struct subject *s)
 	return (image_count_add(c->t, s->repo, -1));
 }
 
+/* What other tables tell of one whose row is lost. */
+static enum rc
+row_recall(
+    struct fsck_check *c, const struct subject *s, struct manifest_rec *rec_r)
+{
+	struct rec_key k;
+	bool deleted, activating, in_archive;
+	enum rc rc;
+
+	*rec_r = (struct manifest_rec){
+		.pushed_ms = c->now_ms,
+		.status = IMAGE_ACTIVE,
+	};
+	key_repo_digest(&k, s->repo, &s->digest);
+	if ((rc = fsck_has(c, TABLE_DELETED_IMAGES, &k, &deleted)) != RC_OK)
+		return (rc);
+	rec_r->flags = deleted ? MANIFEST_DELETED : 0;
+	if ((rc = fsck_has(c, TABLE_ACTIVATIONS, &k, &activating)) != RC_OK)
+		return (rc);
+	rc = image_in_archive(c->t, s->repo, &s->digest, &in_archive);
+	if (rc != RC_OK)
+		return (rc == RC_CORRUPT ? RC_OK : rc);
+	if (activating) {
+		rec_r->status = IMAGE_ACTIVATING;
+	} else if (in_archive) {
+		rec_r->status = IMAGE_ARCHIVED;
+		rec_r->archived_ms = c->now_ms;
+	}
+	return (RC_OK);
+}
+
 /* Made anew from the text, or given up. */
 static enum rc
 row_rebuild(struct fsck_check *c, const struct subject *s)
 {
 	char why[MANIFEST_WHY_BYTES];
+	struct manifest_rec rec;
 	struct manifest m;
 	struct span text;
 	bool sound;
@@ -153,7 +181,9 @@ row_rebuild(struct fsck_check *c, const struct subject *s)
 	if (!sound ||
 	    manifest_parse(SPAN_NONE, text, c->arena, &m, why) != RC_OK)
 		return (row_give_up(c, s));
-	return (row_write(c, &m, text.n, NULL));
+	if ((rc = row_recall(c, s, &rec)) != RC_OK)
+		return (rc);
+	return (row_write(c, &m, text.n, &rec));
 }
 
 /* That of an index is held against its children, when they have been looked
@@ -400,6 +430,8 @@ text_check(struct fsck_check *c, const struct subject *s,
 		return (rc);
 	if ((rc = edges_check(c, s, &m)) != RC_OK)
 		return (rc);
+	if ((rec->flags & MANIFEST_DELETED) != 0)
+		return (RC_OK);
 	return (referrer_check(c, s, &m, size_bytes));
 }
 
@@ -441,6 +473,8 @@ fsck_manifest_row(struct fsck_check *c)
 		return (rc);
 	if (!rec_manifest_read(c->value, &rec))
 		return (row_rebuild(c, &s));
+	if ((rc = fsck_image_deleted(c, repo, &d, &rec)) != RC_OK)
+		return (rc);
 	if (!served && told)
 		return (c->fixing ? manifest_mark(c->t, &d, true) : RC_OK);
 	if (!served)
@@ -494,26 +528,40 @@ edge_dangling(struct fsck_check *c, const struct edge *e)
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
+/* Those that a deleted index needs may have been deleted before it, and be
+ * gone. */
+static enum rc
+child_find(struct fsck_check *c, const struct edge *e, bool parent_deleted,
+    bool *has_r)
+{
+	struct rec_key k;
+
+	if (e->kind == EDGE_MANIFEST && parent_deleted) {
+		*has_r = true;
+		return (RC_OK);
+	}
+	if (e->kind == EDGE_MANIFEST)
+		return (fsck_has_manifest(c, e->parent.repo, &e->child, has_r));
+	key_repo_digest(&k, e->parent.repo, &e->child);
+	return (fsck_has(c, TABLE_BLOB_LINKS, &k, has_r));
+}
+
 /* The child is in the repository, or marked as one that need not be. */
 static enum rc
-child_check(
-    struct fsck_check *c, const struct edge *e, const struct edge_rec *rec)
+child_check(struct fsck_check *c, const struct edge *e,
+    const struct edge_rec *rec, bool parent_deleted)
 {
 	const struct descriptor lost = {
 		.kind = (enum edge_kind)e->kind,
 		.digest = e->child,
 		.size_bytes = rec->size_bytes,
 	};
-	struct rec_key k;
 	bool has;
 	enum rc rc;
 
 	if ((rec->flags & EDGE_ABSENT) != 0)
 		return (RC_OK);
-	key_repo_digest(&k, e->parent.repo, &e->child);
-	rc = fsck_has(c,
-	    e->kind == EDGE_MANIFEST ? TABLE_MANIFESTS : TABLE_BLOB_LINKS, &k,
-	    &has);
+	rc = child_find(c, e, parent_deleted, &has);
 	if (rc != RC_OK || has)
 		return (rc);
 	if (fsck_found(c, FSCK_DANGLING, true,
@@ -531,7 +579,7 @@ fsck_edge_row(struct fsck_check *c)
 	struct edge_rec rec;
 	struct edge e;
 	struct rec_key k;
-	bool has, doomed;
+	bool has, alive, doomed;
 	enum rc rc;
 
 	if (!edge_read(c, false, &e) || !rec_edge_read(c->value, &rec))
@@ -543,6 +591,9 @@ fsck_edge_row(struct fsck_check *c)
 		return (rc);
 	if (!has)
 		return (edge_dangling(c, &e));
+	rc = fsck_has_manifest(c, e.parent.repo, &e.parent.digest, &alive);
+	if (rc != RC_OK)
+		return (rc);
 	if ((rc = fsck_has(c, TABLE_PARENTS, &e.back, &has)) != RC_OK)
 		return (rc);
 	if (!has && fsck_found(c, FSCK_INDEX, true,
@@ -550,7 +601,7 @@ fsck_edge_row(struct fsck_check *c)
 			e.parent.repo_text, e.parent.digest_text,
 			fsck_digest_text(c, &e.child)))
 		rc = kv_put(c->t, TABLE_PARENTS, key_span(&e.back), rec_none());
-	return (rc == RC_OK ? child_check(c, &e, &rec) : rc);
+	return (rc == RC_OK ? child_check(c, &e, &rec, !alive) : rc);
 }
 
 enum rc
@@ -600,6 +651,7 @@ fsck_referrer_row(struct fsck_check *c)
 	/* A manifest's row that cannot be read has been told. */
 	if (rc == RC_OK && (!rec_manifest_read(value, &manifest) ||
 			       ((manifest.flags & MANIFEST_HAS_SUBJECT) != 0 &&
+				   (manifest.flags & MANIFEST_DELETED) == 0 &&
 				   digest_eq(&manifest.subject, &subject))))
 		return (RC_OK);
 	if (fsck_found(c, FSCK_INDEX, true,

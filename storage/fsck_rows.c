@@ -9,8 +9,8 @@
 #include "storage/meta_ops_int.h"
 
 /*
- * Repositories, links, holders, tags, upload sessions: rows that say it all
- * by themselves or point at one other.
+ * Repositories, holders, tags, upload sessions: rows that say it all by
+ * themselves or point at one other.
  */
 
 /* --- tools --------------------------------------------------------------- */
@@ -27,15 +27,34 @@ fsck_has(struct fsck_check *c, enum meta_table table, const struct rec_key *k,
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
+enum rc
+fsck_has_manifest(
+    struct fsck_check *c, uint64_t repo, const struct digest *d, bool *has_r)
+{
+	struct manifest_rec rec;
+	struct rec_key k;
+	struct span value;
+	enum rc rc;
+
+	key_repo_digest(&k, repo, d);
+	rc = kv_get(c->t, TABLE_MANIFESTS, key_span(&k), &value);
+	/* One that cannot be read is told, and perhaps mended, in its turn. */
+	*has_r = rc == RC_OK && (!rec_manifest_read(value, &rec) ||
+				    (rec.flags & MANIFEST_DELETED) == 0);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
 static const char *
 text_or(const char *text)
 {
 	return (text != NULL ? text : "?");
 }
 
-const char *
-fsck_repo_text(struct fsck_check *c, uint64_t repo)
+/* Of one that is deleted, too. */
+static struct span
+name_of_repo(struct fsck_check *c, uint64_t repo)
 {
+	struct doomed_rec doomed;
 	struct rec_key k;
 	struct span value, name;
 
@@ -43,6 +62,19 @@ fsck_repo_text(struct fsck_check *c, uint64_t repo)
 	if (kv_get(c->t, TABLE_REPOSITORY_NAMES, key_span(&k), &value) ==
 		RC_OK &&
 	    rec_repository_name_read(value, &name))
+		return (name);
+	if (kv_get(c->t, TABLE_DOOMED, key_span(&k), &value) == RC_OK &&
+	    rec_doomed_read(value, &doomed))
+		return (doomed.name);
+	return (SPAN_NONE);
+}
+
+const char *
+fsck_repo_text(struct fsck_check *c, uint64_t repo)
+{
+	struct span name = name_of_repo(c, repo);
+
+	if (name.n > 0)
 		return (
 		    text_or(arena_printf(c->arena, SPAN_FMT, SPAN_ARG(name))));
 	return (text_or(
@@ -85,15 +117,24 @@ fsck_need_repository(
     struct fsck_check *c, uint64_t repo, const char *what, bool *ok_r)
 {
 	struct rec_key k;
-	bool doomed;
+	bool has, doomed = false;
 	enum rc rc;
 
+	*ok_r = false;
 	key_repo(&k, repo);
-	rc = fsck_has(c, TABLE_REPOSITORY_NAMES, &k, ok_r);
-	if (rc != RC_OK || *ok_r)
+	if ((rc = fsck_has(c, TABLE_REPOSITORY_NAMES, &k, &has)) != RC_OK)
 		return (rc);
-	if ((rc = fsck_doomed(c, repo, &doomed)) != RC_OK || doomed)
-		return (rc);
+	if (!has) {
+		/* One that can be restored is as good as there. */
+		rc = fsck_has(c, TABLE_DOOMED, &k, &has);
+		if (rc == RC_OK)
+			rc = fsck_doomed(c, repo, &doomed);
+		if (rc != RC_OK || doomed)
+			return (rc);
+	}
+	*ok_r = has;
+	if (has)
+		return (RC_OK);
 	if (fsck_found(c, FSCK_DANGLING, true,
 		"%s: there is no repository number %" PRIu64, what, repo))
 		return (fsck_row_delete(c));
@@ -227,71 +268,7 @@ fsck_repository_name_row(struct fsck_check *c)
 	return (RC_OK);
 }
 
-/* --- blobs and who holds them -------------------------------------------- */
-
-static enum rc
-link_read(struct fsck_check *c)
-{
-	uint8_t value[REC_LINK_BYTES];
-	int64_t linked_ms;
-
-	if (rec_link_read(c->value, &linked_ms))
-		return (RC_OK);
-	if (!fsck_found(c, FSCK_RECORD, true,
-		"table blob_links: the time of a link cannot be read"))
-		return (RC_OK);
-	rec_link_write(c->now_ms, value);
-	return (kv_put(c->t, c->table, c->key,
-	    (struct span){ (const char *)value, sizeof(value) }));
-}
-
-/* A link's blob has a record, and among its holders this repository. */
-static enum rc
-link_blob_check(struct fsck_check *c, uint64_t repo, const struct digest *d)
-{
-	const char *name = fsck_repo_text(c, repo);
-	const char *text = fsck_digest_text(c, d);
-	struct rec_key k;
-	bool has;
-	enum rc rc;
-
-	key_blob(&k, KEY_DOMAIN_PLAIN, d);
-	if ((rc = fsck_has(c, TABLE_BLOBS, &k, &has)) != RC_OK)
-		return (rc);
-	if (!has && fsck_found(c, FSCK_MISSING, true,
-			"%s: blob %s has no record", name, text)) {
-		rc = fsck_blob_restore(c, KEY_DOMAIN_PLAIN, d);
-		if (rc != RC_OK)
-			return (rc);
-	}
-	key_holder(&k, KEY_DOMAIN_PLAIN, d, HOLDER_LINK, repo);
-	if ((rc = fsck_has(c, TABLE_HOLDERS, &k, &has)) != RC_OK)
-		return (rc);
-	if (!has && fsck_found(c, FSCK_INDEX, true,
-			"%s: not a holder of blob %s", name, text))
-		rc = blob_hold(c->t, d, HOLDER_LINK, repo);
-	return (rc);
-}
-
-enum rc
-fsck_link_row(struct fsck_check *c)
-{
-	struct digest d;
-	uint64_t repo;
-	char what[DIGEST_STR_BYTES + 16] = "link of ";
-	bool ok;
-	enum rc rc;
-
-	if (!key_read_repo_digest(c->key, &repo, &d))
-		return (fsck_unreadable(c));
-	(void)digest_str(&d, what + strlen(what));
-	rc = fsck_need_repository(c, repo, what, &ok);
-	if (rc != RC_OK || !ok)
-		return (rc);
-	if ((rc = link_read(c)) != RC_OK)
-		return (rc);
-	return (link_blob_check(c, repo, &d));
-}
+/* --- who holds blobs ------------------------------------------------------ */
 
 enum rc
 fsck_holder_row(struct fsck_check *c)
@@ -412,8 +389,7 @@ tag_target_check(struct fsck_check *c, uint64_t repo, const struct digest *d,
 	bool has;
 	enum rc rc;
 
-	key_repo_digest(&k, repo, d);
-	if ((rc = fsck_has(c, TABLE_MANIFESTS, &k, &has)) != RC_OK)
+	if ((rc = fsck_has_manifest(c, repo, d, &has)) != RC_OK)
 		return (rc);
 	if (!has) {
 		if (fsck_found(c, FSCK_DANGLING, true,

@@ -20,11 +20,6 @@
  * last, so a page begins at once wherever it is, and a list survives changes:
  * what is added or removed meanwhile is seen or not by where it stands.
  */
-enum image_status { /* stored: never renumber */
-	IMAGE_ACTIVE = 1,
-	IMAGE_ARCHIVED = 2,
-};
-
 enum scan_status { /* stored: never renumber */
 	SCAN_NONE = 0,
 	SCAN_IN_PROGRESS = 1,
@@ -133,7 +128,8 @@ struct image_deleted {
 /**
  * meta_image_delete(m, del, arena, deleted_r):
  * As BatchDeleteImage does: a tag goes, and with its last tag the image; by
- * digest alone the image with all of its tags.  RC_NOTFOUND; RC_DIGEST: the
+ * digest alone the image with all of its tags.  It can be restored for as long
+ * as storage/deleted.h says.  RC_NOTFOUND; RC_DIGEST: the
  * tag is of another image than ${digest}; RC_REFERENCED: the image would have
  * to go and indexes of the repository hold it: nothing changed.
  */
@@ -143,7 +139,12 @@ meta_image_delete(struct meta *, const struct image_delete *, struct arena *,
 
 /**
  * meta_image_status_set(m, repository, ref, status, now_ms, arena, r):
- * Archive or restore; one that is so already stays as it was, times included.
+ * Archive (IMAGE_ARCHIVED) or restore (IMAGE_ACTIVE); one that is so already
+ * stays as it was, times included.  One that needs content which lies in the
+ * archive is IMAGE_ACTIVATING first, as is an index that needs such an image,
+ * and the collector (storage/gc.h) makes it active; archived meanwhile, it is
+ * that.  Those that refer to it as their subject and were archived after it are
+ * restored with it.
  * Where an index is active then, those archived images are restored, too, that
  * it needs and that these need; of indexes within indexes down to a depth of
  * IMAGE_DEPTH_MAX, and looking at no more than IMAGE_RESTORE_MAX references:

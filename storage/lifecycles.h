@@ -43,6 +43,134 @@ RC_MUST_USE enum rc meta_lifecycle_delete(struct meta *, struct span repository,
     struct arena *, struct lifecycle_row *row_r);
 
 /*
+ * Carrying policies out.  Of each repository with a policy it is known when it
+ * was set or evaluated last, whichever is later (its basis), and those that
+ * have waited longest come first, without a look at the others.
+ */
+struct lifecycle_due {
+	struct span repository;
+	uint64_t repo; /* its id, and where a page goes on */
+	int64_t basis_ms;
+};
+
+struct lifecycle_due_page {
+	struct lifecycle_due *rows;
+	size_t n;
+	bool more;
+};
+
+/** meta_lifecycle_due_page(m, before_ms, after, max, arena, page_r): those
+ * whose basis is not later than ${before_ms}, from behind ${after}; NULL: from
+ * the first. */
+RC_MUST_USE enum rc meta_lifecycle_due_page(struct meta *, int64_t before_ms,
+    const struct lifecycle_due *after, size_t max, struct arena *,
+    struct lifecycle_due_page *page_r);
+
+enum lifecycle_outcome { /* stored: never renumber */
+	LIFECYCLE_NEVER = 0,
+	LIFECYCLE_RUNNING = 1, /* or a crash has ended it */
+	LIFECYCLE_DONE = 2,
+	LIFECYCLE_FAILED = 3,
+	LIFECYCLE_STOPPED = 4, /* the server stopped, the policy changed, or
+				  somebody cancelled it */
+};
+
+/* The last run of a repository. */
+struct lifecycle_result {
+	uint64_t revision; /* of the policy */
+	enum lifecycle_outcome outcome;
+	int64_t started_ms;
+	int64_t ended_ms;	    /* 0: not yet */
+	uint64_t images;	    /* that were evaluated */
+	uint64_t expired, archived; /* by now */
+	uint64_t held;		    /* an index needs them: left */
+	uint64_t changed; /* tagged, pulled, pushed or gone meanwhile: left */
+	struct span why;  /* of one that failed or stopped, in words */
+};
+
+#define LIFECYCLE_RESULT_WHY_MAX 512
+
+/** meta_lifecycle_result_put(m, repository, result): of a run that begins, goes
+ * on or ends.  One that is done counts as an evaluation of the policy at
+ * .started_ms, if it has the same revision still; one that failed does, too.
+ * RC_NOTFOUND: no repository; RC_TOOBIG: .why. */
+RC_MUST_USE enum rc meta_lifecycle_result_put(
+    struct meta *, struct span repository, const struct lifecycle_result *);
+
+struct lifecycle_status {
+	struct span repository;
+	uint64_t repo;
+	bool has_policy; /* else it had one, and has a result */
+	uint64_t revision;
+	int64_t set_ms, evaluated_ms;
+	struct lifecycle_result last; /* LIFECYCLE_NEVER: none */
+};
+
+struct lifecycle_status_page {
+	struct lifecycle_status *rows; /* by name */
+	size_t n;
+	bool more;
+	struct span last; /* name that was looked at */
+};
+
+/** meta_lifecycle_status_page(m, after, max, arena, page_r): repositories that
+ * have a policy or a result, from behind the name ${after}; not more than some
+ * 1000 repositories are looked at, so a page may be empty and ${more} true. */
+RC_MUST_USE enum rc meta_lifecycle_status_page(struct meta *, struct span after,
+    size_t max, struct arena *, struct lifecycle_status_page *page_r);
+
+/** meta_lifecycle_status(m, repository, arena, row_r): of one, which may have
+ * neither policy nor result.  RC_NOTFOUND: no repository. */
+RC_MUST_USE enum rc meta_lifecycle_status(struct meta *, struct span repository,
+    struct arena *, struct lifecycle_status *row_r);
+
+/*
+ * What an evaluation decided about an image, and what the image was then: it is
+ * done if it is that still.
+ */
+enum lifecycle_act_kind { ACT_EXPIRE, ACT_ARCHIVE };
+
+struct lifecycle_act {
+	struct digest digest;
+	enum lifecycle_act_kind kind;
+	int64_t priority; /* of the rule */
+	bool by_pull;	  /* the rule looks at the last pull */
+	int64_t pushed_ms, pulled_ms, archived_ms, activated_ms;
+	uint64_t tags_hash; /* image_tags_hash() */
+};
+
+/** image_tags_hash(tags, n): of tags in byte order; other tags, another hash,
+ * as good as always. */
+uint64_t image_tags_hash(const struct span *tags, size_t n);
+
+enum lifecycle_act_end {
+	ACT_DONE,
+	ACT_GONE,    /* it is not there any more */
+	ACT_CHANGED, /* tags, push, class, or last pull (.by_pull): the next
+			evaluation will tell */
+	ACT_HELD,    /* an index needs it */
+};
+
+struct lifecycle_acted {
+	enum lifecycle_act_end end;
+	struct span *tags; /* with ACT_DONE: that it had */
+	size_t n_tags;
+	uint64_t image_bytes;
+};
+
+/** meta_lifecycle_apply(m, repository, revision, acts, n, now_ms, arena, r):
+ * In one transaction; *${r} has room for ${n}.  Pulls that are only noted yet
+ * (meta_manifest_pulled) count.  RC_NOTFOUND: no repository; RC_MISSING: the
+ * policy has another revision by now, or is gone: nothing was done. */
+RC_MUST_USE enum rc meta_lifecycle_apply(struct meta *, struct span repository,
+    uint64_t revision, const struct lifecycle_act *acts, size_t n,
+    int64_t now_ms, struct arena *, struct lifecycle_acted *r);
+
+/** meta_pulls_settle(m): pulls noted so far are written: an evaluation that
+ * begins then sees them. */
+RC_MUST_USE enum rc meta_pulls_settle(struct meta *);
+
+/*
  * A preview: what a policy would do, of a repository one at a time.  Who starts
  * one leaves it in a queue, which outlives the process; who evaluates it writes
  * its results, some at a time, and then ends it.

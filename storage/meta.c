@@ -13,10 +13,11 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "storage/commit_int.h"
+#include "storage/lease.h"
 #include "storage/store.h"
 
 /*
- * The metadata store as a whole: opened, closed, counted.
+ * The metadata store as a whole: opened and closed.
  *
  * LMDB runs with all its syncs.  The map is read-only for us (no WRITEMAP: a
  * stray pointer must not reach the database), read-ahead stays on: values of
@@ -246,7 +247,9 @@ tables_of_format(unsigned format)
 
 	if (format == 1)
 		return (META_TABLES_OF_FORMAT_1);
-	return (format == 2 ? META_TABLES_OF_FORMAT_2 : META_TABLES);
+	if (format == 2)
+		return (META_TABLES_OF_FORMAT_2);
+	return (format == 3 ? META_TABLES_OF_FORMAT_3 : META_TABLES);
 }
 
 static bool
@@ -349,6 +352,7 @@ meta_free(struct meta *m)
 
 	commit_stop(&m->commit);
 	pulled_free(&m->pulled);
+	leases_free(&m->leases);
 	meta_gate_free(m);
 	if (m->witness_fd >= 0)
 		(void)close(m->witness_fd);
@@ -391,6 +395,7 @@ meta_open(const struct meta_options *o, char *why, struct meta **m_r)
 	m->witness_fd = -1;
 	m->path = xasprintf("%s/%s", o->dir, META_FILE);
 	m->pulled = pulled_new();
+	m->leases = leases_new();
 	meta_gate_init(m);
 	if ((rc = meta_start(m, o, why)) != RC_OK) {
 		meta_free(m);
@@ -443,63 +448,23 @@ meta_manifest_pulled(struct meta *m, struct span repository,
 		commit_pulled(m->commit);
 }
 
-static void
-stats_of_tables(struct meta_txn *t, struct store_stats *st)
+struct leases *
+meta_leases(struct meta *m)
 {
 
-	st->repositories = kv_count(t, TABLE_REPOSITORIES);
-	st->manifests = kv_count(t, TABLE_MANIFESTS);
-	st->tags = kv_count(t, TABLE_TAGS);
-	st->blobs = kv_count(t, TABLE_BLOBS);
-	st->blob_links = kv_count(t, TABLE_BLOB_LINKS);
-	st->referrers = kv_count(t, TABLE_REFERRERS);
-	st->upload_sessions = kv_count(t, TABLE_UPLOADS);
-}
-
-static void
-stats_of_counts(struct meta_txn *t, struct store_stats *st)
-{
-	struct meta_counts c = { 0 };
-
-	if (meta_counts_kept(t, &c) != RC_OK)
-		return;
-	st->inline_blobs = c.inline_blobs;
-	st->inline_bytes = c.inline_bytes;
-	st->file_blobs = c.file_blobs;
-	st->file_bytes = c.file_bytes;
-	st->unreferenced_blobs = c.unheld_blobs;
-	st->unreferenced_bytes = c.unheld_bytes;
-}
-
-/* While the gate is ours, since growing changes what is asked here. */
-static void
-stats_of_map(struct meta *m, struct store_stats *st)
-{
-	MDB_envinfo info;
-	MDB_stat ms;
-
-	if (mdb_env_info(m->env, &info) != 0 || mdb_env_stat(m->env, &ms) != 0)
-		return;
-	st->map_bytes = info.me_mapsize;
-	st->map_used_bytes = (info.me_last_pgno + 1) * ms.ms_psize;
-	st->page_bytes = ms.ms_psize;
+	return (m->leases);
 }
 
 void
-meta_stats(struct meta *m, struct store_stats *st)
+meta_undelete_set(struct meta *m, int64_t undelete_ms)
 {
-	struct commit_figures f = { 0 };
-	struct meta_txn t;
 
-	if (meta_read_begin(m, &t) == RC_OK) {
-		stats_of_tables(&t, st);
-		stats_of_counts(&t, st);
-		stats_of_map(m, st);
-		meta_read_end(&t);
-	}
-	if (m->commit != NULL)
-		commit_figures(m->commit, &f);
-	st->commit_queue = f.queue;
-	st->commits = f.commits;
-	st->commit_ops = f.ops;
+	atomic_store(&m->undelete_ms, undelete_ms);
+}
+
+int64_t
+meta_undelete_ms(const struct meta *m)
+{
+
+	return (atomic_load(&m->undelete_ms));
 }

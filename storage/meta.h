@@ -68,6 +68,13 @@ meta_tag_delete(struct meta *, struct span repository, struct span tag);
 
 /* Manifests. */
 
+enum image_status { /* stored: never renumber */
+	IMAGE_ACTIVE = 1,
+	IMAGE_ARCHIVED = 2,
+	IMAGE_ACTIVATING = 3, /* to be restored, when what it needs is back from
+				 the archive: not pulled until then */
+};
+
 struct manifest_row {
 	struct digest digest;
 	struct span media_type;
@@ -77,8 +84,9 @@ struct manifest_row {
 	int64_t pulled_ms; /* 0: never */
 	bool has_subject;
 	struct digest subject;
-	bool archived;	  /* not to be pulled; storage/images.h */
-	struct span text; /* with MANIFEST_TEXT only */
+	enum image_status status; /* only one that is active is pulled */
+	bool archived;		  /* IMAGE_ARCHIVED */
+	struct span text;	  /* with MANIFEST_TEXT only */
 };
 
 enum manifest_want { MANIFEST_ROW, MANIFEST_TEXT };
@@ -161,8 +169,9 @@ struct holding {
 };
 
 /** meta_manifest_delete(m, repository, digest, holding_r):
- * The manifest with all of its tags.  RC_NOTFOUND; RC_REFERENCED: indexes of
- * the repository hold it. */
+ * The manifest with all of its tags.  It can be restored for as long as
+ * storage/deleted.h says.  RC_NOTFOUND; RC_REFERENCED: indexes of the
+ * repository hold it. */
 RC_MUST_USE enum rc meta_manifest_delete(struct meta *, struct span repository,
     const struct digest *, struct holding *holding_r);
 
@@ -206,8 +215,13 @@ meta_referrer_page(struct meta *, const struct referrer_query *, enum read_mode,
 /* Blobs. */
 
 /* Where content lies and how it is written there.  Stored: never renumber. */
-enum blob_location { BLOB_IN_META = 1, BLOB_IN_FILE = 2 };
-enum blob_encoding { BLOB_PLAIN = 1 };
+enum blob_location {
+	BLOB_IN_META = 1,
+	BLOB_IN_FILE = 2,
+	BLOB_IN_ARCHIVE = 3, /* not to be read, linked or referenced by what is
+				pushed, until it is back or is pushed again */
+};
+enum blob_encoding { BLOB_PLAIN = 1, BLOB_ZSTD = 2 };
 
 /* Content is one copy per (key domain, digest); 0 is "not encrypted". */
 #define KEY_DOMAIN_PLAIN 0
@@ -218,13 +232,17 @@ struct blob_row {
 	enum blob_encoding encoding;
 	uint32_t key_domain;
 	int64_t created_ms;
+	bool idle; /* no image of the repository that is neither archived nor
+		      deleted needs it: without a lease it may go */
 	struct span content; /* with BLOB_CONTENT, of BLOB_IN_META */
 };
 
 enum blob_want { BLOB_ROW, BLOB_CONTENT };
 
 /** meta_blob_get(m, repository, digest, want, mode, arena, row_r):
- * RC_NOTFOUND: no such repository, or not linked in it, or quarantined. */
+ * RC_NOTFOUND: no such repository, or not linked in it, or quarantined, or in
+ * the archive.  What a client is to be told of an idle one needs a lease:
+ * content_stat() takes it. */
 RC_MUST_USE enum rc
 meta_blob_get(struct meta *, struct span repository, const struct digest *,
     enum blob_want, enum read_mode, struct arena *, struct blob_row *row_r);
@@ -264,7 +282,8 @@ RC_MUST_USE enum rc meta_blob_holders(struct meta *, const struct digest *,
     size_t max, struct arena *, struct page *page_r);
 
 /** meta_blob_unlink(m, repository, digest, holding_r): RC_NOTFOUND;
- * RC_REFERENCED: manifests of the repository need it. */
+ * RC_REFERENCED: manifests of the repository need it; ${holding_r} is empty
+ * when all that do were deleted and can be restored. */
 RC_MUST_USE enum rc meta_blob_unlink(struct meta *, struct span repository,
     const struct digest *, struct holding *holding_r);
 

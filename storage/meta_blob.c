@@ -8,28 +8,7 @@
  * Blobs as the repositories see them: linked, mounted, unlinked, read.
  */
 
-/* Links. */
-
-static enum rc
-link_put(
-    struct meta_txn *t, uint64_t repo, const struct digest *d, int64_t now_ms)
-{
-	uint8_t value[REC_LINK_BYTES];
-	struct rec_key k;
-	struct span old;
-	enum rc rc;
-
-	key_repo_digest(&k, repo, d);
-	rc = kv_get(t, TABLE_BLOB_LINKS, key_span(&k), &old);
-	if (rc == RC_NOTFOUND) {
-		rec_link_write(now_ms, value);
-		rc = kv_put(t, TABLE_BLOB_LINKS, key_span(&k),
-		    (struct span){ (const char *)value, sizeof(value) });
-	}
-	if (rc != RC_OK)
-		return (rc);
-	return (blob_hold(t, d, HOLDER_LINK, repo));
-}
+/* Taking in. */
 
 static enum rc
 blob_put(struct meta_txn *t, void *arg)
@@ -100,29 +79,41 @@ struct blob_unlink {
 	int64_t now_ms;
 };
 
+/* What deleted images need stays, or they could not be restored. */
+static enum rc
+unlink_allowed(struct meta_txn *t, uint64_t repo, const struct blob_unlink *u)
+{
+	static const uint8_t kinds[] = { EDGE_CONFIG, EDGE_LAYER, 0 };
+	bool needed;
+	enum rc rc;
+
+	rc = edge_holders(t, repo, u->digest, kinds, u->holding);
+	if (rc != RC_OK)
+		return (rc);
+	rc = edge_needed(t, repo, u->digest, &needed);
+	return (rc == RC_OK && needed ? RC_REFERENCED : rc);
+}
+
+/* A damaged link can go as well. */
 static enum rc
 blob_unlink(struct meta_txn *t, void *arg)
 {
-	static const uint8_t kinds[] = { EDGE_CONFIG, EDGE_LAYER, 0 };
 	const struct blob_unlink *u = arg;
+	struct link_rec link = { 0 };
 	struct repository_row row;
-	struct rec_key k;
-	struct span value;
 	enum rc rc;
 
 	*u->holding = (struct holding){ 0 };
 	if ((rc = repo_find(t, u->repository, &row)) != RC_OK)
 		return (rc);
-	key_repo_digest(&k, row.id, u->digest);
-	rc = kv_get(t, TABLE_BLOB_LINKS, key_span(&k), &value);
-	if (rc != RC_OK)
+	rc = link_load(t, row.id, u->digest, &link);
+	if (rc == RC_CORRUPT)
+		link = (struct link_rec){ 0 };
+	else if (rc != RC_OK)
 		return (rc);
-	rc = edge_holders(t, row.id, u->digest, kinds, u->holding);
-	if (rc != RC_OK)
+	if ((rc = unlink_allowed(t, row.id, u)) != RC_OK)
 		return (rc);
-	if ((rc = kv_delete(t, TABLE_BLOB_LINKS, key_span(&k))) != RC_OK)
-		return (rc);
-	return (blob_release(t, u->digest, HOLDER_LINK, row.id, u->now_ms));
+	return (link_drop(t, row.id, u->digest, &link, u->now_ms));
 }
 
 enum rc
@@ -168,12 +159,15 @@ blob_get(struct meta_txn *t, struct span repository, const struct digest *d,
     struct blob_row *row_r)
 {
 	struct repository_row repo;
+	struct link_rec link;
 	struct blob_rec rec;
 	enum rc rc;
 
 	if ((rc = repo_find(t, repository, &repo)) != RC_OK)
 		return (rc);
-	if ((rc = blob_linked(t, repo.id, d, &rec)) != RC_OK)
+	if ((rc = link_load(t, repo.id, d, &link)) != RC_OK)
+		return (rc);
+	if ((rc = blob_shown(t, d, &rec)) != RC_OK)
 		return (rc);
 	*row_r = (struct blob_row){
 		.size_bytes = rec.size_bytes,
@@ -181,6 +175,8 @@ blob_get(struct meta_txn *t, struct span repository, const struct digest *d,
 		.encoding = rec.encoding,
 		.key_domain = KEY_DOMAIN_PLAIN,
 		.created_ms = rec.created_ms,
+		/* A lease that was not needed does no harm. */
+		.idle = link.users == 0 || link.users == LINK_USERS_UNKNOWN,
 	};
 	return (RC_OK);
 }

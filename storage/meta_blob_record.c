@@ -8,6 +8,10 @@
  * it at all.  When the last holder goes, the record notes since when, and a
  * queue ordered by that time takes it in; when it is held again it leaves
  * the queue.  So whoever collects never searches.
+ *
+ * A record that says another place than before, or goes, leaves a file behind
+ * that is to be removed (meta_removal.c); one that says a place again takes
+ * that back.
  */
 
 /* Records. */
@@ -38,38 +42,45 @@ blob_save(
 	return (rc);
 }
 
+/* One more, or by modular arithmetic one less. */
+static void
+counts_change(struct meta_counts *c, const struct blob_rec *rec, uint64_t one)
+{
+	uint64_t bytes = one * rec->size_bytes;
+
+	switch (rec->location) {
+	case BLOB_IN_META:
+		c->inline_blobs += one;
+		c->inline_bytes += bytes;
+		break;
+	case BLOB_IN_FILE:
+		c->file_blobs += one;
+		c->file_bytes += bytes;
+		break;
+	case BLOB_IN_ARCHIVE:
+		c->archived_blobs += one;
+		c->archived_bytes += bytes;
+		c->archived_stored_bytes += one * rec->stored_bytes;
+		break;
+	}
+	if (rec->unheld_ms != 0) {
+		c->unheld_blobs += one;
+		c->unheld_bytes += bytes;
+	}
+}
+
 static void
 counts_add(struct meta_counts *c, const struct blob_rec *rec)
 {
 
-	if (rec->location == BLOB_IN_META) {
-		c->inline_blobs++;
-		c->inline_bytes += rec->size_bytes;
-	} else {
-		c->file_blobs++;
-		c->file_bytes += rec->size_bytes;
-	}
-	if (rec->unheld_ms != 0) {
-		c->unheld_blobs++;
-		c->unheld_bytes += rec->size_bytes;
-	}
+	counts_change(c, rec, 1);
 }
 
 static void
 counts_sub(struct meta_counts *c, const struct blob_rec *rec)
 {
 
-	if (rec->location == BLOB_IN_META) {
-		c->inline_blobs--;
-		c->inline_bytes -= rec->size_bytes;
-	} else {
-		c->file_blobs--;
-		c->file_bytes -= rec->size_bytes;
-	}
-	if (rec->unheld_ms != 0) {
-		c->unheld_blobs--;
-		c->unheld_bytes -= rec->size_bytes;
-	}
+	counts_change(c, rec, UINT64_MAX);
 }
 
 enum rc
@@ -86,6 +97,17 @@ blob_find(struct meta_txn *t, const struct digest *d, struct blob_rec *rec_r)
 }
 
 enum rc
+blob_shown(struct meta_txn *t, const struct digest *d, struct blob_rec *rec_r)
+{
+	enum rc rc;
+
+	rc = blob_find(t, d, rec_r);
+	if (rc == RC_OK && rec_r->location == BLOB_IN_ARCHIVE)
+		rc = RC_NOTFOUND;
+	return (rc);
+}
+
+enum rc
 blob_linked(struct meta_txn *t, uint64_t repo, const struct digest *d,
     struct blob_rec *rec_r)
 {
@@ -96,7 +118,7 @@ blob_linked(struct meta_txn *t, uint64_t repo, const struct digest *d,
 	key_repo_digest(&k, repo, d);
 	rc = kv_get(t, TABLE_BLOB_LINKS, key_span(&k), &value);
 	if (rc == RC_OK)
-		rc = blob_find(t, d, rec_r);
+		rc = blob_shown(t, d, rec_r);
 	return (rc);
 }
 
@@ -121,6 +143,12 @@ blob_content(struct meta_txn *t, const struct digest *d, uint64_t size_bytes,
 
 /* Held or not. */
 
+/* Since when nobody does, and who did last: the name of a repository. */
+struct unheld {
+	int64_t since_ms; /* 0: it is held */
+	struct span repository;
+};
+
 static enum rc
 unheld_drop(struct meta_txn *t, const struct digest *d, uint32_t domain,
     int64_t since_ms)
@@ -133,34 +161,68 @@ unheld_drop(struct meta_txn *t, const struct digest *d, uint32_t domain,
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
-/* Note since when nobody holds it; 0: it is held. */
+/* The name does not lie in the map. */
+static enum rc
+unheld_put(struct meta_txn *t, uint32_t domain, const struct digest *d,
+    const struct unheld *u)
+{
+	struct rec_key k;
+	uint8_t *p;
+	enum rc rc;
+
+	key_unheld(&k, u->since_ms, domain, d);
+	rc = kv_reserve(
+	    t, TABLE_UNHELD, key_span(&k), rec_unheld_size(u->repository), &p);
+	if (rc == RC_OK)
+		rec_unheld_write(u->repository, p);
+	return (rc);
+}
+
+/* It is in the queue since then; with whatever name it has there. */
+static enum rc
+unheld_keep(struct meta_txn *t, uint32_t domain, const struct digest *d,
+    const struct unheld *u)
+{
+	struct span value, name;
+	struct rec_key k;
+	enum rc rc;
+
+	key_unheld(&k, u->since_ms, domain, d);
+	rc = kv_get(t, TABLE_UNHELD, key_span(&k), &value);
+	if (rc == RC_NOTFOUND ||
+	    (rc == RC_OK && !rec_unheld_read(value, &name)))
+		rc = unheld_put(t, domain, d, u);
+	return (rc);
+}
+
 static enum rc
 unheld_set(struct meta_txn *t, uint32_t domain, const struct digest *d,
-    struct blob_rec *rec, int64_t since_ms)
+    struct blob_rec *rec, const struct unheld *u)
 {
-	struct rec_key k, queue;
+	struct rec_key k;
 	enum rc rc = RC_OK;
 
-	if (rec->unheld_ms == since_ms)
-		return (RC_OK);
+	if (rec->unheld_ms == u->since_ms)
+		return (u->since_ms != 0 ? unheld_keep(t, domain, d, u) : rc);
 	if (rec->unheld_ms != 0)
 		rc = unheld_drop(t, d, domain, rec->unheld_ms);
 	if (rc != RC_OK)
 		return (rc);
 	counts_sub(t->counts, rec);
-	rec->unheld_ms = since_ms;
+	rec->unheld_ms = u->since_ms;
 	counts_add(t->counts, rec);
 	key_blob(&k, domain, d);
-	if ((rc = blob_save(t, &k, rec)) != RC_OK || since_ms == 0)
+	rc = blob_save(t, &k, rec);
+	if (rc != RC_OK || u->since_ms == 0)
 		return (rc);
-	key_unheld(&queue, since_ms, domain, d);
-	return (kv_put(t, TABLE_UNHELD, key_span(&queue), rec_none()));
+	return (unheld_put(t, domain, d, u));
 }
 
 enum rc
 blob_hold(struct meta_txn *t, const struct digest *d, enum holder_kind kind,
     uint64_t repo)
 {
+	const struct unheld held = { 0 };
 	struct blob_rec rec;
 	struct rec_key k;
 	enum rc rc;
@@ -174,16 +236,42 @@ blob_hold(struct meta_txn *t, const struct digest *d, enum holder_kind kind,
 		return (rc == RC_NOTFOUND
 			    ? meta_corrupt(TABLE_BLOBS, key_span(&k))
 			    : rc);
-	return (unheld_set(t, KEY_DOMAIN_PLAIN, d, &rec, 0));
+	return (unheld_set(t, KEY_DOMAIN_PLAIN, d, &rec, &held));
 }
 
-enum rc
-meta_blob_recheck(
-    struct meta_txn *t, uint32_t domain, const struct digest *d, int64_t now_ms)
+/* Empty: there is no such repository, or what should tell is damaged.  The
+ * change that needs the name does not fail for it. */
+static struct span
+repository_name(struct meta_txn *t, uint64_t repo, char room[KEY_MAX_BYTES])
 {
+	struct doomed_rec doomed;
+	struct span value, name = SPAN_NONE;
+	struct rec_key k;
+
+	key_repo(&k, repo);
+	if (kv_get(t, TABLE_REPOSITORY_NAMES, key_span(&k), &value) == RC_OK) {
+		if (!rec_repository_name_read(value, &name))
+			return (SPAN_NONE);
+	} else if (kv_get(t, TABLE_DOOMED, key_span(&k), &value) == RC_OK) {
+		if (!rec_doomed_read(value, &doomed))
+			return (SPAN_NONE);
+		name = doomed.name;
+	}
+	if (name.n == 0 || name.n > KEY_MAX_BYTES)
+		return (SPAN_NONE);
+	memcpy(room, name.p, name.n);
+	return ((struct span){ room, name.n });
+}
+
+/* Who let go of it last is ${repo}; 0: that is not known. */
+static enum rc
+blob_recheck(struct meta_txn *t, uint32_t domain, const struct digest *d,
+    uint64_t repo, int64_t now_ms)
+{
+	char room[KEY_MAX_BYTES];
+	struct unheld u = { 0 };
 	struct blob_rec rec;
 	struct rec_key k;
-	int64_t since_ms;
 	bool held;
 	enum rc rc;
 
@@ -192,15 +280,19 @@ meta_blob_recheck(
 		return (rc);
 	if ((rc = kv_any(t, TABLE_HOLDERS, key_span(&k), &held)) != RC_OK)
 		return (rc);
-	if (held)
-		since_ms = 0;
-	else
-		since_ms = rec.unheld_ms != 0 ? rec.unheld_ms : now_ms;
-	if (since_ms != 0 && since_ms == rec.unheld_ms) {
-		key_unheld(&k, since_ms, domain, d);
-		return (kv_put(t, TABLE_UNHELD, key_span(&k), rec_none()));
+	if (!held) {
+		u.since_ms = rec.unheld_ms != 0 ? rec.unheld_ms : now_ms;
+		u.repository = repository_name(t, repo, room);
 	}
-	return (unheld_set(t, domain, d, &rec, since_ms));
+	return (unheld_set(t, domain, d, &rec, &u));
+}
+
+enum rc
+meta_blob_recheck(
+    struct meta_txn *t, uint32_t domain, const struct digest *d, int64_t now_ms)
+{
+
+	return (blob_recheck(t, domain, d, 0, now_ms));
 }
 
 enum rc
@@ -215,7 +307,10 @@ blob_release(struct meta_txn *t, const struct digest *d, enum holder_kind kind,
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return (rc);
 	/* A record that is missing is for fsck to find. */
-	rc = meta_blob_recheck(t, KEY_DOMAIN_PLAIN, d, now_ms > 0 ? now_ms : 1);
+	rc =
+	    blob_recheck(t, KEY_DOMAIN_PLAIN, d, repo, now_ms > 0 ? now_ms : 1);
+	if (rc == RC_OK && kind == HOLDER_LINK)
+		rc = archive_offer(t, d, now_ms);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
@@ -248,6 +343,27 @@ content_drop(struct meta_txn *t, const struct rec_key *k)
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
+/* Where it lay no record leads to any more. */
+static enum rc
+place_leave(struct meta_txn *t, const struct rec_key *k,
+    enum blob_location location, const struct digest *d, int64_t now_ms)
+{
+
+	if (location == BLOB_IN_META)
+		return (content_drop(t, k));
+	return (removal_put(t, location, d, now_ms));
+}
+
+/* A record leads there. */
+static enum rc
+place_take(
+    struct meta_txn *t, enum blob_location location, const struct digest *d)
+{
+
+	return (
+	    location == BLOB_IN_META ? RC_OK : removal_drop(t, location, d));
+}
+
 /* Content in the database is not given up for a file of the same digest:
  * a manifest may be served from it. */
 static bool
@@ -271,17 +387,40 @@ blob_record_new(
 		.state = BLOB_SERVED,
 		.size_bytes = in->size_bytes,
 		.created_ms = in->now_ms,
+		.stored_bytes = in->size_bytes,
 	};
-	enum rc rc = RC_OK;
+	enum rc rc;
 
 	if (in->location == BLOB_IN_META)
 		rc = content_put(t, k, in->content);
+	else
+		rc = place_take(t, in->location, in->digest);
 	if (rc != RC_OK)
 		return (rc);
 	counts_add(t->counts, &rec);
 	return (blob_save(t, k, &rec));
 }
 
+static bool
+record_same(const struct blob_rec *a, const struct blob_rec *b)
+{
+
+	return (a->location == b->location && a->encoding == b->encoding &&
+		a->state == b->state && a->size_bytes == b->size_bytes &&
+		a->stored_bytes == b->stored_bytes);
+}
+
+static enum rc
+blob_record_save(struct meta_txn *t, const struct rec_key *k,
+    const struct blob_rec *old, const struct blob_rec *rec)
+{
+
+	counts_sub(t->counts, old);
+	counts_add(t->counts, rec);
+	return (blob_save(t, k, rec));
+}
+
+/* Whoever brought a file that is not needed has it removed. */
 static enum rc
 blob_record_heal(struct meta_txn *t, const struct rec_key *k,
     struct blob_rec *rec, const struct blob_in *in)
@@ -292,20 +431,21 @@ blob_record_heal(struct meta_txn *t, const struct rec_key *k,
 	if (in->location == BLOB_IN_META)
 		rc = content_put(t, k, in->content);
 	else if (content_stays(t, k, rec, in->size_bytes))
-		return (RC_OK);
+		return (removal_put(t, in->location, in->digest, in->now_ms));
 	else
-		rc = content_drop(t, k);
+		rc = place_take(t, in->location, in->digest);
+	if (rc == RC_OK && old.location != in->location)
+		rc = place_leave(t, k, old.location, in->digest, in->now_ms);
 	if (rc != RC_OK)
 		return (rc);
 	rec->location = in->location;
+	rec->encoding = BLOB_PLAIN;
 	rec->state = BLOB_SERVED;
 	rec->size_bytes = in->size_bytes;
-	if (rec->location == old.location && rec->state == old.state &&
-	    rec->size_bytes == old.size_bytes)
+	rec->stored_bytes = in->size_bytes;
+	if (record_same(rec, &old))
 		return (RC_OK);
-	counts_sub(t->counts, &old);
-	counts_add(t->counts, rec);
-	if ((rc = blob_save(t, k, rec)) != RC_OK)
+	if ((rc = blob_record_save(t, k, &old, rec)) != RC_OK)
 		return (rc);
 	/* Manifests that had lost their text have it again. */
 	if (rec->location == BLOB_IN_META)
@@ -329,6 +469,70 @@ blob_record(struct meta_txn *t, const struct blob_in *in)
 	if (rc != RC_OK)
 		return (rc);
 	return (blob_record_heal(t, &k, &rec, in));
+}
+
+/* Moving it, and letting it go. */
+
+enum rc
+blob_moved(struct meta_txn *t, const struct digest *d,
+    enum blob_location location, enum blob_encoding encoding,
+    uint64_t stored_bytes, int64_t now_ms)
+{
+	struct blob_rec old, rec;
+	struct rec_key k;
+	enum rc rc;
+
+	must(location == BLOB_IN_FILE || location == BLOB_IN_ARCHIVE);
+	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	if ((rc = blob_load(t, &k, &old)) != RC_OK)
+		return (rc);
+	rec = old;
+	rec.location = location;
+	rec.encoding = encoding;
+	rec.stored_bytes =
+	    encoding == BLOB_PLAIN ? old.size_bytes : stored_bytes;
+	if ((rc = place_take(t, location, d)) != RC_OK)
+		return (rc);
+	if (old.location != location)
+		rc = place_leave(t, &k, old.location, d, now_ms);
+	if (rc != RC_OK)
+		return (rc);
+	return (blob_record_save(t, &k, &old, &rec));
+}
+
+static enum rc
+archive_queue_leave(struct meta_txn *t, const struct rec_key *k)
+{
+	enum rc rc;
+
+	rc = kv_delete(t, TABLE_ARCHIVE_QUEUE, key_span(k));
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+enum rc
+blob_forget(struct meta_txn *t, const struct digest *d, int64_t now_ms)
+{
+	struct blob_rec rec;
+	struct rec_key k;
+	bool held;
+	enum rc rc;
+
+	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	if ((rc = blob_load(t, &k, &rec)) != RC_OK)
+		return (rc);
+	if ((rc = kv_any(t, TABLE_HOLDERS, key_span(&k), &held)) != RC_OK)
+		return (rc);
+	if (held)
+		return (RC_REFERENCED);
+	rc = unheld_drop(t, d, KEY_DOMAIN_PLAIN, rec.unheld_ms);
+	if (rc == RC_OK)
+		rc = archive_queue_leave(t, &k);
+	if (rc == RC_OK)
+		rc = place_leave(t, &k, rec.location, d, now_ms);
+	if (rc != RC_OK)
+		return (rc);
+	counts_sub(t->counts, &rec);
+	return (kv_delete(t, TABLE_BLOBS, key_span(&k)));
 }
 
 enum rc

@@ -32,36 +32,37 @@ holding_add(struct holding *h, const struct digest *d)
 		h->by[h->n++] = *d;
 }
 
-/* Does it count?  RC_NOTFOUND: not. */
-typedef enum rc
-holder_fn(struct meta_txn *, uint64_t repo, const struct digest *);
+enum holder_state { HOLDER_ACTIVE, HOLDER_PASSIVE, HOLDER_DELETED };
 
+/* Until fsck has looked at it, one that is damaged holds whatever it may, and
+ * one that has no row what it is said to. */
 static enum rc
-holder_any(struct meta_txn *t, uint64_t repo, const struct digest *d)
-{
-
-	(void)t;
-	(void)repo;
-	(void)d;
-	return (RC_OK);
-}
-
-static enum rc
-holder_active(struct meta_txn *t, uint64_t repo, const struct digest *d)
+holder_look(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    enum holder_state *state_r)
 {
 	struct manifest_rec rec;
 	enum rc rc;
 
-	rc = manifest_row(t, repo, d, &rec);
-	if (rc == RC_OK && rec.status == IMAGE_ARCHIVED)
-		rc = RC_NOTFOUND;
-	return (rc);
+	*state_r = HOLDER_ACTIVE;
+	rc = manifest_row_any(t, repo, d, &rec);
+	if (rc == RC_NOTFOUND)
+		*state_r = HOLDER_PASSIVE;
+	if (rc == RC_NOTFOUND || rc == RC_CORRUPT)
+		return (RC_OK);
+	if (rc != RC_OK)
+		return (rc);
+	if ((rec.flags & MANIFEST_DELETED) != 0)
+		*state_r = HOLDER_DELETED;
+	else if (rec.status == IMAGE_ARCHIVED)
+		*state_r = HOLDER_PASSIVE;
+	return (RC_OK);
 }
 
 static enum rc
-holders_walk(struct kv_walk *w, holder_fn *counts, struct holding *h)
+holders_walk(struct kv_walk *w, bool passive, struct holding *h)
 {
 	struct digest child, parent;
+	enum holder_state state;
 	uint64_t repo;
 	uint8_t kind;
 	enum rc rc;
@@ -71,18 +72,19 @@ holders_walk(struct kv_walk *w, holder_fn *counts, struct holding *h)
 			return (rc == RC_NOTFOUND ? RC_OK : rc);
 		if (!key_read_edge(w->key, &repo, &child, &kind, &parent))
 			return (meta_corrupt(w->table, w->key));
-		rc = counts(w->t, repo, &parent);
-		if (rc == RC_OK)
-			holding_add(h, &parent);
-		else if (rc != RC_NOTFOUND)
+		rc = holder_look(w->t, repo, &parent, &state);
+		if (rc != RC_OK)
 			return (rc);
+		if (state == HOLDER_ACTIVE ||
+		    (passive && state == HOLDER_PASSIVE))
+			holding_add(h, &parent);
 	}
 	return (RC_OK);
 }
 
 static enum rc
 holders_of_kind(struct meta_txn *t, uint64_t repo, const struct digest *child,
-    uint8_t kind, holder_fn *counts, struct holding *h)
+    uint8_t kind, bool passive, struct holding *h)
 {
 	struct rec_key prefix;
 	struct kv_walk w;
@@ -92,7 +94,7 @@ holders_of_kind(struct meta_txn *t, uint64_t repo, const struct digest *child,
 	rc = kv_walk_begin(t, TABLE_PARENTS, key_span(&prefix), SPAN_NONE, &w);
 	if (rc != RC_OK)
 		return (rc);
-	rc = holders_walk(&w, counts, h);
+	rc = holders_walk(&w, passive, h);
 	kv_walk_end(&w);
 	return (rc);
 }
@@ -105,8 +107,7 @@ edge_holders(struct meta_txn *t, uint64_t repo, const struct digest *child,
 
 	*holding_r = (struct holding){ 0 };
 	for (; *kinds != 0; kinds++) {
-		rc = holders_of_kind(
-		    t, repo, child, *kinds, holder_any, holding_r);
+		rc = holders_of_kind(t, repo, child, *kinds, true, holding_r);
 		if (rc != RC_OK)
 			return (rc);
 	}
@@ -120,8 +121,7 @@ edge_holders_active(struct meta_txn *t, uint64_t repo,
 	enum rc rc;
 
 	*holding_r = (struct holding){ 0 };
-	rc = holders_of_kind(
-	    t, repo, child, EDGE_MANIFEST, holder_active, holding_r);
+	rc = holders_of_kind(t, repo, child, EDGE_MANIFEST, false, holding_r);
 	if (rc != RC_OK)
 		return (rc);
 	return (holding_r->n > 0 ? RC_REFERENCED : RC_OK);
@@ -130,6 +130,7 @@ edge_holders_active(struct meta_txn *t, uint64_t repo,
 static enum rc
 held_walk(struct kv_walk *w, size_t *left, bool *held_r, bool *active_r)
 {
+	enum holder_state state;
 	struct digest child, parent;
 	uint64_t repo;
 	uint8_t kind;
@@ -140,11 +141,13 @@ held_walk(struct kv_walk *w, size_t *left, bool *held_r, bool *active_r)
 			return (rc == RC_NOTFOUND ? RC_OK : rc);
 		if (!key_read_edge(w->key, &repo, &child, &kind, &parent))
 			return (meta_corrupt(w->table, w->key));
-		*held_r = true;
-		rc = *left > 0 ? holder_active(w->t, repo, &parent) : RC_OK;
-		if (rc != RC_OK && rc != RC_NOTFOUND)
+		state = HOLDER_ACTIVE;
+		if (*left > 0)
+			rc = holder_look(w->t, repo, &parent, &state);
+		if (rc != RC_OK)
 			return (rc);
-		*active_r = rc == RC_OK;
+		*held_r = *held_r || state != HOLDER_DELETED;
+		*active_r = state == HOLDER_ACTIVE;
 		*left -= *left > 0;
 	}
 	return (RC_OK);
@@ -193,17 +196,17 @@ edge_used(struct meta_txn *t, uint64_t repo, const struct digest *blob,
 
 static enum rc
 child_find(struct meta_txn *t, uint64_t repo, const struct descriptor *e,
-    bool *archived_r)
+    bool *active_r)
 {
 	struct manifest_rec manifest;
 	struct blob_rec blob;
 	enum rc rc;
 
-	*archived_r = false;
+	*active_r = true;
 	if (e->kind != EDGE_MANIFEST)
 		return (blob_linked(t, repo, &e->digest, &blob));
 	rc = manifest_find(t, repo, &e->digest, &manifest);
-	*archived_r = rc == RC_OK && manifest.status == IMAGE_ARCHIVED;
+	*active_r = rc == RC_OK && manifest.status == IMAGE_ACTIVE;
 	return (rc);
 }
 
@@ -220,14 +223,16 @@ enum rc
 edge_child(struct meta_txn *t, uint64_t repo, const struct descriptor *e,
     enum sparse sparse, bool *there_r)
 {
-	bool archived;
+	bool active;
 	enum rc rc;
 
-	rc = child_find(t, repo, e, &archived);
+	rc = child_find(t, repo, e, &active);
 	*there_r = rc == RC_OK;
-	/* Nobody could pull what needs one that is archived. */
-	if (rc != RC_NOTFOUND && !archived)
+	if (rc == RC_OK && active)
+		return (RC_OK);
+	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return (rc);
+	/* Nobody could pull what needs one that is archived. */
 	return (may_be_absent(e, sparse) ? RC_OK : RC_MISSING);
 }
 
@@ -254,8 +259,23 @@ edge_put(struct meta_txn *t, uint64_t repo, const struct digest *parent,
 	return (kv_put(t, TABLE_PARENTS, key_span(&k), rec_none()));
 }
 
+enum rc
+edge_needed(struct meta_txn *t, uint64_t repo, const struct digest *blob,
+    bool *needed_r)
+{
+	struct rec_key prefix;
+	enum rc rc;
+
+	key_edge(&prefix, repo, blob, EDGE_CONFIG, NULL);
+	rc = kv_any(t, TABLE_PARENTS, key_span(&prefix), needed_r);
+	if (rc != RC_OK || *needed_r)
+		return (rc);
+	key_edge(&prefix, repo, blob, EDGE_LAYER, NULL);
+	return (kv_any(t, TABLE_PARENTS, key_span(&prefix), needed_r));
+}
+
 static enum rc
-edge_drop_walked(struct meta_txn *t, struct kv_walk *w)
+edge_drop_walked(struct meta_txn *t, struct kv_walk *w, int64_t now_ms)
 {
 	struct digest parent, child;
 	struct rec_key k;
@@ -269,11 +289,16 @@ edge_drop_walked(struct meta_txn *t, struct kv_walk *w)
 		return (rc);
 	key_edge(&k, repo, &child, kind, &parent);
 	rc = kv_delete(t, TABLE_PARENTS, key_span(&k));
-	return (rc == RC_NOTFOUND ? RC_OK : rc);
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return (rc);
+	if (kind == EDGE_MANIFEST)
+		return (RC_OK);
+	return (link_unneeded(t, repo, &child, now_ms));
 }
 
 enum rc
-edges_drop(struct meta_txn *t, uint64_t repo, const struct digest *parent)
+edges_drop(struct meta_txn *t, uint64_t repo, const struct digest *parent,
+    int64_t now_ms)
 {
 	struct rec_key prefix;
 	struct kv_walk w;
@@ -284,7 +309,7 @@ edges_drop(struct meta_txn *t, uint64_t repo, const struct digest *parent)
 	if (rc != RC_OK)
 		return (rc);
 	while ((rc = kv_walk_next(&w)) == RC_OK)
-		if ((rc = edge_drop_walked(t, &w)) != RC_OK)
+		if ((rc = edge_drop_walked(t, &w, now_ms)) != RC_OK)
 			break;
 	kv_walk_end(&w);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);

@@ -53,7 +53,8 @@ struct pulled;
 #define META_MAGIC 0x4d657461
 
 /* LMDB's own table of free pages: none of ours. */
-#define TABLE_ABSENT 0
+#define TABLE_FREE 0
+#define TABLE_ABSENT TABLE_FREE
 
 struct meta {
 	uint32_t magic;
@@ -68,6 +69,8 @@ struct meta {
 	struct meta_counts counts; /* commit thread: as last committed */
 	struct commit *commit;	   /* NULL: read-only */
 	struct pulled *pulled;
+	struct leases *leases;
+	_Atomic int64_t undelete_ms;
 };
 
 /* meta_read.c */
@@ -100,13 +103,18 @@ void pulled_free(struct pulled **);
 bool pulled_add(struct pulled *, struct span repository, const struct digest *,
     int64_t now_ms);
 
-/** pulled_any(p), pulled_take(p, max): some ${max} of them, or NULL. */
+/** pulled_any(p), pulled_take(p, max): some ${max} of them, or NULL; they are
+ * found until they are dropped.  The commit thread. */
 bool pulled_any(struct pulled *);
 struct pulled_note *pulled_take(struct pulled *, size_t max);
+/** pulled_find(p, repository, digest): when it was pulled, of what is not
+ * written yet; 0: not. */
+int64_t pulled_find(
+    struct pulled *, struct span repository, const struct digest *);
 /** pulled_return(p, notes): they could not be written. */
 void pulled_return(struct pulled *, struct pulled_note *);
-/** pulled_drop(notes): they are written. */
-void pulled_drop(struct pulled_note *);
+/** pulled_drop(p, notes): they are written. */
+void pulled_drop(struct pulled *, struct pulled_note *);
 /** pulled_write(t, notes): a change. */
 enum rc pulled_write(struct meta_txn *, void *notes);
 

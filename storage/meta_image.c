@@ -344,7 +344,7 @@ static bool
 wanted(const struct image_query *q, const struct manifest_rec *rec, bool tagged)
 {
 
-	if ((rec->flags & MANIFEST_QUARANTINED) != 0)
+	if ((rec->flags & (MANIFEST_QUARANTINED | MANIFEST_DELETED)) != 0)
 		return (false);
 	if (q->statuses != 0 &&
 	    (q->statuses & IMAGE_STATUS_BIT(rec->status)) == 0)

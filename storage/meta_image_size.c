@@ -144,7 +144,18 @@ count_kept(struct meta_txn *t, uint64_t repo, uint64_t *n_r)
 	return (RC_NOTFOUND);
 }
 
-/* Up to ${max} more behind ${last}; RC_NOTFOUND: there are no others. */
+/* One that cannot be read is there. */
+static bool
+row_counts(struct span value)
+{
+	struct manifest_rec rec;
+
+	return (!rec_manifest_read(value, &rec) ||
+		(rec.flags & MANIFEST_DELETED) == 0);
+}
+
+/* Those of up to ${max} more rows behind ${last}; RC_NOTFOUND: there are no
+ * others. */
 static enum rc
 count_some(struct meta_txn *t, uint64_t repo, struct rec_key *last, size_t max,
     uint64_t *n)
@@ -161,7 +172,7 @@ count_some(struct meta_txn *t, uint64_t repo, struct rec_key *last, size_t max,
 	while (max > 0 && (rc = kv_walk_next(&w)) == RC_OK) {
 		if (span_eq(w.key, key_span(last)))
 			continue;
-		(*n)++;
+		*n += row_counts(w.value) ? 1 : 0;
 		if (--max == 0 && w.key.n <= KEY_MAX_BYTES)
 			key_str(last, w.key);
 	}

@@ -180,6 +180,15 @@ meta_number_get(struct meta_txn *, struct span key, uint64_t *n_r);
 RC_MUST_USE enum rc
 meta_number_set(struct meta_txn *, struct span key, uint64_t n);
 
+/** meta_leases(m): its own. */
+struct leases;
+struct leases *meta_leases(struct meta *);
+
+/** meta_undelete_set(m, ms), meta_undelete_ms(m): store_options.undelete_ms.
+ * Any thread. */
+void meta_undelete_set(struct meta *, int64_t undelete_ms);
+int64_t meta_undelete_ms(const struct meta *);
+
 struct store_stats;
 /** meta_stats(m, st): all but the disk. */
 void meta_stats(struct meta *, struct store_stats *st);

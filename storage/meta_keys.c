@@ -112,10 +112,25 @@ key_entity(struct rec_key *k, uint8_t kind, struct span name)
 }
 
 void
-key_scan(struct rec_key *k, int64_t started_ms, uint64_t repo,
+key_timed(struct rec_key *k, int64_t ms, uint64_t repo, const struct digest *d)
+{
+	uint8_t *p = put_u64(put_i64(k->p, ms), repo);
+
+	key_end(k, put_digest(p, d));
+}
+
+void
+key_timed_repo(struct rec_key *k, int64_t ms, uint64_t repo)
+{
+
+	key_end(k, put_u64(put_i64(k->p, ms), repo));
+}
+
+void
+key_removal(struct rec_key *k, uint8_t location, uint32_t key_domain,
     const struct digest *d)
 {
-	uint8_t *p = put_u64(put_i64(k->p, started_ms), repo);
+	uint8_t *p = put_u32(put_u8(k->p, location), key_domain);
 
 	key_end(k, put_digest(p, d));
 }
@@ -258,15 +273,38 @@ key_read_entity(struct span key, uint8_t *kind_r, struct span *name_r)
 }
 
 bool
-key_read_scan(
-    struct span key, int64_t *started_r, uint64_t *repo_r, struct digest *d)
+key_read_timed(
+    struct span key, int64_t *ms_r, uint64_t *repo_r, struct digest *d)
 {
 	struct reader r = reader_of(key);
 
-	*started_r = get_i64(&r);
+	*ms_r = get_i64(&r);
 	*repo_r = get_u64(&r);
 	get_digest(&r, d);
 	return (reader_end(&r));
+}
+
+bool
+key_read_timed_repo(struct span key, int64_t *ms_r, uint64_t *repo_r)
+{
+	struct reader r = reader_of(key);
+
+	*ms_r = get_i64(&r);
+	*repo_r = get_u64(&r);
+	return (reader_end(&r));
+}
+
+bool
+key_read_removal(
+    struct span key, uint8_t *location_r, uint32_t *domain_r, struct digest *d)
+{
+	struct reader r = reader_of(key);
+
+	*location_r = get_u8(&r);
+	*domain_r = get_u32(&r);
+	get_digest(&r, d);
+	return (reader_end(&r) && (*location_r == BLOB_IN_FILE ||
+				      *location_r == BLOB_IN_ARCHIVE));
 }
 
 bool

@@ -3,7 +3,10 @@
 #include "storage/meta_ops_int.h"
 
 /*
- * Lifecycle policies of repositories.
+ * Lifecycle policies of repositories.  Each has a place in lifecycle_queue, in
+ * order of when it was set or evaluated last, which moves in the same change
+ * as the policy: who carries policies out finds those that are due without a
+ * look at the others.
  */
 
 enum rc
@@ -15,8 +18,7 @@ lifecycle_text_check(struct span text)
 	return (text.n > LIFECYCLE_TEXT_MAX_BYTES ? RC_TOOBIG : RC_OK);
 }
 
-/* The text borrows from the map. */
-static enum rc
+enum rc
 lifecycle_load(struct meta_txn *t, uint64_t repo, struct lifecycle_row *row_r)
 {
 	struct rec_key k;
@@ -30,14 +32,57 @@ lifecycle_load(struct meta_txn *t, uint64_t repo, struct lifecycle_row *row_r)
 	return (rc);
 }
 
-/* One that is damaged is replaced like any other. */
+int64_t
+lifecycle_basis(const struct lifecycle_row *row)
+{
+
+	return (
+	    row->set_ms > row->evaluated_ms ? row->set_ms : row->evaluated_ms);
+}
+
+enum rc
+lifecycle_queue_set(
+    struct meta_txn *t, uint64_t repo, int64_t from_ms, int64_t to_ms)
+{
+	struct rec_key k;
+	enum rc rc;
+
+	if (from_ms != 0 && from_ms != to_ms) {
+		key_timed_repo(&k, from_ms, repo);
+		rc = kv_delete(t, TABLE_LIFECYCLE_QUEUE, key_span(&k));
+		if (rc != RC_OK && rc != RC_NOTFOUND)
+			return (rc);
+	}
+	if (to_ms == 0)
+		return (RC_OK);
+	key_timed_repo(&k, to_ms, repo);
+	return (kv_put(t, TABLE_LIFECYCLE_QUEUE, key_span(&k), rec_none()));
+}
+
+enum rc
+lifecycle_save(
+    struct meta_txn *t, uint64_t repo, const struct lifecycle_row *row)
+{
+	struct rec_key k;
+	uint8_t *p;
+	enum rc rc;
+
+	key_repo(&k, repo);
+	rc = kv_reserve(t, TABLE_LIFECYCLE_POLICIES, key_span(&k),
+	    rec_lifecycle_size(row), &p);
+	if (rc == RC_OK)
+		rec_lifecycle_write(row, p);
+	return (rc);
+}
+
+/* One that is damaged is replaced like any other; its place in the queue,
+ * which nobody knows, is one that leads to nothing then. */
 enum rc
 repo_lifecycle_put(
     struct meta_txn *t, uint64_t repo, struct span text, int64_t now_ms)
 {
 	struct lifecycle_row row = { 0 };
-	struct rec_key k;
-	uint8_t *p;
+	int64_t from_ms = 0;
 	enum rc rc;
 
 	rc = lifecycle_load(t, repo, &row);
@@ -45,15 +90,14 @@ repo_lifecycle_put(
 		return (RC_OK);
 	if (rc != RC_OK && rc != RC_NOTFOUND && rc != RC_CORRUPT)
 		return (rc);
+	if (rc == RC_OK)
+		from_ms = lifecycle_basis(&row);
 	row = (struct lifecycle_row){ .text = text, .set_ms = now_ms };
 	if ((rc = policy_revision_take(t, &row.revision)) != RC_OK)
 		return (rc);
-	key_repo(&k, repo);
-	rc = kv_reserve(t, TABLE_LIFECYCLE_POLICIES, key_span(&k),
-	    rec_lifecycle_size(&row), &p);
-	if (rc == RC_OK)
-		rec_lifecycle_write(&row, p);
-	return (rc);
+	if ((rc = lifecycle_save(t, repo, &row)) != RC_OK)
+		return (rc);
+	return (lifecycle_queue_set(t, repo, from_ms, now_ms));
 }
 
 struct lifecycle_arg {
@@ -131,6 +175,9 @@ lifecycle_delete(struct meta_txn *t, void *arg)
 	enum rc rc;
 
 	rc = lifecycle_get(t, la->repository, la->arena, la->row_r, &repo);
+	if (rc != RC_OK)
+		return (rc);
+	rc = lifecycle_queue_set(t, repo, lifecycle_basis(la->row_r), 0);
 	if (rc != RC_OK)
 		return (rc);
 	key_repo(&k, repo);

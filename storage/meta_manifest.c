@@ -13,7 +13,7 @@
  */
 
 enum rc
-manifest_row(struct meta_txn *t, uint64_t repo, const struct digest *d,
+manifest_row_any(struct meta_txn *t, uint64_t repo, const struct digest *d,
     struct manifest_rec *rec_r)
 {
 	struct rec_key k;
@@ -25,6 +25,26 @@ manifest_row(struct meta_txn *t, uint64_t repo, const struct digest *d,
 	if (rc == RC_OK && !rec_manifest_read(value, rec_r))
 		rc = meta_corrupt(TABLE_MANIFESTS, key_span(&k));
 	return (rc);
+}
+
+enum rc
+manifest_row(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    struct manifest_rec *rec_r)
+{
+	enum rc rc;
+
+	rc = manifest_row_any(t, repo, d, rec_r);
+	if (rc == RC_OK && (rec_r->flags & MANIFEST_DELETED) != 0)
+		rc = RC_NOTFOUND;
+	return (rc);
+}
+
+bool
+manifest_uses(const struct manifest_rec *rec)
+{
+
+	return (rec->status != IMAGE_ARCHIVED &&
+		(rec->flags & MANIFEST_DELETED) == 0);
 }
 
 enum manifest_kind
@@ -76,7 +96,7 @@ touch_status(struct manifest_rec *rec, const struct manifest_touch *touch)
 	rec->status = (uint8_t)touch->status;
 	if (touch->status == IMAGE_ARCHIVED)
 		rec->archived_ms = touch->status_ms;
-	else
+	else if (touch->status == IMAGE_ACTIVE)
 		rec->activated_ms = touch->status_ms;
 	return (true);
 }
@@ -174,6 +194,7 @@ manifest_row_fill(const struct digest *d, const struct manifest_rec *rec,
 	row->pulled_ms = rec->pulled_ms;
 	row->has_subject = (rec->flags & MANIFEST_HAS_SUBJECT) != 0;
 	row->subject = rec->subject;
+	row->status = rec->status;
 	row->archived = rec->status == IMAGE_ARCHIVED;
 	row->text = SPAN_NONE;
 	if ((rc = copy_out(a, rec->media_type, &row->media_type)) != RC_OK)
@@ -222,39 +243,70 @@ meta_manifest_get(struct meta *m, struct span repository,
 
 /* Deleting. */
 
-struct delete_arg {
-	struct span repository;
-	const struct digest *digest;
-	struct holding *holding;
-	int64_t now_ms;
-};
+/* What is told of it to others, who keep it in their rows; the same whether it
+ * goes for good or is hidden. */
+enum rc
+manifest_withdraw(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    const struct manifest_rec *rec, int64_t now_ms)
+{
+	bool has_subject = (rec->flags & MANIFEST_HAS_SUBJECT) != 0;
+	bool activating = rec->status == IMAGE_ACTIVATING;
+	bool uses = manifest_uses(rec);
+	struct digest subject = rec->subject;
+	enum rc rc;
+
+	if ((rc = tags_drop(t, repo, d)) != RC_OK)
+		return (rc);
+	if (has_subject)
+		rc = referrer_drop(t, repo, &subject, d);
+	if (rc == RC_OK)
+		rc = scan_drop(t, repo, d);
+	if (rc == RC_OK && activating)
+		rc = activation_drop(t, repo, d);
+	if (rc == RC_OK && uses)
+		rc = image_uses(t, repo, d, -1, now_ms);
+	return (rc);
+}
 
 enum rc
 manifest_drop(struct meta_txn *t, uint64_t repo, const struct digest *d,
     const struct manifest_rec *rec, int64_t now_ms)
 {
-	bool has_subject = (rec->flags & MANIFEST_HAS_SUBJECT) != 0;
-	struct digest subject = rec->subject;
+	bool deleted = (rec->flags & MANIFEST_DELETED) != 0;
 	struct rec_key k;
 	enum rc rc;
 
-	if ((rc = tags_drop(t, repo, d)) != RC_OK)
-		return (rc);
-	if ((rc = edges_drop(t, repo, d)) != RC_OK)
-		return (rc);
-	if (has_subject)
-		rc = referrer_drop(t, repo, &subject, d);
+	rc = deleted ? deleted_forget(t, repo, d)
+		     : manifest_withdraw(t, repo, d, rec, now_ms);
 	if (rc != RC_OK)
 		return (rc);
-	if ((rc = scan_drop(t, repo, d)) != RC_OK)
+	if ((rc = edges_drop(t, repo, d, now_ms)) != RC_OK)
 		return (rc);
 	key_repo_digest(&k, repo, d);
 	if ((rc = kv_delete(t, TABLE_MANIFESTS, key_span(&k))) != RC_OK)
 		return (rc);
-	if ((rc = image_count_add(t, repo, -1)) != RC_OK)
+	if (!deleted && (rc = image_count_add(t, repo, -1)) != RC_OK)
 		return (rc);
-	return (blob_release(t, d, HOLDER_MANIFEST, repo, now_ms));
+	rc = blob_release(t, d, HOLDER_MANIFEST, repo, now_ms);
+	return (rc == RC_OK ? orphan_note(t, repo, d, now_ms) : rc);
 }
+
+enum rc
+manifest_retire(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    const struct manifest_rec *rec, const struct retire *retire)
+{
+
+	if (meta_undelete_ms(t->m) > 0)
+		return (deleted_put(t, repo, d, rec, retire));
+	return (manifest_drop(t, repo, d, rec, retire->now_ms));
+}
+
+struct delete_arg {
+	struct span repository;
+	const struct digest *digest;
+	struct holding *holding;
+	struct retire retire;
+};
 
 /* One in quarantine can be deleted too. */
 static enum rc
@@ -274,7 +326,7 @@ manifest_delete(struct meta_txn *t, void *arg)
 	rc = edge_holders(t, row.id, da->digest, kinds, da->holding);
 	if (rc != RC_OK)
 		return (rc);
-	return (manifest_drop(t, row.id, da->digest, &rec, da->now_ms));
+	return (manifest_retire(t, row.id, da->digest, &rec, &da->retire));
 }
 
 enum rc
@@ -285,7 +337,7 @@ meta_manifest_delete(struct meta *m, struct span repository,
 		.repository = repository,
 		.digest = d,
 		.holding = holding_r,
-		.now_ms = clock_real_ms(),
+		.retire = { DELETED_BY_REQUEST, .now_ms = clock_real_ms() },
 	};
 
 	return (meta_change(m, manifest_delete, &arg, 0));

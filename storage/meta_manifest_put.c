@@ -5,6 +5,11 @@
 /*
  * A manifest is put: looked at first, against what is there, what is set of
  * the repository and its quotas; then written with all that follows from it.
+ *
+ * One that was deleted and could be restored is a new one.  One that is
+ * archived, or waits for its content from the archive, is active from then on,
+ * since what it needs is here, or the push would have failed; unless it was
+ * pushed without some of that, which may lie in the archive: then it waits.
  */
 
 /* Children of an index that are looked at to know its size, and theirs. */
@@ -19,8 +24,11 @@ struct put_arg {
 struct put_state {
 	uint64_t repo;
 	bool existed;  /* its row is there */
-	bool shown;    /* and it is neither in quarantine nor archived */
+	bool deleted;  /* no, but one that could be restored */
+	bool uses;     /* it counts as a user of its links already */
+	bool shown;    /* it is neither in quarantine nor archived */
 	bool archived; /* and comes back, with what it needs */
+	bool returns;  /* the same, or it was to come back by itself */
 	bool new_tags;
 	bool scan;
 	/* Of its row, while it existed. */
@@ -34,16 +42,22 @@ state_of_row(
 	struct manifest_rec old;
 	enum rc rc;
 
-	rc = manifest_row(t, st->repo, &put->digest, &old);
+	rc = manifest_row_any(t, st->repo, &put->digest, &old);
 	if (rc != RC_OK)
 		return (rc == RC_NOTFOUND ? RC_OK : rc);
+	st->deleted = (old.flags & MANIFEST_DELETED) != 0;
+	if (st->deleted)
+		return (RC_OK);
 	st->existed = true;
+	st->uses = manifest_uses(&old);
 	st->archived = old.status == IMAGE_ARCHIVED;
-	st->shown = (old.flags & MANIFEST_QUARANTINED) == 0 && !st->archived;
+	st->returns = old.status != IMAGE_ACTIVE;
+	st->shown = (old.flags & MANIFEST_QUARANTINED) == 0 &&
+		    old.status == IMAGE_ACTIVE;
 	st->pushed_ms = old.pushed_ms;
 	st->pulled_ms = old.pulled_ms;
 	st->archived_ms = old.archived_ms;
-	st->activated_ms = st->archived ? put->now_ms : old.activated_ms;
+	st->activated_ms = old.activated_ms;
 	return (RC_OK);
 }
 
@@ -220,7 +234,7 @@ put_row(struct meta_txn *t, const struct manifest_put *put,
 		.media_type = m->media_type,
 		.artifact_type = m->artifact_type,
 		.subject = m->subject,
-		.status = IMAGE_ACTIVE,
+		.status = st->returns ? IMAGE_ACTIVATING : IMAGE_ACTIVE,
 		.archived_ms = st->archived_ms,
 		.activated_ms = st->activated_ms,
 	};
@@ -289,22 +303,63 @@ put_scan(struct meta_txn *t, const struct manifest_put *put,
 	return (st->scan ? scan_begin(t, st->repo, &start) : RC_OK);
 }
 
+/* What was known of it in another state is over. */
 static enum rc
-put_all(struct meta_txn *t, const struct manifest_put *put,
-    const struct put_state *st, struct manifest_put_result *result)
+put_before(struct meta_txn *t, const struct manifest_put *put,
+    const struct put_state *st)
 {
-	enum rc rc = RC_OK;
 
+	if (st->deleted)
+		return (deleted_forget(t, st->repo, &put->digest));
 	if (st->archived)
-		rc =
-		    image_restore_below(t, st->repo, &put->digest, put->now_ms);
+		return (image_restore_below(
+		    t, st->repo, &put->digest, put->now_ms));
+	return (RC_OK);
+}
+
+static enum rc
+put_return(struct meta_txn *t, const struct manifest_put *put,
+    const struct put_state *st)
+{
+	enum image_status status;
+	enum rc rc;
+
+	if (!st->returns)
+		return (RC_OK);
+	rc = activation_put(t, st->repo, &put->digest, put->now_ms);
 	if (rc != RC_OK)
 		return (rc);
+	return (
+	    image_activate(t, st->repo, &put->digest, put->now_ms, &status));
+}
+
+/* The image itself: what it needs, its text, its row. */
+static enum rc
+put_image(struct meta_txn *t, const struct manifest_put *put,
+    const struct put_state *st, struct manifest_put_result *result)
+{
+	enum rc rc;
+
 	if ((rc = put_edges(t, st->repo, put, result)) != RC_OK)
 		return (rc);
 	if ((rc = put_text(t, st->repo, put)) != RC_OK)
 		return (rc);
 	if ((rc = put_row(t, put, st)) != RC_OK)
+		return (rc);
+	if (!st->uses)
+		rc = image_uses(t, st->repo, &put->digest, 1, put->now_ms);
+	return (rc == RC_OK ? put_return(t, put, st) : rc);
+}
+
+static enum rc
+put_all(struct meta_txn *t, const struct manifest_put *put,
+    const struct put_state *st, struct manifest_put_result *result)
+{
+	enum rc rc;
+
+	if ((rc = put_before(t, put, st)) != RC_OK)
+		return (rc);
+	if ((rc = put_image(t, put, st, result)) != RC_OK)
 		return (rc);
 	if (put->manifest->has_subject)
 		rc = referrer_put(

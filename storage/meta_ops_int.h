@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/rc.h"
 #include "base/span.h"
+#include "storage/deleted.h"
 #include "storage/images.h"
 #include "storage/meta_int.h"
 #include "storage/repositories.h"
@@ -36,6 +37,10 @@ repo_find(struct meta_txn *, struct span name, struct repository_row *row_r);
  * repo_preset_apply(); RC_TOOBIG; RC_LIMIT: there are max_repositories. */
 RC_MUST_USE enum rc repo_take(struct meta_txn *, struct span name,
     const struct repository_preset *create, int64_t now_ms, uint64_t *id_r);
+
+/** repo_create(t, name, row): write it under that name; there is none. */
+RC_MUST_USE enum rc repo_create(
+    struct meta_txn *, struct span name, const struct repository_row *);
 
 /** repo_preset_apply(t, repo, preset, now_ms): give a new repository, which
  * has no rows yet, its settings, resource tags, policy and lifecycle policy.
@@ -93,6 +98,19 @@ repo_policy_put(struct meta_txn *, uint64_t repo, struct span text);
  * nothing changes if it has that text. */
 RC_MUST_USE enum rc repo_lifecycle_put(
     struct meta_txn *, uint64_t repo, struct span text, int64_t now_ms);
+/** lifecycle_queue_set(t, repo, from, to): when its policy was set or evaluated
+ * last; 0: it has none. */
+RC_MUST_USE enum rc lifecycle_queue_set(
+    struct meta_txn *, uint64_t repo, int64_t from_ms, int64_t to_ms);
+/** lifecycle_basis(row): its place in the queue: as above. */
+int64_t lifecycle_basis(const struct lifecycle_row *);
+/** lifecycle_load(t, repo, row_r): the text borrows from the map.  RC_NOTFOUND:
+ * there is no policy. */
+RC_MUST_USE enum rc
+lifecycle_load(struct meta_txn *, uint64_t repo, struct lifecycle_row *row_r);
+/** lifecycle_save(t, repo, row): the row only; none of it lies in the map. */
+RC_MUST_USE enum rc lifecycle_save(
+    struct meta_txn *, uint64_t repo, const struct lifecycle_row *);
 /** lifecycle_text_check(text): RC_INVALID: empty; RC_TOOBIG. */
 RC_MUST_USE enum rc lifecycle_text_check(struct span text);
 
@@ -101,6 +119,12 @@ RC_MUST_USE enum rc lifecycle_text_check(struct span text);
 /** tag_find(t, repo, tag, digest_r): RC_NOTFOUND. */
 RC_MUST_USE enum rc tag_find(
     struct meta_txn *, uint64_t repo, struct span tag, struct digest *digest_r);
+/** tag_load(t, repo, tag, rec_r): RC_NOTFOUND. */
+RC_MUST_USE enum rc tag_load(
+    struct meta_txn *, uint64_t repo, struct span tag, struct tag_rec *rec_r);
+/** tag_other(t, repo, digest, tag, other_r): has it one besides that? */
+RC_MUST_USE enum rc tag_other(struct meta_txn *, uint64_t repo,
+    const struct digest *, struct span tag, bool *other_r);
 /** tag_set(t, repo, tag, digest, now_ms): RC_INVALID: not a tag. */
 RC_MUST_USE enum rc tag_set(struct meta_txn *, uint64_t repo, struct span tag,
     const struct digest *, int64_t now_ms);
@@ -126,30 +150,94 @@ RC_MUST_USE enum rc blob_record(struct meta_txn *, const struct blob_in *);
 /** blob_hold(t, digest, kind, repo): the record must be there. */
 RC_MUST_USE enum rc blob_hold(
     struct meta_txn *, const struct digest *, enum holder_kind, uint64_t repo);
-/** blob_release(t, digest, kind, repo, now_ms). */
+/** blob_release(t, digest, kind, repo, now_ms): when nobody else holds it,
+ * since ${now_ms}, with the repository's name. */
 RC_MUST_USE enum rc blob_release(struct meta_txn *, const struct digest *,
     enum holder_kind, uint64_t repo, int64_t now_ms);
 /** blob_find(t, digest, rec_r): RC_NOTFOUND, also when quarantined. */
 RC_MUST_USE enum rc
 blob_find(struct meta_txn *, const struct digest *, struct blob_rec *rec_r);
+/** blob_shown(t, digest, rec_r): as above; RC_NOTFOUND also in the archive. */
+RC_MUST_USE enum rc
+blob_shown(struct meta_txn *, const struct digest *, struct blob_rec *rec_r);
 /** blob_linked(t, repo, digest, rec_r): RC_NOTFOUND: no link, or as above. */
 RC_MUST_USE enum rc blob_linked(struct meta_txn *, uint64_t repo,
     const struct digest *, struct blob_rec *rec_r);
+/** blob_moved(t, digest, location, encoding, stored_bytes): where it lies now,
+ * in the record and the counts; where it lay is to be removed.  RC_NOTFOUND: no
+ * record. */
+RC_MUST_USE enum rc
+blob_moved(struct meta_txn *, const struct digest *, enum blob_location,
+    enum blob_encoding, uint64_t stored_bytes, int64_t now_ms);
+/** blob_forget(t, digest, now_ms): record, content in the database, counts,
+ * and its place in the queues; a file is to be removed.  RC_NOTFOUND: no record;
+ * RC_REFERENCED: somebody holds it. */
+RC_MUST_USE enum rc
+blob_forget(struct meta_txn *, const struct digest *, int64_t now_ms);
+
+/** removal_put(t, location, digest, now_ms), removal_drop: content to be
+ * removed from there; dropping one that is not there is fine. */
+RC_MUST_USE enum rc removal_put(struct meta_txn *, enum blob_location,
+    const struct digest *, int64_t now_ms);
+RC_MUST_USE enum rc
+removal_drop(struct meta_txn *, enum blob_location, const struct digest *);
+
 /** blob_content(t, digest, size_bytes, mode, arena, s_r): RC_WOULDBLOCK;
  * RC_CORRUPT: not there, or of another size. */
 RC_MUST_USE enum rc blob_content(struct meta_txn *, const struct digest *,
     uint64_t size_bytes, enum read_mode, struct arena *, struct span *s_r);
 
+/* Links of repositories to blobs, and the images that use them: meta_link.c */
+
+/** link_put(t, repo, digest, now_ms): make it, or begin its idle time anew. */
+RC_MUST_USE enum rc link_put(
+    struct meta_txn *, uint64_t repo, const struct digest *, int64_t now_ms);
+/** link_load(t, repo, digest, rec_r): as it stands there.  RC_NOTFOUND. */
+RC_MUST_USE enum rc link_load(struct meta_txn *, uint64_t repo,
+    const struct digest *, struct link_rec *rec_r);
+/** link_drop(t, repo, digest, rec, now_ms): with its place in the queue; the
+ * blob is released as of ${now_ms}.  The row itself may be gone already. */
+RC_MUST_USE enum rc link_drop(struct meta_txn *, uint64_t repo,
+    const struct digest *, const struct link_rec *, int64_t now_ms);
+/** link_settle(t, repo, digest, rec): it leaves the queue and stays idle. */
+RC_MUST_USE enum rc link_settle(
+    struct meta_txn *, uint64_t repo, const struct digest *, struct link_rec *);
+/** link_unneeded(t, repo, digest, now_ms): an image does not need it any more;
+ * when it is idle and none needs it, it waits for the collector.  Also when
+ * there is no link. */
+RC_MUST_USE enum rc link_unneeded(
+    struct meta_txn *, uint64_t repo, const struct digest *, int64_t now_ms);
+/** link_count(t, repo, digest, users_r): by walking those that need it. */
+RC_MUST_USE enum rc link_count(
+    struct meta_txn *, uint64_t repo, const struct digest *, uint64_t *users_r);
+/** link_recount(t, repo, digest, now_ms): make users, idle time and the queue
+ * what the walk says; of a link of an older format too.  RC_NOTFOUND. */
+RC_MUST_USE enum rc link_recount(
+    struct meta_txn *, uint64_t repo, const struct digest *, int64_t now_ms);
+
+/** image_uses(t, repo, manifest, one, now_ms): it begins (1), or ceases (-1),
+ * to be an image that is neither archived nor deleted: the links of its config
+ * and layers count it.  Its edges are there; what has no link is passed over.
+ */
+RC_MUST_USE enum rc image_uses(struct meta_txn *, uint64_t repo,
+    const struct digest *manifest, int one, int64_t now_ms);
+
 /* Manifests. */
 
 /** manifest_find(t, repo, digest, rec_r): its spans borrow from the map.
- * RC_NOTFOUND, also when quarantined. */
+ * RC_NOTFOUND, also when quarantined or deleted. */
 RC_MUST_USE enum rc manifest_find(struct meta_txn *, uint64_t repo,
     const struct digest *, struct manifest_rec *rec_r);
 
 /** manifest_row(t, repo, digest, rec_r): the same, of one in quarantine too. */
 RC_MUST_USE enum rc manifest_row(struct meta_txn *, uint64_t repo,
     const struct digest *, struct manifest_rec *rec_r);
+/** manifest_row_any(t, repo, digest, rec_r): the same, of a deleted one too. */
+RC_MUST_USE enum rc manifest_row_any(struct meta_txn *, uint64_t repo,
+    const struct digest *, struct manifest_rec *rec_r);
+/** manifest_uses(rec): is it an image whose config and layers are in use:
+ * neither archived nor deleted? */
+bool manifest_uses(const struct manifest_rec *);
 /** manifest_save(t, repo, digest, rec): none of it lies in the map. */
 RC_MUST_USE enum rc manifest_save(struct meta_txn *, uint64_t repo,
     const struct digest *, const struct manifest_rec *);
@@ -158,10 +246,101 @@ RC_MUST_USE enum rc manifest_save(struct meta_txn *, uint64_t repo,
 RC_MUST_USE enum rc
 manifest_row_fill(const struct digest *, const struct manifest_rec *,
     enum read_mode, struct arena *, struct manifest_row *);
-/** manifest_drop(t, repo, digest, rec, now_ms): with its tags, edges, scan and
- * all; whether it may go is the caller's matter. */
+
+/* Why one goes. */
+struct retire {
+	enum deleted_why why;
+	int64_t priority;  /* of the rule that expires it; else 0 */
+	uint64_t revision; /* of its policy; else 0 */
+	int64_t now_ms;
+};
+/** manifest_retire(t, repo, digest, rec, retire): every deletion of an image:
+ * for good, or so that it can be restored, as the store is set.  Whether it may
+ * go is the caller's matter.  ${rec} is used up. */
+RC_MUST_USE enum rc manifest_retire(struct meta_txn *, uint64_t repo,
+    const struct digest *, const struct manifest_rec *, const struct retire *);
+/** manifest_drop(t, repo, digest, rec, now_ms): for good, one that was deleted
+ * before too: with its tags, edges, scan and all; referrers will follow it. */
 RC_MUST_USE enum rc manifest_drop(struct meta_txn *, uint64_t repo,
     const struct digest *, const struct manifest_rec *, int64_t now_ms);
+
+/** manifest_withdraw(t, repo, digest, rec, now_ms): its tags, its place among
+ * the referrers, its scan, and its use of links; what the two above have in
+ * common. */
+RC_MUST_USE enum rc manifest_withdraw(struct meta_txn *, uint64_t repo,
+    const struct digest *, const struct manifest_rec *, int64_t now_ms);
+
+/* Deleted images: meta_deleted.c */
+
+/** deleted_put(t, repo, digest, rec, retire): hide it. */
+RC_MUST_USE enum rc deleted_put(struct meta_txn *, uint64_t repo,
+    const struct digest *, const struct manifest_rec *, const struct retire *);
+/** deleted_forget(t, repo, digest): only the rows that say it was deleted. */
+RC_MUST_USE enum rc
+deleted_forget(struct meta_txn *, uint64_t repo, const struct digest *);
+/** deleted_load(t, repo, digest, rec_r): borrowed.  RC_NOTFOUND. */
+RC_MUST_USE enum rc deleted_load(struct meta_txn *, uint64_t repo,
+    const struct digest *, struct deleted_rec *rec_r);
+/** deleted_tags(rec, arena, tags_r, n_r): of one that was read. */
+RC_MUST_USE enum rc deleted_tags(const struct deleted_rec *, struct arena *,
+    struct span **tags_r, size_t *n_r);
+
+/* Referrers that follow: meta_orphan.c */
+
+/** orphan_note(t, repo, subject, now_ms): it went, or was archived: the
+ * collector will look at who refers to it. */
+RC_MUST_USE enum rc orphan_note(
+    struct meta_txn *, uint64_t repo, const struct digest *, int64_t now_ms);
+
+/** referrer_tag_find(t, repo, subject, i, referrer_r): what the ${i}th of the
+ * tags leads to that clients make of the digest of a subject.  RC_NOTFOUND. */
+#define REFERRER_TAGS 4
+RC_MUST_USE enum rc referrer_tag_find(struct meta_txn *, uint64_t repo,
+    const struct digest *subject, unsigned i, struct digest *referrer_r);
+
+/* Storage classes: meta_class.c */
+
+/** archive_offer(t, digest, now_ms): a repository needs it less than before:
+ * if it lies in a file, the collector looks whether it may be archived. */
+RC_MUST_USE enum rc
+archive_offer(struct meta_txn *, const struct digest *, int64_t now_ms);
+
+/** image_class_set(t, repo, digest, rec, status, now_ms): from one status to
+ * another, users and times with it; not of what is above or below it. */
+RC_MUST_USE enum rc
+image_class_set(struct meta_txn *, uint64_t repo, const struct digest *,
+    const struct manifest_rec *, enum image_status, int64_t now_ms);
+/** image_in_archive(t, repo, digest, any_r): does its config or a layer lie in
+ * the archive? */
+RC_MUST_USE enum rc image_in_archive(
+    struct meta_txn *, uint64_t repo, const struct digest *, bool *any_r);
+/** image_archived_blob(t, repo, digest, blob_r): the first that does.
+ * RC_NOTFOUND. */
+RC_MUST_USE enum rc image_archived_blob(struct meta_txn *, uint64_t repo,
+    const struct digest *, struct digest *blob_r);
+
+enum activation {
+	ACTIVATION_READY,
+	ACTIVATION_AWAY,    /* its config or a layer lies in the archive */
+	ACTIVATION_HELD_UP, /* an image that it needs is activating, or its
+			       repository is deleted, and may come back */
+	ACTIVATION_OVER,    /* it is not activating, or not there */
+};
+/** image_activation(t, repo, digest, rec_r, state_r): of what has a row among
+ * the activations.  ${rec_r} is not filled in of one that is over or held up. */
+RC_MUST_USE enum rc
+image_activation(struct meta_txn *, uint64_t repo, const struct digest *,
+    struct manifest_rec *rec_r, enum activation *state_r);
+/** image_activate(t, repo, digest, now_ms, status_r): active from now on, if it
+ * is ready for that.  IMAGE_ARCHIVED: it is not activating, and waits no more.
+ */
+RC_MUST_USE enum rc image_activate(struct meta_txn *, uint64_t repo,
+    const struct digest *, int64_t now_ms, enum image_status *status_r);
+/** activation_put, activation_drop: who waits for content from the archive. */
+RC_MUST_USE enum rc activation_put(
+    struct meta_txn *, uint64_t repo, const struct digest *, int64_t now_ms);
+RC_MUST_USE enum rc
+activation_drop(struct meta_txn *, uint64_t repo, const struct digest *);
 /** manifest_kind_of(media_type): that of a manifest that was taken in. */
 enum manifest_kind manifest_kind_of(struct span media_type);
 
@@ -169,7 +348,8 @@ struct manifest_touch {
 	uint8_t set_flags, clear_flags;
 	int64_t pulled_ms;	  /* a later one only */
 	enum image_status status; /* 0: as it is */
-	int64_t status_ms;	  /* since when, if it is another */
+	int64_t status_ms;	  /* since when, if it is another: archived, or
+				     active */
 };
 /** manifest_touch(t, repo, digest, touch): RC_NOTFOUND. */
 RC_MUST_USE enum rc manifest_touch(struct meta_txn *, uint64_t repo,
@@ -180,8 +360,9 @@ manifest_mark(struct meta_txn *, const struct digest *, bool quarantined);
 
 /* Edges. */
 
-/** edge_holders(t, repo, child, kinds, holding_r): which manifests point at
- * ${child} as one of ${kinds} (ends with 0)?  RC_REFERENCED, RC_OK: none. */
+/** edge_holders(t, repo, child, kinds, holding_r): which manifests, deleted ones
+ * left out, point at ${child} as one of ${kinds} (ends with 0)?
+ * RC_REFERENCED, RC_OK: none. */
 RC_MUST_USE enum rc
 edge_holders(struct meta_txn *, uint64_t repo, const struct digest *child,
     const uint8_t *kinds, struct holding *holding_r);
@@ -205,9 +386,15 @@ RC_MUST_USE enum rc edge_child(struct meta_txn *, uint64_t repo,
 /** edge_put(t, repo, parent, e, sparse): RC_MISSING. */
 RC_MUST_USE enum rc edge_put(struct meta_txn *, uint64_t repo,
     const struct digest *parent, const struct descriptor *, enum sparse);
-/** edges_drop(t, repo, parent): all of a manifest. */
-RC_MUST_USE enum rc
-edges_drop(struct meta_txn *, uint64_t repo, const struct digest *parent);
+/** edges_drop(t, repo, parent, now_ms): all of a manifest that is no user of
+ * its links any more; idle links that nothing needs now wait for the collector.
+ */
+RC_MUST_USE enum rc edges_drop(struct meta_txn *, uint64_t repo,
+    const struct digest *parent, int64_t now_ms);
+/** edge_needed(t, repo, blob, needed_r): by any manifest, deleted and archived
+ * ones too, as config or layer? */
+RC_MUST_USE enum rc edge_needed(struct meta_txn *, uint64_t repo,
+    const struct digest *blob, bool *needed_r);
 
 /* Images. */
 
@@ -231,7 +418,8 @@ RC_MUST_USE enum rc image_get(struct meta_txn *, uint64_t repo,
     const struct digest *, struct arena *, struct image_row *row_r);
 
 /** image_restore_below(t, repo, digest, now_ms): those archived images that an
- * index needs, as meta_image_status_set() says. */
+ * index needs, and those that refer to it when it is archived itself, as
+ * meta_image_status_set() says. */
 RC_MUST_USE enum rc image_restore_below(
     struct meta_txn *, uint64_t repo, const struct digest *, int64_t now_ms);
 

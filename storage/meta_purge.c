@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/obj.h"
+#include "storage/collect_int.h"
 
 /*
  * Repositories that go.  A small change takes a repository's name away and
@@ -13,7 +14,11 @@
  * loses nothing.
  *
  * What others have of it is given back in the same change as the row that
- * stands for it: the holders of content.
+ * stands for it: the holders of content, and places in queues.
+ *
+ * Where deleted images can be restored, so can a repository (meta_doomed.c):
+ * its rows stay as they are until the time for that is up.  The first change
+ * that purges one says so in its record.
  */
 
 /* Deleting. */
@@ -26,13 +31,26 @@ struct delete_arg {
 	int64_t now_ms;
 };
 
+/* Deleted ones are none; one that cannot be read is one. */
 static enum rc
 manifests_any(struct meta_txn *t, uint64_t repo, bool *any_r)
 {
+	struct manifest_rec rec;
 	struct rec_key prefix;
+	struct kv_walk w;
+	enum rc rc;
 
+	*any_r = false;
 	key_repo(&prefix, repo);
-	return (kv_any(t, TABLE_MANIFESTS, key_span(&prefix), any_r));
+	rc =
+	    kv_walk_begin(t, TABLE_MANIFESTS, key_span(&prefix), SPAN_NONE, &w);
+	if (rc != RC_OK)
+		return (rc);
+	while (!*any_r && (rc = kv_walk_next(&w)) == RC_OK)
+		*any_r = !rec_manifest_read(w.value, &rec) ||
+			 (rec.flags & MANIFEST_DELETED) == 0;
+	kv_walk_end(&w);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
 /* One with damaged settings can be deleted too. */
@@ -55,34 +73,40 @@ describe_what_can_be_read(struct meta_txn *t, const struct delete_arg *da,
 
 static enum rc
 doomed_put(
-    struct meta_txn *t, const struct rec_key *id, const struct delete_arg *da)
+    struct meta_txn *t, const struct rec_key *id, const struct doomed_rec *rec)
 {
-	const struct doomed_rec rec = { da->now_ms, da->name };
 	uint8_t *p;
 	enum rc rc;
 
-	rc = kv_reserve(
-	    t, TABLE_DOOMED, key_span(id), rec_doomed_size(&rec), &p);
+	rc =
+	    kv_reserve(t, TABLE_DOOMED, key_span(id), rec_doomed_size(rec), &p);
 	if (rc == RC_OK)
-		rec_doomed_write(&rec, p);
+		rec_doomed_write(rec, p);
 	return (rc);
 }
 
 static enum rc
-repository_doom(struct meta_txn *t, const struct delete_arg *da, uint64_t repo)
+repository_doom(struct meta_txn *t, const struct delete_arg *da,
+    const struct repository_row *row)
 {
+	const struct doomed_rec rec = {
+		.deleted_ms = da->now_ms,
+		.name = da->name,
+		.created_ms = row->created_ms,
+		.purging = meta_undelete_ms(t->m) == 0,
+	};
 	struct rec_key name, id;
 	enum rc rc;
 
 	key_str(&name, da->name);
-	key_repo(&id, repo);
+	key_repo(&id, row->id);
 	rc = kv_delete(t, TABLE_REPOSITORIES, key_span(&name));
 	if (rc != RC_OK)
 		return (rc);
 	rc = kv_delete(t, TABLE_REPOSITORY_NAMES, key_span(&id));
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return (rc);
-	return (doomed_put(t, &id, da));
+	return (doomed_put(t, &id, &rec));
 }
 
 static enum rc
@@ -101,7 +125,7 @@ repository_delete(struct meta_txn *t, void *arg)
 		return (RC_REFERENCED);
 	if ((rc = describe_what_can_be_read(t, da, &row)) != RC_OK)
 		return (rc);
-	return (repository_doom(t, da, row.id));
+	return (repository_doom(t, da, &row));
 }
 
 enum rc
@@ -122,6 +146,7 @@ meta_repository_delete(struct meta *m, struct span name, bool force,
 /* Purging. */
 
 struct purge_arg {
+	struct rec_key from; /* the first to be purged */
 	unsigned max_rows;
 	unsigned left; /* of this change */
 	bool more;
@@ -140,9 +165,22 @@ repository_lives(struct meta_txn *t, const struct rec_key *id, bool *lives_r)
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
+/* Is its time up?  One whose record says nothing that could be used to restore
+ * it is not kept. */
+static bool
+doomed_due(struct meta_txn *t, struct span value, int64_t now_ms)
+{
+	struct doomed_rec rec;
+
+	if (!rec_doomed_read(value, &rec) || rec.purging || rec.name.n == 0)
+		return (true);
+	return (now_ms - rec.deleted_ms >= meta_undelete_ms(t->m));
+}
+
 /* The first that can be purged; what cannot be true is left for fsck. */
 static enum rc
-doomed_find(struct kv_walk *w, struct rec_key *id_r, uint64_t *repo_r)
+doomed_find(
+    struct kv_walk *w, int64_t now_ms, struct rec_key *id_r, uint64_t *repo_r)
 {
 	bool lives;
 	enum rc rc;
@@ -152,6 +190,8 @@ doomed_find(struct kv_walk *w, struct rec_key *id_r, uint64_t *repo_r)
 			(void)meta_corrupt(w->table, w->key);
 			continue;
 		}
+		if (!doomed_due(w->t, w->value, now_ms))
+			continue;
 		key_repo(id_r, *repo_r);
 		if ((rc = repository_lives(w->t, id_r, &lives)) != RC_OK)
 			return (rc);
@@ -162,19 +202,40 @@ doomed_find(struct kv_walk *w, struct rec_key *id_r, uint64_t *repo_r)
 	return (rc);
 }
 
-/* RC_NOTFOUND: none. */
+/* From behind those that were looked at already.  RC_NOTFOUND: none. */
 static enum rc
-doomed_first(struct meta_txn *t, struct rec_key *id_r, uint64_t *repo_r)
+doomed_first(struct meta_txn *t, const struct rec_key *from, int64_t now_ms,
+    struct rec_key *id_r, uint64_t *repo_r)
 {
 	struct kv_walk w;
 	enum rc rc;
 
-	rc = kv_walk_begin(t, TABLE_DOOMED, SPAN_NONE, SPAN_NONE, &w);
+	rc = kv_walk_begin(t, TABLE_DOOMED, SPAN_NONE, key_span(from), &w);
 	if (rc != RC_OK)
 		return (rc);
-	rc = doomed_find(&w, id_r, repo_r);
+	rc = doomed_find(&w, now_ms, id_r, repo_r);
 	kv_walk_end(&w);
 	return (rc);
+}
+
+/* From now on it cannot be restored. */
+static enum rc
+doomed_begin(struct meta_txn *t, const struct rec_key *id)
+{
+	char name[KEY_MAX_BYTES];
+	struct doomed_rec rec;
+	struct span value;
+	enum rc rc;
+
+	rc = kv_get(t, TABLE_DOOMED, key_span(id), &value);
+	if (rc != RC_OK || !rec_doomed_read(value, &rec) || rec.purging ||
+	    rec.name.n > sizeof(name))
+		return (rc);
+	if (rec.name.n > 0)
+		memcpy(name, rec.name.p, rec.name.n);
+	rec.name.p = name;
+	rec.purging = true;
+	return (doomed_put(t, id, &rec));
 }
 
 /* Of content whose own record is damaged it only goes from the holders: what
@@ -189,47 +250,153 @@ holder_drop(struct meta_txn *t, enum holder_kind kind, uint64_t repo,
 	return (rc == RC_CORRUPT ? RC_OK : rc);
 }
 
-/* A scan that waits goes from the queue with its row. */
+/* What a row stands for elsewhere goes with it.  Its value is read before it
+ * goes, its key says of which image or blob it is. */
+
 static enum rc
-scan_purge(struct kv_walk *w, uint64_t repo)
+queued_drop(struct meta_txn *t, enum meta_table queue, int64_t ms,
+    uint64_t repo, const struct digest *d)
 {
-	struct scan_rec rec;
-	struct digest d;
 	struct rec_key k;
 	enum rc rc;
 
-	if (!key_read_repo_digest(w->key, &repo, &d) ||
-	    !rec_scan_read(w->value, &rec)) {
-		(void)meta_corrupt(w->table, w->key);
-		return (kv_walk_delete(w));
-	}
+	key_timed(&k, ms, repo, d);
+	rc = kv_delete(t, queue, key_span(&k));
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+static enum rc
+manifest_purge(
+    struct kv_walk *w, uint64_t repo, const struct digest *d, int64_t now_ms)
+{
+	enum rc rc;
+
 	if ((rc = kv_walk_delete(w)) != RC_OK)
 		return (rc);
-	key_scan(&k, rec.started_ms, repo, &d);
-	rc = kv_delete(w->t, TABLE_SCAN_QUEUE, key_span(&k));
+	return (holder_drop(w->t, HOLDER_MANIFEST, repo, d, now_ms));
+}
+
+static enum rc
+link_purge(
+    struct kv_walk *w, uint64_t repo, const struct digest *d, int64_t now_ms)
+{
+	struct link_rec rec;
+	bool known = rec_link_read(w->value, &rec);
+	enum rc rc;
+
+	if (!known)
+		(void)meta_corrupt(w->table, w->key);
+	if ((rc = kv_walk_delete(w)) != RC_OK)
+		return (rc);
+	if (known && rec.queued)
+		rc = queued_drop(w->t, TABLE_IDLE_LINKS, rec.idle_ms, repo, d);
+	if (rc != RC_OK)
+		return (rc);
+	return (holder_drop(w->t, HOLDER_LINK, repo, d, now_ms));
+}
+
+static enum rc
+scan_purge(
+    struct kv_walk *w, uint64_t repo, const struct digest *d, int64_t now_ms)
+{
+	struct scan_rec rec;
+	bool known = rec_scan_read(w->value, &rec);
+	enum rc rc;
+
+	(void)now_ms;
+	if (!known)
+		(void)meta_corrupt(w->table, w->key);
+	if ((rc = kv_walk_delete(w)) != RC_OK || !known)
+		return (rc);
+	return (queued_drop(w->t, TABLE_SCAN_QUEUE, rec.started_ms, repo, d));
+}
+
+static enum rc
+deleted_purge(
+    struct kv_walk *w, uint64_t repo, const struct digest *d, int64_t now_ms)
+{
+	struct deleted_rec rec;
+	bool known = rec_deleted_read(w->value, &rec);
+	enum rc rc;
+
+	(void)now_ms;
+	if (!known)
+		(void)meta_corrupt(w->table, w->key);
+	if ((rc = kv_walk_delete(w)) != RC_OK || !known)
+		return (rc);
+	return (
+	    queued_drop(w->t, TABLE_DELETED_QUEUE, rec.deleted_ms, repo, d));
+}
+
+/* Where it stands in the queue cannot be read. */
+static enum rc
+policy_unqueue(struct meta_txn *t, uint64_t repo)
+{
+	struct kv_walk w;
+	uint64_t other;
+	int64_t ms;
+	enum rc rc;
+
+	rc = kv_walk_begin(t, TABLE_LIFECYCLE_QUEUE, SPAN_NONE, SPAN_NONE, &w);
+	if (rc != RC_OK)
+		return (rc);
+	while ((rc = kv_walk_next(&w)) == RC_OK)
+		if (key_read_timed_repo(w.key, &ms, &other) && other == repo &&
+		    (rc = kv_walk_delete(&w)) != RC_OK)
+			break;
+	kv_walk_end(&w);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+/* The key is that of the repository alone. */
+static enum rc
+policy_purge(struct kv_walk *w, uint64_t repo)
+{
+	struct lifecycle_row row;
+	bool known = rec_lifecycle_read(w->value, &row);
+	enum rc rc;
+
+	if (!known)
+		(void)meta_corrupt(w->table, w->key);
+	if ((rc = kv_walk_delete(w)) != RC_OK)
+		return (rc);
+	if (!known)
+		return (policy_unqueue(w->t, repo));
+	return (lifecycle_queue_set(w->t, repo, lifecycle_basis(&row), 0));
+}
+
+/* Others are rows and nothing else: NULL. */
+typedef enum rc
+row_purge_fn(struct kv_walk *, uint64_t, const struct digest *, int64_t);
+
+static row_purge_fn *
+row_purger(enum meta_table table)
+{
+
+	if (table == TABLE_MANIFESTS)
+		return (manifest_purge);
+	if (table == TABLE_BLOB_LINKS)
+		return (link_purge);
+	if (table == TABLE_IMAGE_SCANS)
+		return (scan_purge);
+	return (table == TABLE_DELETED_IMAGES ? deleted_purge : NULL);
 }
 
 static enum rc
 row_purge(struct kv_walk *w, uint64_t repo, int64_t now_ms)
 {
-	enum holder_kind kind =
-	    w->table == TABLE_MANIFESTS ? HOLDER_MANIFEST : HOLDER_LINK;
-	bool holds =
-	    w->table == TABLE_MANIFESTS || w->table == TABLE_BLOB_LINKS;
+	row_purge_fn *purge = row_purger(w->table);
 	struct digest d;
-	enum rc rc;
 
-	if (w->table == TABLE_IMAGE_SCANS)
-		return (scan_purge(w, repo));
-	/* The key is gone with its row. */
-	if (holds && !key_read_repo_digest(w->key, &repo, &d)) {
+	if (w->table == TABLE_LIFECYCLE_POLICIES)
+		return (policy_purge(w, repo));
+	if (purge == NULL)
+		return (kv_walk_delete(w));
+	if (!key_read_repo_digest(w->key, &repo, &d)) {
 		(void)meta_corrupt(w->table, w->key);
-		holds = false;
+		return (kv_walk_delete(w));
 	}
-	if ((rc = kv_walk_delete(w)) != RC_OK || !holds)
-		return (rc);
-	return (holder_drop(w->t, kind, repo, &d, now_ms));
+	return (purge(w, repo, &d, now_ms));
 }
 
 static enum rc
@@ -265,10 +432,13 @@ doomed_purge(struct meta_txn *t, const struct rec_key *id, uint64_t repo,
 		TABLE_REPOSITORY_TAGS, TABLE_REPOSITORY_POLICIES,
 		TABLE_IMAGE_COUNTS, TABLE_IMAGE_SCANS, TABLE_LIFECYCLE_POLICIES,
 		TABLE_LIFECYCLE_PREVIEWS, TABLE_PREVIEW_QUEUE,
-		TABLE_LIFECYCLE_PREVIEW_RESULTS };
+		TABLE_LIFECYCLE_PREVIEW_RESULTS, TABLE_DELETED_IMAGES,
+		TABLE_ACTIVATIONS, TABLE_LIFECYCLE_RUNS };
 	size_t i;
 	enum rc rc;
 
+	if ((rc = doomed_begin(t, id)) != RC_OK)
+		return (rc);
 	for (i = 0; i < ARRAY_LEN(tables); i++)
 		if ((rc = rows_purge(t, tables[i], repo, pa)) != RC_OK)
 			return (rc);
@@ -287,7 +457,9 @@ repositories_purge(struct meta_txn *t, void *arg)
 	enum rc rc;
 
 	pa->left = pa->max_rows;
-	while ((rc = doomed_first(t, &id, &repo)) == RC_OK && pa->left > 0)
+	while ((rc = doomed_first(t, &pa->from, pa->now_ms, &id, &repo)) ==
+		   RC_OK &&
+	       pa->left > 0)
 		if ((rc = doomed_purge(t, &id, repo, pa)) != RC_OK)
 			return (rc);
 	pa->more = rc == RC_OK;
@@ -296,9 +468,9 @@ repositories_purge(struct meta_txn *t, void *arg)
 
 /* A look without a change: mostly there is nothing to do. */
 static enum rc
-doomed_any(struct meta *m, bool *any_r)
+doomed_any(struct meta *m, struct purge_arg *pa, bool *any_r)
 {
-	struct rec_key id;
+	struct rec_key id = { 0 };
 	struct meta_txn t;
 	uint64_t repo;
 	enum rc rc;
@@ -306,14 +478,17 @@ doomed_any(struct meta *m, bool *any_r)
 	*any_r = false;
 	if ((rc = meta_read_begin(m, &t)) != RC_OK)
 		return (rc);
-	rc = doomed_first(&t, &id, &repo);
+	rc = doomed_first(&t, &pa->from, pa->now_ms, &id, &repo);
 	meta_read_end(&t);
 	*any_r = rc == RC_OK;
+	if (*any_r)
+		pa->from = id;
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
 enum rc
-meta_repository_purge(struct meta *m, unsigned max_rows, bool *more_r)
+meta_repositories_purge(
+    struct meta *m, unsigned max_rows, unsigned *n_r, bool *more_r)
 {
 	struct purge_arg arg = {
 		.max_rows = max_rows > 0 ? max_rows : 1,
@@ -321,10 +496,21 @@ meta_repository_purge(struct meta *m, unsigned max_rows, bool *more_r)
 	};
 	enum rc rc;
 
-	if ((rc = doomed_any(m, more_r)) != RC_OK || !*more_r)
+	*n_r = 0;
+	if ((rc = doomed_any(m, &arg, more_r)) != RC_OK || !*more_r)
 		return (rc);
 	rc = meta_change(m, repositories_purge, &arg, 0);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		*n_r = arg.max_rows - arg.left;
 		*more_r = arg.more;
+	}
 	return (rc);
+}
+
+enum rc
+meta_repository_purge(struct meta *m, unsigned max_rows, bool *more_r)
+{
+	unsigned n;
+
+	return (meta_repositories_purge(m, max_rows, &n, more_r));
 }

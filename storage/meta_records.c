@@ -32,9 +32,21 @@ static const char *const table_names[META_TABLES] = {
 	[TABLE_LIFECYCLE_PREVIEWS] = "lifecycle_previews",
 	[TABLE_PREVIEW_QUEUE] = "preview_queue",
 	[TABLE_LIFECYCLE_PREVIEW_RESULTS] = "lifecycle_preview_results",
+	[TABLE_IDLE_LINKS] = "idle_links",
+	[TABLE_ORPHAN_SUBJECTS] = "orphan_subjects",
+	[TABLE_DELETED_IMAGES] = "deleted_images",
+	[TABLE_DELETED_QUEUE] = "deleted_queue",
+	[TABLE_REMOVALS] = "removals",
+	[TABLE_ARCHIVE_QUEUE] = "archive_queue",
+	[TABLE_ACTIVATIONS] = "activations",
+	[TABLE_LIFECYCLE_RUNS] = "lifecycle_runs",
+	[TABLE_LIFECYCLE_QUEUE] = "lifecycle_queue",
 };
 
+#define COUNTS_VERSION 2
 #define MANIFEST_VERSION 2
+#define LINK_VERSION 2
+#define BLOB_VERSION 2
 
 const char *
 meta_table_name(enum meta_table table)
@@ -42,6 +54,14 @@ meta_table_name(enum meta_table table)
 
 	must((unsigned)table < META_TABLES);
 	return (table_names[table]);
+}
+
+/* A version of those that are read, the last of which is written. */
+static bool
+version_ok(uint8_t version, uint8_t last)
+{
+
+	return (version == RECORD_VERSION || version == last);
 }
 
 struct span
@@ -80,20 +100,24 @@ void
 rec_counts_write(const struct meta_counts *c, uint8_t *p)
 {
 
-	p = put_u8(p, RECORD_VERSION);
+	p = put_u8(p, COUNTS_VERSION);
 	p = put_u64(p, c->next_repository);
 	p = put_u64(p, c->inline_blobs);
 	p = put_u64(p, c->inline_bytes);
 	p = put_u64(p, c->file_blobs);
 	p = put_u64(p, c->file_bytes);
 	p = put_u64(p, c->unheld_blobs);
-	(void)put_u64(p, c->unheld_bytes);
+	p = put_u64(p, c->unheld_bytes);
+	p = put_u64(p, c->archived_blobs);
+	p = put_u64(p, c->archived_bytes);
+	(void)put_u64(p, c->archived_stored_bytes);
 }
 
 bool
 rec_counts_read(struct span value, struct meta_counts *c)
 {
-	struct reader r = reader_of_value(value);
+	struct reader r = reader_of(value);
+	uint8_t version = get_u8(&r);
 
 	c->next_repository = get_u64(&r);
 	c->inline_blobs = get_u64(&r);
@@ -102,7 +126,15 @@ rec_counts_read(struct span value, struct meta_counts *c)
 	c->file_bytes = get_u64(&r);
 	c->unheld_blobs = get_u64(&r);
 	c->unheld_bytes = get_u64(&r);
-	return (reader_end(&r));
+	c->archived_blobs = 0;
+	c->archived_bytes = 0;
+	c->archived_stored_bytes = 0;
+	if (version == COUNTS_VERSION) {
+		c->archived_blobs = get_u64(&r);
+		c->archived_bytes = get_u64(&r);
+		c->archived_stored_bytes = get_u64(&r);
+	}
+	return (reader_end(&r) && version_ok(version, COUNTS_VERSION));
 }
 
 void
@@ -198,11 +230,18 @@ rec_manifest_size(const struct manifest_rec *m)
 	return (n);
 }
 
+static bool
+image_status_ok(uint8_t status)
+{
+
+	return (status >= IMAGE_ACTIVE && status <= IMAGE_ACTIVATING);
+}
+
 void
 rec_manifest_write(const struct manifest_rec *m, uint8_t *p)
 {
 
-	must(m->status == IMAGE_ACTIVE || m->status == IMAGE_ARCHIVED);
+	must(image_status_ok(m->status));
 	p = put_u8(put_u8(p, MANIFEST_VERSION), m->flags);
 	p = put_u64(p, m->size_bytes);
 	p = put_i64(p, m->pushed_ms);
@@ -236,7 +275,8 @@ manifest_read_common(struct reader *r, struct manifest_rec *m)
 bool
 rec_manifest_read(struct span value, struct manifest_rec *m)
 {
-	const uint8_t known = MANIFEST_HAS_SUBJECT | MANIFEST_QUARANTINED;
+	const uint8_t known =
+	    MANIFEST_HAS_SUBJECT | MANIFEST_QUARANTINED | MANIFEST_DELETED;
 	struct reader r = reader_of(value);
 	uint8_t version = get_u8(&r);
 
@@ -252,43 +292,70 @@ rec_manifest_read(struct span value, struct manifest_rec *m)
 		m->activated_ms = get_i64(&r);
 	}
 	return (reader_end(&r) && (m->flags & ~known) == 0 &&
-		(version == RECORD_VERSION || version == MANIFEST_VERSION) &&
-		(m->status == IMAGE_ACTIVE || m->status == IMAGE_ARCHIVED));
+		version_ok(version, MANIFEST_VERSION) &&
+		image_status_ok(m->status));
 }
 
 void
-rec_link_write(int64_t linked_ms, uint8_t *p)
+rec_link_write(const struct link_rec *l, uint8_t *p)
 {
 
-	(void)put_i64(put_u8(p, RECORD_VERSION), linked_ms);
+	p = put_i64(put_u8(p, LINK_VERSION), l->linked_ms);
+	p = put_u64(put_i64(p, l->idle_ms), l->users);
+	(void)put_u8(p, l->queued ? 1 : 0);
 }
 
 bool
-rec_link_read(struct span value, int64_t *linked_ms_r)
+rec_link_read(struct span value, struct link_rec *l)
 {
-	struct reader r = reader_of_value(value);
+	struct reader r = reader_of(value);
+	uint8_t version = get_u8(&r), queued = 0;
 
-	*linked_ms_r = get_i64(&r);
-	return (reader_end(&r));
+	l->linked_ms = get_i64(&r);
+	l->idle_ms = 0;
+	l->users = LINK_USERS_UNKNOWN;
+	if (version == LINK_VERSION) {
+		l->idle_ms = get_i64(&r);
+		l->users = get_u64(&r);
+		queued = get_u8(&r);
+	}
+	l->queued = queued == 1;
+	return (
+	    reader_end(&r) && version_ok(version, LINK_VERSION) && queued <= 1);
+}
+
+/* Only what lies in the archive is ever written in another way. */
+static bool
+blob_place_ok(const struct blob_rec *b)
+{
+
+	if (b->location < BLOB_IN_META || b->location > BLOB_IN_ARCHIVE)
+		return (false);
+	if (b->encoding == BLOB_ZSTD)
+		return (b->location == BLOB_IN_ARCHIVE);
+	return (b->encoding == BLOB_PLAIN && b->stored_bytes == b->size_bytes);
 }
 
 void
 rec_blob_write(const struct blob_rec *b, uint8_t *p)
 {
 
-	p = put_u8(p, RECORD_VERSION);
+	must(blob_place_ok(b));
+	p = put_u8(p, BLOB_VERSION);
 	p = put_u8(p, (uint8_t)b->location);
 	p = put_u8(p, (uint8_t)b->encoding);
 	p = put_u8(p, (uint8_t)b->state);
 	p = put_u64(p, b->size_bytes);
 	p = put_i64(p, b->created_ms);
-	(void)put_i64(p, b->unheld_ms);
+	p = put_i64(p, b->unheld_ms);
+	(void)put_u64(p, b->stored_bytes);
 }
 
 bool
 rec_blob_read(struct span value, struct blob_rec *b)
 {
-	struct reader r = reader_of_value(value);
+	struct reader r = reader_of(value);
+	uint8_t version = get_u8(&r);
 	uint8_t location = get_u8(&r), encoding = get_u8(&r);
 	uint8_t state = get_u8(&r);
 
@@ -298,9 +365,10 @@ rec_blob_read(struct span value, struct blob_rec *b)
 	b->size_bytes = get_u64(&r);
 	b->created_ms = get_i64(&r);
 	b->unheld_ms = get_i64(&r);
-	return (reader_end(&r) &&
-		(location == BLOB_IN_META || location == BLOB_IN_FILE) &&
-		encoding == BLOB_PLAIN &&
+	b->stored_bytes = version == BLOB_VERSION ? get_u64(&r) : b->size_bytes;
+	return (reader_end(&r) && version_ok(version, BLOB_VERSION) &&
+		(version == BLOB_VERSION || location != BLOB_IN_ARCHIVE) &&
+		blob_place_ok(b) &&
 		(state == BLOB_SERVED || state == BLOB_QUARANTINED));
 }
 

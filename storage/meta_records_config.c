@@ -6,6 +6,7 @@
  */
 
 #define UPLOAD_VERSION 2
+#define DOOMED_VERSION 2
 
 static bool
 repo_settings_ok(const struct repository_settings *s)
@@ -229,7 +230,7 @@ rec_preview_result_read(struct span value, struct preview_result *row)
 	row->sequence = 0;
 	return (reader_end(&r) && action >= PREVIEW_EXPIRE &&
 		action <= PREVIEW_TRANSITION && status >= IMAGE_ACTIVE &&
-		status <= IMAGE_ARCHIVED);
+		status <= IMAGE_ACTIVATING);
 }
 
 size_t
@@ -268,25 +269,32 @@ size_t
 rec_doomed_size(const struct doomed_rec *rec)
 {
 
-	return (1 + 8 + rec->name.n);
+	return (1 + 8 + 8 + 1 + rec->name.n);
 }
 
 void
 rec_doomed_write(const struct doomed_rec *rec, uint8_t *p)
 {
 
-	p = put_i64(put_u8(p, RECORD_VERSION), rec->deleted_ms);
+	p = put_i64(put_u8(p, DOOMED_VERSION), rec->deleted_ms);
+	p = put_u8(put_i64(p, rec->created_ms), rec->purging ? 1 : 0);
 	(void)put_bytes(p, rec->name);
 }
 
 bool
 rec_doomed_read(struct span value, struct doomed_rec *rec)
 {
-	struct reader r = reader_of_value(value);
+	struct reader r = reader_of(value);
+	uint8_t version = get_u8(&r), purging = 1;
 
 	rec->deleted_ms = get_i64(&r);
+	rec->created_ms = version == DOOMED_VERSION ? get_i64(&r) : 0;
+	if (version == DOOMED_VERSION)
+		purging = get_u8(&r);
+	rec->purging = purging != 0;
 	rec->name = get_rest(&r);
-	return (reader_end(&r));
+	return (reader_end(&r) && purging <= 1 &&
+		(version == RECORD_VERSION || version == DOOMED_VERSION));
 }
 
 size_t

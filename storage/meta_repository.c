@@ -36,7 +36,7 @@ repo_find(struct meta_txn *t, struct span name, struct repository_row *row_r)
 	return (RC_OK);
 }
 
-static enum rc
+enum rc
 repo_create(
     struct meta_txn *t, struct span name, const struct repository_row *row)
 {

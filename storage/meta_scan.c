@@ -69,7 +69,7 @@ queue_drop(struct meta_txn *t, int64_t started_ms, uint64_t repo,
 	struct rec_key k;
 	enum rc rc;
 
-	key_scan(&k, started_ms, repo, d);
+	key_timed(&k, started_ms, repo, d);
 	rc = kv_delete(t, TABLE_SCAN_QUEUE, key_span(&k));
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
@@ -136,7 +136,7 @@ scan_begin(struct meta_txn *t, uint64_t repo, const struct scan_start *start)
 		return (RC_OK);
 	if ((rc = scan_save(t, repo, &start->digest, &rec)) != RC_OK)
 		return (rc);
-	key_scan(&k, rec.started_ms, repo, &start->digest);
+	key_timed(&k, rec.started_ms, repo, &start->digest);
 	return (kv_put(t, TABLE_SCAN_QUEUE, key_span(&k), rec_none()));
 }
 
@@ -220,7 +220,8 @@ queue_next(struct kv_walk *w, struct queued *q)
 	enum rc rc;
 
 	while ((rc = kv_walk_next(w)) == RC_OK) {
-		if (key_read_scan(w->key, &q->started_ms, &q->repo, &q->digest))
+		if (key_read_timed(
+			w->key, &q->started_ms, &q->repo, &q->digest))
 			return (RC_OK);
 		(void)meta_corrupt(w->table, w->key);
 	}

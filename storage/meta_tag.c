@@ -8,16 +8,19 @@
  * the arrow round, so that a manifest finds its own tags.
  */
 
-static enum rc
-tag_load(struct meta_txn *t, const struct rec_key *k, struct tag_rec *rec_r)
+enum rc
+tag_load(
+    struct meta_txn *t, uint64_t repo, struct span tag, struct tag_rec *rec_r)
 {
+	struct rec_key k;
 	struct span value;
 	enum rc rc;
 
-	if ((rc = kv_get(t, TABLE_TAGS, key_span(k), &value)) != RC_OK)
+	key_tag(&k, repo, tag);
+	if ((rc = kv_get(t, TABLE_TAGS, key_span(&k), &value)) != RC_OK)
 		return (rc);
 	if (!rec_tag_read(value, rec_r))
-		return (meta_corrupt(TABLE_TAGS, key_span(k)));
+		return (meta_corrupt(TABLE_TAGS, key_span(&k)));
 	return (RC_OK);
 }
 
@@ -25,12 +28,10 @@ enum rc
 tag_find(
     struct meta_txn *t, uint64_t repo, struct span tag, struct digest *digest_r)
 {
-	struct rec_key k;
 	struct tag_rec rec;
 	enum rc rc;
 
-	key_tag(&k, repo, tag);
-	if ((rc = tag_load(t, &k, &rec)) == RC_OK)
+	if ((rc = tag_load(t, repo, tag, &rec)) == RC_OK)
 		*digest_r = rec.digest;
 	return (rc);
 }
@@ -83,13 +84,11 @@ tag_set(struct meta_txn *t, uint64_t repo, struct span tag,
     const struct digest *d, int64_t now_ms)
 {
 	struct tag_rec old, rec = { .tagged_ms = now_ms, .digest = *d };
-	struct rec_key k;
 	enum rc rc;
 
 	if (!name_tag_ok(tag))
 		return (RC_INVALID);
-	key_tag(&k, repo, tag);
-	rc = tag_load(t, &k, &old);
+	rc = tag_load(t, repo, tag, &old);
 	if (rc == RC_OK && digest_eq(&old.digest, d))
 		return (RC_OK);
 	if (rc == RC_OK)
@@ -118,7 +117,9 @@ tag_drop_walked(struct meta_txn *t, struct kv_walk *w)
 	key_tag(&k, repo, tag);
 	if ((rc = kv_walk_delete(w)) != RC_OK)
 		return (rc);
-	rc = tag_load(t, &k, &rec);
+	if (!key_read_tag(key_span(&k), &repo, &tag))
+		return (meta_corrupt(TABLE_TAGS, key_span(&k)));
+	rc = tag_load(t, repo, tag, &rec);
 	if (rc == RC_OK && digest_eq(&rec.digest, &d))
 		rc = kv_delete(t, TABLE_TAGS, key_span(&k));
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
@@ -139,6 +140,33 @@ tags_drop(struct meta_txn *t, uint64_t repo, const struct digest *d)
 	while ((rc = kv_walk_next(&w)) == RC_OK)
 		if ((rc = tag_drop_walked(t, &w)) != RC_OK)
 			break;
+	kv_walk_end(&w);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+enum rc
+tag_other(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    struct span tag, bool *other_r)
+{
+	struct rec_key prefix;
+	struct kv_walk w;
+	struct digest same;
+	struct span other;
+	enum rc rc;
+
+	*other_r = false;
+	key_repo_digest(&prefix, repo, d);
+	rc = kv_walk_begin(
+	    t, TABLE_DIGEST_TAGS, key_span(&prefix), SPAN_NONE, &w);
+	if (rc != RC_OK)
+		return (rc);
+	while (!*other_r && (rc = kv_walk_next(&w)) == RC_OK) {
+		if (!key_read_digest_tag(w.key, &repo, &same, &other)) {
+			rc = meta_corrupt(w.table, w.key);
+			break;
+		}
+		*other_r = !span_eq(other, tag);
+	}
 	kv_walk_end(&w);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
@@ -173,14 +201,12 @@ tag_delete(struct meta_txn *t, void *arg)
 {
 	const struct tag_delete *del = arg;
 	struct repository_row row;
-	struct rec_key k;
 	struct tag_rec rec;
 	enum rc rc;
 
 	if ((rc = repo_find(t, del->repository, &row)) != RC_OK)
 		return (rc);
-	key_tag(&k, row.id, del->tag);
-	if ((rc = tag_load(t, &k, &rec)) != RC_OK)
+	if ((rc = tag_load(t, row.id, del->tag, &rec)) != RC_OK)
 		return (rc);
 	return (tag_drop(t, row.id, del->tag, &rec.digest));
 }

@@ -34,6 +34,9 @@
  *                    "counts"                    u64 x META_COUNTS
  *                    "generation"                u64, of the entities
  *                    "policy_revision"           u64, the last one taken
+ *                                                counts: version 2 (1 is
+ *                                                read) has those of the
+ *                                                archive
  *  repositories      name                        repo, i64 created
  *  repository_names  repo                        rest: name
  *  tags              repo, tag                   i64 tagged, digest
@@ -46,10 +49,15 @@
  *                                                u64 image bytes (all bits
  *                                                set: not known), u8 status,
  *                                                i64 archived, i64 activated
- *  blob_links        repo, digest                i64 linked
- *  blobs             blob                        u8 location, u8 encoding,
- *                                                u8 state, u64 size,
- *                                                i64 created, i64 unheld
+ *  blob_links        repo, digest                version 2 (1 is read, as of
+ *                                                unknown use): i64 linked,
+ *                                                i64 idle, u64 users, u8
+ *                                                queued; of 1: i64 linked
+ *  blobs             blob                        version 2 (1 is read, as not
+ *                                                in the archive): u8
+ *                                                location, u8 encoding, u8
+ *                                                state, u64 size, i64 created,
+ *                                                i64 unheld, u64 stored
  *  content           blob                        the bytes, no version: what
  *                                                they are says the row in
  *                                                "blobs"
@@ -66,7 +74,9 @@
  *                                                i64 started, u32 parts, u8
  *                                                flags, rest: repository's
  *                                                name; of 1: no parts, flags
- *  unheld            i64 since, blob             -
+ *  unheld            i64 since, blob             rest: name of the repository
+ *                                                that held it last (of an
+ *                                                older format: none)
  *  repository_settings
  *                    repo                        u8 mutability, u8 scan on
  *                                                push, u8 encryption,
@@ -76,7 +86,11 @@
  *                                                value), by key
  *  repository_policies
  *                    repo                        u64 revision, rest: text
- *  doomed            repo                        i64 deleted, rest: name
+ *  doomed            repo                        version 2 (1 is read, as
+ *                                                being purged): i64 deleted,
+ *                                                i64 created, u8 purging,
+ *                                                rest: name; of 1: i64
+ *                                                deleted, rest: name
  *  entities          u8 kind, name               rest: record
  *  image_counts      repo                        u64 images
  *  image_scans       repo, digest                u8 status, i64 started,
@@ -96,19 +110,52 @@
  *  lifecycle_preview_results
  *                    repo, u64 run, u32 sequence digest, u8 action, u8 status,
  *                                                i64 priority, i64 pushed
+ *  idle_links        i64 since, repo, digest     -
+ *  orphan_subjects   i64 since, repo, digest     nothing, or digest of the
+ *                                                referrer looked at last
+ *  deleted_images    repo, digest                i64 deleted, u8 why, i64
+ *                                                priority, u64 revision, u32
+ *                                                n, n x str tag
+ *  deleted_queue     i64 deleted, repo, digest   -
+ *  removals          u8 location, blob           i64 since
+ *  archive_queue     blob                        i64 since
+ *  activations       repo, digest                i64 asked for
+ *  lifecycle_runs    repo                        u64 revision, u8 outcome, i64
+ *                                                started, i64 ended, u64
+ *                                                images, u64 expired, u64
+ *                                                archived, u64 held, u64
+ *                                                changed, rest: why
+ *  lifecycle_queue   i64 basis, repo             -
  *
  * Those from repository_settings on came with format 2, those from
- * image_counts on with format 3; a folder of an older format that is only read
- * is one where they are empty.  A repository without a row in image_counts is
+ * image_counts on with format 3, those from idle_links on with format 4; a
+ * folder of an older format that is only read is one where they are empty.  A repository without a row in image_counts is
  * one whose images have not changed since format 2, or that never had any:
  * they are counted when they do, and when somebody asks.
  *
  * A repository whose id is in doomed has been deleted: it has no name any
- * more, so that nobody finds it, and its rows, all that begin with its id and
- * what it holds, go bit by bit.  They need not agree with each other.
+ * more, so that nobody finds it.  Until it is being purged it can be restored,
+ * as it was; then its rows, all that begin with its id and what it holds, go
+ * bit by bit, and need not agree with each other.
  *
- * digest_tags, parents, holders, referrers and unheld are indexes: they could
- * be made anew from the others.
+ * A link counts the images of its repository that need it and are neither
+ * archived nor deleted (its users; an edge each, so one that needs it as config
+ * and as layer is two).  While there are none it is idle, since when stands in
+ * it, and it waits in idle_links (queued) until the collector has looked at it.
+ * What the collector finds needed by archived or deleted images only leaves the
+ * queue and stays idle.
+ *
+ * An image with MANIFEST_DELETED among its flags has been deleted and can be
+ * restored: it has no tags, is no referrer and is not counted, nobody but
+ * undelete sees it, and it has rows in deleted_images and deleted_queue.  Its
+ * edges stay, so that what it needs does.
+ *
+ * removals has content that is to be removed from where the location says
+ * (enum blob_location): its record is gone, or says another place; a crash
+ * between the two loses nothing.
+ *
+ * digest_tags, parents, holders, referrers, unheld and the queues are indexes:
+ * they could be made anew from the others.
  */
 enum meta_table {
 	TABLE_REGISTRY,
@@ -138,11 +185,21 @@ enum meta_table {
 	TABLE_LIFECYCLE_PREVIEWS,
 	TABLE_PREVIEW_QUEUE,
 	TABLE_LIFECYCLE_PREVIEW_RESULTS,
+	TABLE_IDLE_LINKS, /* from here on: format 4 */
+	TABLE_ORPHAN_SUBJECTS,
+	TABLE_DELETED_IMAGES,
+	TABLE_DELETED_QUEUE,
+	TABLE_REMOVALS,
+	TABLE_ARCHIVE_QUEUE,
+	TABLE_ACTIVATIONS,
+	TABLE_LIFECYCLE_RUNS,
+	TABLE_LIFECYCLE_QUEUE,
 	META_TABLES
 };
 
 #define META_TABLES_OF_FORMAT_1 TABLE_REPOSITORY_SETTINGS
 #define META_TABLES_OF_FORMAT_2 TABLE_IMAGE_COUNTS
+#define META_TABLES_OF_FORMAT_3 TABLE_IDLE_LINKS
 
 /** meta_table_name(table): as it is called in the database. */
 const char *meta_table_name(enum meta_table);
@@ -184,8 +241,12 @@ void key_referrer(struct rec_key *, uint64_t repo, const struct digest *subject,
 void key_unheld(struct rec_key *, int64_t since_ms, uint32_t key_domain,
     const struct digest *);
 void key_entity(struct rec_key *, uint8_t kind, struct span name);
-void key_scan(
-    struct rec_key *, int64_t started_ms, uint64_t repo, const struct digest *);
+/* Of the queues that are in order of time. */
+void
+key_timed(struct rec_key *, int64_t ms, uint64_t repo, const struct digest *);
+void key_timed_repo(struct rec_key *, int64_t ms, uint64_t repo);
+void key_removal(struct rec_key *, uint8_t location, uint32_t key_domain,
+    const struct digest *);
 void key_preview_run(struct rec_key *, uint64_t repo, uint64_t run);
 void key_preview_result(
     struct rec_key *, uint64_t repo, uint64_t run, uint32_t sequence);
@@ -206,8 +267,11 @@ bool key_read_referrer(struct span, uint64_t *repo_r, struct digest *subject_r,
 bool key_read_unheld(
     struct span, int64_t *since_r, uint32_t *domain_r, struct digest *);
 bool key_read_entity(struct span, uint8_t *kind_r, struct span *name_r);
-bool key_read_scan(
-    struct span, int64_t *started_r, uint64_t *repo_r, struct digest *);
+bool
+key_read_timed(struct span, int64_t *ms_r, uint64_t *repo_r, struct digest *);
+bool key_read_timed_repo(struct span, int64_t *ms_r, uint64_t *repo_r);
+bool key_read_removal(
+    struct span, uint8_t *location_r, uint32_t *domain_r, struct digest *);
 bool key_read_preview_result(
     struct span, uint64_t *repo_r, uint64_t *run_r, uint32_t *sequence_r);
 
@@ -230,8 +294,12 @@ struct meta_counts {
 	uint64_t inline_blobs, inline_bytes; /* rows with BLOB_IN_META */
 	uint64_t file_blobs, file_bytes;     /* rows with BLOB_IN_FILE */
 	uint64_t unheld_blobs, unheld_bytes; /* rows with .unheld_ms */
+	uint64_t archived_blobs, archived_bytes; /* with BLOB_IN_ARCHIVE: their
+						    sizes, */
+	uint64_t archived_stored_bytes;		 /* and as they lie there */
 };
-#define META_COUNTS 7
+#define META_COUNTS 10
+#define META_COUNTS_OF_VERSION_1 7
 #define REC_COUNTS_BYTES (1 + 8 * META_COUNTS)
 void rec_counts_write(const struct meta_counts *, uint8_t *p);
 bool rec_counts_read(struct span, struct meta_counts *);
@@ -261,6 +329,7 @@ bool rec_tag_read(struct span, struct tag_rec *);
 enum {
 	MANIFEST_HAS_SUBJECT = 1,
 	MANIFEST_QUARANTINED = 2, /* its text is damaged: as if not here */
+	MANIFEST_DELETED = 4,	  /* and may be restored: as if not here */
 };
 struct manifest_rec {
 	uint8_t flags;
@@ -280,9 +349,16 @@ size_t rec_manifest_size(const struct manifest_rec *);
 void rec_manifest_write(const struct manifest_rec *, uint8_t *p);
 bool rec_manifest_read(struct span, struct manifest_rec *);
 
-#define REC_LINK_BYTES 9
-void rec_link_write(int64_t linked_ms, uint8_t *p);
-bool rec_link_read(struct span, int64_t *linked_ms_r);
+struct link_rec {
+	int64_t linked_ms;
+	int64_t idle_ms; /* since when it has no users; 0: it has */
+	uint64_t users;	 /* LINK_USERS_UNKNOWN: of version 1 */
+	bool queued;	 /* in idle_links, with .idle_ms */
+};
+#define LINK_USERS_UNKNOWN UINT64_MAX
+#define REC_LINK_BYTES 26
+void rec_link_write(const struct link_rec *, uint8_t *p);
+bool rec_link_read(struct span, struct link_rec *);
 
 enum blob_state { BLOB_SERVED = 1, BLOB_QUARANTINED = 2 };
 struct blob_rec {
@@ -291,9 +367,11 @@ struct blob_rec {
 	enum blob_state state;
 	uint64_t size_bytes;
 	int64_t created_ms;
-	int64_t unheld_ms; /* since when nobody holds it; 0: held */
+	int64_t unheld_ms;     /* since when nobody holds it; 0: held */
+	uint64_t stored_bytes; /* as it lies there; .size_bytes but for what
+				  was compressed */
 };
-#define REC_BLOB_BYTES 28
+#define REC_BLOB_BYTES 36
 void rec_blob_write(const struct blob_rec *, uint8_t *p);
 bool rec_blob_read(struct span, struct blob_rec *);
 
@@ -358,6 +436,8 @@ bool rec_policy_read(struct span, struct policy_rec *);
 struct doomed_rec {
 	int64_t deleted_ms;
 	struct span name;
+	int64_t created_ms;
+	bool purging; /* rows of it may be gone: it cannot be restored */
 };
 size_t rec_doomed_size(const struct doomed_rec *);
 void rec_doomed_write(const struct doomed_rec *, uint8_t *p);
@@ -389,6 +469,46 @@ bool rec_preview_read(struct span, struct preview_row *);
 size_t rec_preview_result_size(const struct preview_result *);
 void rec_preview_result_write(const struct preview_result *, uint8_t *p);
 bool rec_preview_result_read(struct span, struct preview_result *);
+
+/* The value of a row in "unheld"; read of older formats, too. */
+size_t rec_unheld_size(struct span repository);
+void rec_unheld_write(struct span repository, uint8_t *p);
+bool rec_unheld_read(struct span, struct span *repository_r);
+
+/* A moment: in removals, archive_queue, activations. */
+#define REC_MOMENT_BYTES 9
+void rec_moment_write(int64_t ms, uint8_t *p);
+bool rec_moment_read(struct span, int64_t *ms_r);
+
+struct deleted_rec {
+	int64_t deleted_ms;
+	uint8_t why;		 /* enum deleted_why */
+	int64_t priority;	 /* of the rule, with DELETED_EXPIRED; else 0 */
+	uint64_t revision;	 /* of its policy; else 0 */
+	const struct span *tags; /* what is written */
+	size_t n_tags;
+	struct span tag_bytes; /* what was read: rec_deleted_tag() */
+};
+size_t rec_deleted_size(const struct deleted_rec *);
+void rec_deleted_write(const struct deleted_rec *, uint8_t *p);
+/* Every tag has been looked at. */
+bool rec_deleted_read(struct span, struct deleted_rec *);
+/* The next of .tag_bytes, which it shortens; false: there are no more. */
+bool rec_deleted_tag(struct span *tag_bytes, struct span *tag_r);
+
+/* The value of a row in "orphan_subjects". */
+struct orphan_rec {
+	bool begun;	  /* up to and with this one all have been looked at: */
+	struct digest at; /* a referrer */
+};
+#define REC_ORPHAN_MAX_BYTES (1 + 1 + DIGEST_BYTES_MAX)
+size_t rec_orphan_size(const struct orphan_rec *);
+void rec_orphan_write(const struct orphan_rec *, uint8_t *p);
+bool rec_orphan_read(struct span, struct orphan_rec *);
+
+size_t rec_lifecycle_run_size(const struct lifecycle_result *);
+void rec_lifecycle_run_write(const struct lifecycle_result *, uint8_t *p);
+bool rec_lifecycle_run_read(struct span, struct lifecycle_result *);
 
 /* Not empty. */
 size_t rec_entity_size(struct span record);

@@ -123,6 +123,7 @@ RC_MUST_USE enum rc meta_resource_tags_change(
  * policy.  It is gone for everybody at once; its rows go in the background,
  * also after a crash (meta_repository_purge), so that a big one does not hold
  * up the commits of others; a new one of that name has nothing of the old.
+ * While it can be restored (storage/deleted.h) its rows stay.
  * Uploads into it go on and find no repository when they end, unless there is
  * one of that name again.  *${d_r}: what it was; settings or tags that cannot
  * be read are told as none.  RC_NOTFOUND; RC_REFERENCED: it holds manifests
@@ -132,8 +133,9 @@ RC_MUST_USE enum rc meta_repository_delete(struct meta *, struct span name,
     bool force, struct arena *, struct repository_description *d_r);
 
 /** meta_repository_purge(m, max_rows, more_r): some rows of deleted
- * repositories, in one transaction.  The background thread, until *${more_r}
- * is false; no change and no wait when there is nothing to do. */
+ * repositories that cannot be restored any more, in one transaction.  The
+ * background thread, until *${more_r} is false; no change and no wait when
+ * there is nothing to do. */
 RC_MUST_USE enum rc
 meta_repository_purge(struct meta *, unsigned max_rows, bool *more_r);
 

@@ -4,145 +4,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "storage/collect_int.h"
 #include "storage/meta_int.h"
+#include "storage/tier.h"
 
 /*
  * Opening and closing a folder, and what is asked of it as a whole.
  */
-
-/* Formats. */
-
-struct step_arg {
-	struct store *s;
-	const struct store_upgrade *step;
-};
-
-static enum rc
-upgrade_step(struct meta_txn *t, void *arg)
-{
-	const struct step_arg *a = arg;
-	enum rc rc;
-
-	if ((rc = a->step->step(t, a->s)) != RC_OK)
-		return (rc);
-	return (meta_format_set(t, a->step->from + 1));
-}
-
-static enum rc
-format_of_meta(struct store *s, unsigned *format_r)
-{
-	struct meta_txn t;
-	enum rc rc;
-
-	if ((rc = meta_read_begin(s->meta, &t)) != RC_OK)
-		return (rc);
-	rc = meta_format_get(&t, format_r);
-	meta_read_end(&t);
-	return (rc);
-}
-
-static const struct store_upgrade *
-upgrade_find(const struct store_upgrade *steps, size_t n_steps, unsigned from)
-{
-	size_t i;
-
-	for (i = 0; i < n_steps; i++)
-		if (steps[i].from == from)
-			return (&steps[i]);
-	return (NULL);
-}
-
-static enum rc
-format_newer(const struct store *s, unsigned format, unsigned to, char *why)
-{
-
-	(void)snprintf(why, STORE_WHY_BYTES,
-	    "%s is written in format %u by a newer registryd; this one knows "
-	    "formats up to %u: use the newer one",
-	    s->options.dir, format, to);
-	return (RC_VERSION);
-}
-
-static enum rc
-format_older(const struct store *s, unsigned format, unsigned to, char *why)
-{
-
-	(void)snprintf(why, STORE_WHY_BYTES,
-	    "%s is written in the old format %u, and this cannot be made "
-	    "format %u here%s",
-	    s->options.dir, format, to,
-	    s->options.read_only ? ": start registryd on it once" : "");
-	return (RC_VERSION);
-}
-
-enum rc
-store_upgrade_run(struct store *s, const struct store_upgrade *steps,
-    size_t n_steps, unsigned to, char why[STORE_WHY_BYTES])
-{
-	struct step_arg arg = { .s = s };
-	unsigned format;
-	enum rc rc;
-
-	if ((rc = format_of_meta(s, &format)) != RC_OK)
-		goto err0;
-	if (format > to)
-		return (format_newer(s, format, to, why));
-	for (; format < to; format++) {
-		arg.step = upgrade_find(steps, n_steps, format);
-		if (arg.step == NULL ||
-		    (s->options.read_only && !arg.step->readable))
-			return (format_older(s, format, to, why));
-		if (s->options.read_only)
-			continue;
-		log_info("%s: upgrade from format %u", s->options.dir, format);
-		rc = meta_change(s->meta, upgrade_step, &arg, 0);
-		if (rc != RC_OK)
-			goto err0;
-	}
-	return (RC_OK);
-
-err0:
-	(void)snprintf(why, STORE_WHY_BYTES, "%s: upgrade: %s", s->options.dir,
-	    rc_text(rc));
-	return (rc);
-}
-
-/*
- * Format 2 has more tables.  They were made when the metadata were opened,
- * and are empty; what changes is that a registryd who does not know them, and
- * would serve what is private to everybody, does not serve this folder.
- */
-static enum rc
-upgrade_from_1(struct meta_txn *t, void *arg)
-{
-
-	(void)t;
-	(void)arg;
-	return (RC_OK);
-}
-
-/*
- * Format 3 has more tables, all empty at first, and a second version of the
- * rows of manifests: those that are there are read as they are, and are
- * written anew when they change.
- */
-static enum rc
-upgrade_from_2(struct meta_txn *t, void *arg)
-{
-
-	(void)t;
-	(void)arg;
-	return (RC_OK);
-}
-
-/* Grows by a line with each format. */
-static const struct store_upgrade upgrades[] = {
-	{ 1, upgrade_from_1, true },
-	{ 2, upgrade_from_2, true },
-};
 
 /* Opening. */
 
@@ -155,7 +25,7 @@ format_check(struct store *s, bool *new_r, char *why)
 	rc = store_format_read(s->dir_fd, &format);
 	*new_r = rc == RC_NOTFOUND;
 	if (rc == RC_OK && format > STORE_FORMAT)
-		return (format_newer(s, format, STORE_FORMAT, why));
+		return (store_newer(s, format, STORE_FORMAT, why));
 	if (rc == RC_NOTFOUND && !s->options.read_only)
 		return (store_dir_check(s, why));
 	if (rc == RC_NOTFOUND)
@@ -185,8 +55,8 @@ meta_setup(struct store *s, bool new, char *why)
 
 	if ((rc = meta_open(&o, why, &s->meta)) != RC_OK)
 		return (rc);
-	return (store_upgrade_run(
-	    s, upgrades, ARRAY_LEN(upgrades), STORE_FORMAT, why));
+	meta_undelete_set(s->meta, s->options.undelete_ms);
+	return (store_upgrade(s, why));
 }
 
 /* The format file says what the metadata say, and is the last to do so. */
@@ -204,6 +74,44 @@ format_settle(struct store *s, char *why)
 	if ((rc = store_format_write(s->dir_fd, STORE_FORMAT)) != RC_OK)
 		(void)snprintf(why, STORE_WHY_BYTES, "%s/format: %s",
 		    s->options.dir, rc_text(rc));
+	return (rc);
+}
+
+/* Where .archive_dir does not say otherwise. */
+static enum rc
+archive_open(struct store *s)
+{
+	char *dir = NULL;
+	enum rc rc;
+
+	if (s->options.archive_dir == NULL)
+		dir = xasprintf("%s/" STORE_ARCHIVE_DIR, s->options.dir);
+	rc = tier_open(dir != NULL ? dir : s->options.archive_dir,
+	    s->options.read_only, &s->tier);
+	free(dir);
+	return (rc);
+}
+
+static enum rc
+content_open(struct store *s, char *why)
+{
+	enum rc rc;
+
+	rc = blobs_fs_open(
+	    s->dir_fd, s->options.dir, s->options.read_only, &s->blobs);
+	if (rc == RC_OK)
+		rc = uploads_open(s, &s->uploads);
+	if (rc != RC_OK) {
+		(void)snprintf(why, STORE_WHY_BYTES, "%s: blobs or uploads: %s",
+		    s->options.dir, rc_text(rc));
+		return (rc);
+	}
+	if ((rc = archive_open(s)) != RC_OK)
+		(void)snprintf(why, STORE_WHY_BYTES,
+		    "%s: the archive %s cannot be used: %s", s->options.dir,
+		    s->options.archive_dir != NULL ? s->options.archive_dir
+						   : STORE_ARCHIVE_DIR,
+		    rc_text(rc));
 	return (rc);
 }
 
@@ -226,15 +134,8 @@ parts_open(struct store *s, char *why)
 	if ((rc = meta_setup(s, new, why)) != RC_OK)
 		return (rc);
 	store_disk_refresh(s);
-	rc = blobs_fs_open(
-	    s->dir_fd, s->options.dir, s->options.read_only, &s->blobs);
-	if (rc == RC_OK)
-		rc = uploads_open(s, &s->uploads);
-	if (rc != RC_OK) {
-		(void)snprintf(why, STORE_WHY_BYTES, "%s: blobs or uploads: %s",
-		    s->options.dir, rc_text(rc));
+	if ((rc = content_open(s, why)) != RC_OK)
 		return (rc);
-	}
 	return (format_settle(s, why));
 }
 
@@ -249,6 +150,9 @@ store_open(const struct store_options *options, char why[STORE_WHY_BYTES],
 	s->magic = STORE_MAGIC;
 	s->options = *options;
 	s->options.dir = xstrdup(options->dir);
+	if (options->archive_dir != NULL)
+		s->options.archive_dir = xstrdup(options->archive_dir);
+	atomic_init(&s->orphans_suspected, true);
 	s->dir_fd = -1;
 	s->lock_fd = -1;
 	if ((rc = parts_open(s, why)) != RC_OK) {
@@ -267,6 +171,7 @@ store_close(struct store **s_r)
 	if (s_r == NULL || (s = *s_r) == NULL)
 		return;
 	OBJ_CHECK(s, STORE_MAGIC);
+	tier_close(&s->tier);
 	uploads_close(&s->uploads);
 	blobs_fs_close(&s->blobs);
 	meta_close(&s->meta);
@@ -274,6 +179,7 @@ store_close(struct store **s_r)
 	if (s->dir_fd >= 0)
 		(void)close(s->dir_fd);
 	free((void *)(uintptr_t)s->options.dir);
+	free((void *)(uintptr_t)s->options.archive_dir);
 	s->magic = 0;
 	free(s);
 	*s_r = NULL;
@@ -293,6 +199,41 @@ store_blobs(struct store *s)
 {
 
 	return (s->blobs);
+}
+
+struct tier *
+store_tier(struct store *s)
+{
+
+	return (s->tier);
+}
+
+void
+store_undelete_set(struct store *s, int64_t undelete_ms)
+{
+
+	meta_undelete_set(s->meta, undelete_ms);
+}
+
+int64_t
+store_undelete_ms(const struct store *s)
+{
+
+	return (meta_undelete_ms(s->meta));
+}
+
+bool
+store_orphans_suspected(struct store *s)
+{
+
+	return (atomic_load(&s->orphans_suspected));
+}
+
+void
+store_orphans_suspect(struct store *s, bool suspected)
+{
+
+	atomic_store(&s->orphans_suspected, suspected);
 }
 
 bool

@@ -13,16 +13,18 @@
  * only store.h, meta.h, content.h, upload.h and fsck.h are used.
  *
  *	DIR/lock		flock'ed by the one process that serves DIR
- *	DIR/format		"registryd-format 3\n"
+ *	DIR/format		"registryd-format 4\n"
  *	DIR/meta.mdb		LMDB environment (and meta.mdb-lock)
  *	DIR/blobs/<alg>/<2 hex>/<hex>
  *	DIR/uploads/<session>	scratch of unfinished uploads
  *	DIR/quarantine/		what fsck --repair took out of service
+ *	DIR/archive/		content that only archived images need, named as
+ *				in blobs/; or the folder that .archive_dir says
  *
  * DIR/master.key and DIR/admin-credentials, if they are there, are of rooms
  * above.
  */
-#define STORE_FORMAT 3
+#define STORE_FORMAT 4
 
 struct store;
 struct meta;
@@ -39,6 +41,10 @@ struct store_options {
 	unsigned upload_sessions_max;
 	int64_t upload_lifetime_ms;
 	unsigned max_threads; /* that will ever read at once */
+	const char *archive_dir; /* created (0700) when missing; NULL:
+				    DIR/archive, made when it is needed */
+	int64_t undelete_ms; /* deleted images can be restored for so long; 0:
+				they are gone at once */
 	bool read_only;	      /* fsck and stats of a stopped folder */
 };
 
@@ -59,6 +65,11 @@ void store_close(struct store **);
 
 struct meta *store_meta(struct store *);
 struct blobs *store_blobs(struct store *);
+
+/** store_undelete_set(s, ms): .undelete_ms from now on; what was deleted
+ * before goes by the new one, too.  Any thread. */
+void store_undelete_set(struct store *, int64_t undelete_ms);
+int64_t store_undelete_ms(const struct store *);
 
 /**
  * store_room(s, n_bytes):
@@ -88,7 +99,11 @@ struct store_stats {
 	uint64_t inline_blobs, inline_bytes; /* in the database */
 	uint64_t file_blobs, file_bytes;
 	uint64_t unreferenced_blobs, unreferenced_bytes; /* held by nobody */
+	uint64_t archived_blobs, archived_bytes, archived_stored_bytes;
+	uint64_t idle_links;	 /* that wait for the collector */
+	uint64_t deleted_images; /* that can be restored */
 	uint64_t map_bytes, map_used_bytes, page_bytes;
+	uint64_t map_free_bytes; /* of those used: to be used again */
 	uint64_t disk_free_bytes, disk_reserve_bytes;
 	uint64_t commit_queue, commits, commit_ops; /* depth now; since start */
 };

@@ -93,8 +93,9 @@ static bool
 entry_ok(const char *name, bool half_made)
 {
 	static const char *const always[] = { ".", "..", "lost+found",
-		LOCK_FILE, FORMAT_NEW, "admin-credentials", "control.sock",
-		"master.key", "master.key.new", NULL };
+		LOCK_FILE, FORMAT_NEW, STORE_ARCHIVE_DIR, "admin-credentials",
+		"audit.log", "control.sock", "master.key", "master.key.new",
+		NULL };
 	static const char *const made[] = { "meta.mdb", "meta.mdb-lock",
 		"blobs", "uploads", "quarantine", NULL };
 

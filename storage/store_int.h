@@ -13,6 +13,7 @@
  * An open folder.  Made whole by store_open() and unchanged until
  * store_close(), but for what is atomic; so any thread may read it.
  */
+struct tier;
 struct uploads;
 
 /* What statvfs said last; refreshed by whoever finds it old. */
@@ -34,8 +35,12 @@ struct store {
 	struct meta *meta;
 	struct blobs *blobs;
 	struct uploads *uploads;
+	struct tier *tier;
+	_Atomic bool orphans_suspected;
 	struct store_disk disk;
 };
+
+#define STORE_ARCHIVE_DIR "archive"
 
 /*
  * The rooms' parts, opened in this order by store_open() and closed in
@@ -93,6 +98,12 @@ struct store_upgrade {
 RC_MUST_USE enum rc
 store_upgrade_run(struct store *, const struct store_upgrade *, size_t n_steps,
     unsigned to, char why[STORE_WHY_BYTES]);
+
+/** store_upgrade(s, why): to STORE_FORMAT: store_upgrade.c */
+RC_MUST_USE enum rc store_upgrade(struct store *, char why[STORE_WHY_BYTES]);
+/** store_newer(s, format, to, why): RC_VERSION. */
+enum rc
+store_newer(const struct store *, unsigned format, unsigned to, char *why);
 
 /** store_format_read(dir_fd, format_r): RC_NOTFOUND; RC_CORRUPT. */
 RC_MUST_USE enum rc store_format_read(int dir_fd, unsigned *format_r);

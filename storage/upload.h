@@ -136,8 +136,18 @@ upload_whole(struct store *, struct span repository, const struct digest *,
     struct span bytes, struct span id, const struct repository_preset *create);
 uint64_t upload_whole_max(const struct store *);
 
-/** upload_expire(s, now_ms, budget, n_r): remove up to ${budget} sessions
- * untouched for the configured lifetime.  Background thread. */
+struct upload_swept {
+	unsigned sessions;
+	unsigned files; /* that no session knew */
+	uint64_t file_bytes;
+};
+
+/** upload_sweep(s, now_ms, budget, swept_r): remove up to ${budget} sessions
+ * untouched for the configured lifetime, and files without a session of that
+ * age; as many as that: there may be more.  Any thread that may wait. */
+RC_MUST_USE enum rc upload_sweep(struct store *, int64_t now_ms,
+    unsigned budget, struct upload_swept *swept_r);
+/** upload_expire(s, now_ms, budget, n_r): the same; *${n_r} is the sum. */
 RC_MUST_USE enum rc
 upload_expire(struct store *, int64_t now_ms, unsigned budget, unsigned *n_r);
 

@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "base/thread.h"
+#include "storage/collect_int.h"
+#include "storage/lease.h"
 #include "storage/store_int.h"
 #include "storage/upload_int.h"
 
@@ -326,6 +328,40 @@ upload_cut(struct upload *u, uint64_t offset)
 
 /* --- ending -------------------------------------------------------------- */
 
+/* The client is told that it is there: a lease.  Taken first, it is had when
+ * the collector is not at what was there before. */
+enum rc
+upload_record(struct store *s, const struct blob_put *put)
+{
+	enum rc rc;
+
+	rc = lease_take(meta_leases(s->meta), &put->digest, true);
+	return (rc == RC_OK ? meta_blob_put(s->meta, put) : rc);
+}
+
+/* The pin keeps the collector from the file while no record leads to it.  It
+ * excludes claims, so the lease is had at once. */
+enum rc
+upload_place(struct store *s, struct scratch *scratch, struct blob_put *put)
+{
+	struct leases *l = meta_leases(s->meta);
+	struct lease_pin pin;
+	uint64_t size = scratch_size(scratch);
+	enum rc rc;
+
+	put->location = BLOB_IN_FILE;
+	put->content = SPAN_NONE;
+	lease_pin(l, &pin, &put->digest);
+	rc = scratch_place(scratch, KEY_DOMAIN_PLAIN, &put->digest);
+	if (rc == RC_OK)
+		rc = upload_record(s, put);
+	/* It may have got its place. */
+	if (rc != RC_OK && scratch_size(scratch) < size)
+		store_orphans_suspect(s, true);
+	lease_unpin(l, &pin);
+	return (rc);
+}
+
 enum rc
 upload_may_end(struct uploads *t, struct span repository,
     const struct repository_preset *create)
@@ -355,7 +391,7 @@ finish_in_meta(struct upload *u, struct blob_put *put)
 		rc = scratch_read(u->scratch, 0, p, put->size_bytes);
 	}
 	if (rc == RC_OK)
-		rc = meta_blob_put(s->meta, put);
+		rc = upload_record(s, put);
 	free(p);
 	if (rc == RC_OK && scratch_remove(s->blobs, u->id) != RC_OK)
 		log_warn("upload %s: its scratch stays for the sweep", u->id);
@@ -369,10 +405,7 @@ finish_in_file(struct upload *u, struct blob_put *put)
 {
 	enum rc rc;
 
-	put->location = BLOB_IN_FILE;
-	rc = scratch_place(u->scratch, KEY_DOMAIN_PLAIN, &put->digest);
-	if (rc == RC_OK)
-		rc = meta_blob_put(u->table->store->meta, put);
+	rc = upload_place(u->table->store, u->scratch, put);
 	if (rc != RC_OK && scratch_size(u->scratch) < u->offset_bytes) {
 		hash_drop(u);
 		u->offset_bytes = 0;

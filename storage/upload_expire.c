@@ -19,14 +19,15 @@ struct sweep {
 	struct uploads *table;
 	int64_t now_ms;
 	unsigned budget;
-	unsigned n; /* removed */
+	struct upload_swept *swept;
 	enum rc rc;
 };
 
 static bool
 sweep_done(const struct sweep *w)
 {
-	return (w->rc != RC_OK || w->n >= w->budget);
+	return (w->rc != RC_OK ||
+		w->swept->sessions + w->swept->files >= w->budget);
 }
 
 static void
@@ -35,7 +36,7 @@ session_end(struct sweep *w, struct upload *u)
 	log_debug("upload %s: expired", u->id);
 	w->rc = upload_remove(&u);
 	if (w->rc == RC_OK)
-		w->n++;
+		w->swept->sessions++;
 }
 
 static void
@@ -146,7 +147,6 @@ scratch_sweep(void *arg, const char *id, uint64_t size, int64_t changed_ms)
 	struct arena a;
 	enum rc rc;
 
-	(void)size;
 	if (!upload_expired(t, changed_ms, w->now_ms) ||
 	    upload_in_memory(t, span_of(id)))
 		return (0);
@@ -161,23 +161,26 @@ scratch_sweep(void *arg, const char *id, uint64_t size, int64_t changed_ms)
 	if (rc == RC_OK) {
 		log_info(
 		    "upload %s: a left-over without a session removed", id);
-		w->n++;
+		w->swept->files++;
+		w->swept->file_bytes += size;
 	}
 	return (sweep_done(w));
 }
 
 enum rc
-upload_expire(struct store *s, int64_t now_ms, unsigned budget, unsigned *n_r)
+upload_sweep(struct store *s, int64_t now_ms, unsigned budget,
+    struct upload_swept *swept_r)
 {
 	struct sweep w = {
 		.table = s->uploads,
 		.now_ms = now_ms,
 		.budget = budget,
+		.swept = swept_r,
 	};
 	enum rc rc;
 
 	OBJ_CHECK(w.table, UPLOADS_MAGIC);
-	*n_r = 0;
+	*swept_r = (struct upload_swept){ 0 };
 	if (s->options.read_only || s->options.upload_lifetime_ms <= 0)
 		return (RC_OK);
 	memory_sweep(&w);
@@ -188,6 +191,16 @@ upload_expire(struct store *s, int64_t now_ms, unsigned budget, unsigned *n_r)
 		if (w.rc == RC_OK)
 			w.rc = rc;
 	}
-	*n_r = w.n;
 	return (w.rc);
+}
+
+enum rc
+upload_expire(struct store *s, int64_t now_ms, unsigned budget, unsigned *n_r)
+{
+	struct upload_swept swept;
+	enum rc rc;
+
+	rc = upload_sweep(s, now_ms, budget, &swept);
+	*n_r = swept.sessions + swept.files;
+	return (rc);
 }

@@ -136,6 +136,13 @@ void upload_cut(struct upload *, uint64_t offset);
 /** upload_early_drop(u): forget what is in memory, if anything. */
 void upload_early_drop(struct upload *);
 
+/** upload_record(s, put): meta_blob_put() with a lease. */
+RC_MUST_USE enum rc upload_record(struct store *, const struct blob_put *);
+/** upload_place(s, scratch, put): scratch_place() and the record of it; fills in
+ * where it lies. */
+RC_MUST_USE enum rc
+upload_place(struct store *, struct scratch *, struct blob_put *);
+
 /** upload_may_end(t, repository, create): RC_IO: the store has failed;
  * RC_NOTFOUND: no such repository, and none to be made. */
 RC_MUST_USE enum rc upload_may_end(struct uploads *, struct span repository,

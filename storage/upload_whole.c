@@ -41,7 +41,7 @@ whole_check(struct uploads *t, const struct blob_put *put)
 }
 
 static enum rc
-file_write(struct uploads *t, const char *id, const struct blob_put *put)
+file_put(struct uploads *t, const char *id, struct blob_put *put)
 {
 	struct scratch *scratch = NULL;
 	enum rc rc;
@@ -51,7 +51,7 @@ file_write(struct uploads *t, const char *id, const struct blob_put *put)
 		return (rc);
 	rc = scratch_append(scratch, put->content.p, put->content.n);
 	if (rc == RC_OK)
-		rc = scratch_place(scratch, KEY_DOMAIN_PLAIN, &put->digest);
+		rc = upload_place(t->store, scratch, put);
 	scratch_close(&scratch);
 	if (rc != RC_OK)
 		(void)!scratch_remove(t->store->blobs, id);
@@ -72,17 +72,13 @@ whole_in_file(struct uploads *t, struct blob_put *put)
 	upload_table_add(t, guard);
 	mutex_unlock(&t->lock);
 
-	rc = file_write(t, id, put);
+	rc = file_put(t, id, put);
 
 	mutex_lock(&t->lock);
 	upload_table_remove(t, guard);
 	mutex_unlock(&t->lock);
 	upload_entry_free(&guard);
-	if (rc != RC_OK)
-		return (rc);
-	put->location = BLOB_IN_FILE;
-	put->content = SPAN_NONE;
-	return (meta_blob_put(t->store->meta, put));
+	return (rc);
 }
 
 static enum rc
@@ -97,7 +93,7 @@ whole_put(struct uploads *t, struct blob_put *put)
 	if (put->size_bytes > t->store->options.inline_max_bytes &&
 	    put->size_bytes > 0)
 		return (whole_in_file(t, put));
-	return (meta_blob_put(t->store->meta, put));
+	return (upload_record(t->store, put));
 }
 
 enum rc

@@ -1,50 +1,93 @@
-#include "registryd/api/service.h"
+#include "registryd/api/control_int.h"
 
 #include <inttypes.h>
-#include <stdint.h>
 
 #include "auth/auth.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/num.h"
 #include "registryd/jobs.h"
-#include "registryd/service.h"
 #include "storage/store_report.h"
 
-#define JSON_TYPE "application/json"
-#define ANSWER_MAX_BYTES ((size_t)64 << 20)
 #define BODY_MAX_BYTES ((uint64_t)1 << 20)
 
 /* --- parameters ---------------------------------------------------------- */
 
-static enum rc
-param_bad(
+enum rc
+control_bad(
     struct call *c, const char *key, struct span value, const char *allowed)
 {
 	return (call_fail(c, OCI_REQUEST_INVALID, NULL,
 	    "%s: \"" SPAN_FMT "\" must be %s", key, SPAN_ARG(value), allowed));
 }
 
-static enum rc
-param_bool(struct call *c, const char *key, bool *b_r)
+enum rc
+control_bool(struct call *c, const char *key, bool *b_r)
 {
 	struct span value;
 
 	if (!http_request_param(c->request, key, &value) ||
 	    num_bool(value, b_r) == RC_OK)
 		return (RC_OK);
-	return (param_bad(c, key, value, "true or false"));
+	return (control_bad(c, key, value, "true or false"));
 }
 
-static enum rc
-param_u64(struct call *c, const char *key, uint64_t *n_r)
+enum rc
+control_u64(struct call *c, const char *key, uint64_t *n_r)
 {
 	struct span value;
 
 	if (!http_request_param(c->request, key, &value) ||
 	    num_u64(value, UINT64_MAX, n_r) == RC_OK)
 		return (RC_OK);
-	return (param_bad(c, key, value, "a number"));
+	return (control_bad(c, key, value, "a number"));
+}
+
+enum rc
+control_repository(struct call *c, bool wanted, struct span *name_r)
+{
+	*name_r = SPAN_NONE;
+	(void)http_request_param(c->request, "repository", name_r);
+	if (name_r->n == 0 && wanted)
+		return (call_fail(c, OCI_REQUEST_INVALID, NULL,
+		    "repository: a name is needed"));
+	if (name_r->n > 0 && !name_repository_ok(*name_r))
+		return (control_bad(
+		    c, "repository", *name_r, "the name of a repository"));
+	return (RC_OK);
+}
+
+enum rc
+control_no_repository(struct call *c, struct span name)
+{
+	return (call_fail(c, OCI_NOT_FOUND, NULL,
+	    "the repository " SPAN_FMT " does not exist", SPAN_ARG(name)));
+}
+
+void
+control_time(struct buf *out, const char *key, int64_t ms)
+{
+	char text[CLOCK_ISO_BYTES];
+
+	if (ms > 0)
+		buf_printf(out, "\"%s\":\"%s\"", key, clock_iso(ms, text));
+	else
+		buf_printf(out, "\"%s\":null", key);
+}
+
+void
+control_tags(
+    struct buf *out, const char *key, const struct span *tags, size_t n)
+{
+	size_t i;
+
+	buf_printf(out, "\"%s\":[", key);
+	for (i = 0; i < n; i++) {
+		if (i > 0)
+			buf_char(out, ',');
+		buf_json(out, tags[i]);
+	}
+	buf_char(out, ']');
 }
 
 /* --- handlers ------------------------------------------------------------ */
@@ -80,13 +123,15 @@ control_stats(struct call *c)
 	struct buf out;
 
 	store_stats(c->store, &st);
-	buf_init(&out, ANSWER_MAX_BYTES);
+	buf_init(&out, CONTROL_ANSWER_BYTES);
 	buf_str(&out, "{\"store\":");
 	store_stats_json(&st, &out);
 	buf_str(&out, ",\"server\":");
 	server_json(c->service, &out);
+	control_gc_stats(c->service, &out);
+	control_lifecycle_stats(c->service, &out);
 	buf_str(&out, "}\n");
-	return (call_json_take(c, 200, JSON_TYPE, &out));
+	return (call_json_take(c, 200, CONTROL_JSON, &out));
 }
 
 enum rc
@@ -97,15 +142,15 @@ control_fsck(struct call *c)
 	struct buf out;
 	enum rc rc;
 
-	if ((rc = param_bool(c, "repair", &options.repair)) != RC_OK ||
-	    (rc = param_bool(c, "content", &content)) != RC_OK ||
-	    (rc = param_u64(c, "rate", &options.bytes_per_s)) != RC_OK)
+	if ((rc = control_bool(c, "repair", &options.repair)) != RC_OK ||
+	    (rc = control_bool(c, "content", &content)) != RC_OK ||
+	    (rc = control_u64(c, "rate", &options.bytes_per_s)) != RC_OK)
 		return (rc);
 	options.skip_content = !content;
-	buf_init(&out, ANSWER_MAX_BYTES);
+	buf_init(&out, CONTROL_ANSWER_BYTES);
 	rc = jobs_fsck(c->service->jobs, &options, &out);
 	if (rc == RC_OK)
-		return (call_json_take(c, 202, JSON_TYPE, &out));
+		return (call_json_take(c, 202, CONTROL_JSON, &out));
 	buf_free(&out);
 	if (rc == RC_BUSY)
 		return (call_fail(c, OCI_CONFLICT, NULL,
@@ -144,11 +189,11 @@ control_iam(struct call *c)
 		    "and knows no users; start it with auth: token"));
 	if (json_read(c->body, wrong, &request) != RC_OK)
 		return (call_fail(c, OCI_REQUEST_INVALID, NULL, "%s", wrong));
-	buf_init(&out, ANSWER_MAX_BYTES);
+	buf_init(&out, CONTROL_ANSWER_BYTES);
 	rc = auth_admin(c->service->auth, request, &out, why);
 	json_decref(request);
 	if (rc == RC_OK)
-		return (call_json_secret(c, 200, JSON_TYPE, &out));
+		return (call_json_secret(c, 200, CONTROL_JSON, &out));
 	buf_free(&out);
 	if (rc == RC_INVALID || rc == RC_TOOBIG || rc == RC_NOTFOUND ||
 	    rc == RC_EXISTS || rc == RC_REFERENCED || rc == RC_LIMIT)
@@ -170,12 +215,12 @@ control_job(struct call *c)
 	struct buf out;
 	enum rc rc;
 
-	if ((rc = param_u64(c, "since", &since)) != RC_OK)
+	if ((rc = control_u64(c, "since", &since)) != RC_OK)
 		return (rc);
-	buf_init(&out, ANSWER_MAX_BYTES);
+	buf_init(&out, CONTROL_ANSWER_BYTES);
 	rc = jobs_show(c->service->jobs, c->part, since, &out);
 	if (rc == RC_OK)
-		return (call_json_take(c, 200, JSON_TYPE, &out));
+		return (call_json_take(c, 200, CONTROL_JSON, &out));
 	buf_free(&out);
 	return (no_such_job(c));
 }

@@ -4,7 +4,9 @@
 
 #include "base/obj.h"
 #include "registryd/api/oci_int.h"
+#include "registryd/audit.h"
 #include "registryd/pulls.h"
+#include "registryd/service.h"
 
 /*
  * BatchGetImage and BatchDeleteImage: up to a hundred images, each of which is
@@ -142,14 +144,14 @@ static enum rc
 get_row(struct call *c, struct get *g, const json_t *id,
     const struct image_ref *ref, const struct manifest_row *row)
 {
-	enum image_failure failure = FAILURE_NONE;
-
-	if (ref->has_digest && !digest_eq(&ref->digest, &row->digest))
-		failure = FAILURE_TAG_OF_ANOTHER;
-	else if (row->archived)
-		failure = FAILURE_INACCESSIBLE;
-	if (failure != FAILURE_NONE) {
-		ecr_image_fail(g->batch.failures, id, failure, NULL);
+	if (ref->has_digest && !digest_eq(&ref->digest, &row->digest)) {
+		ecr_image_fail(
+		    g->batch.failures, id, FAILURE_TAG_OF_ANOTHER, NULL);
+		return (RC_OK);
+	}
+	if (row->status != IMAGE_ACTIVE) {
+		ecr_image_fail(g->batch.failures, id, FAILURE_INACCESSIBLE,
+		    ecr_image_why_inaccessible(row->status));
 		return (RC_OK);
 	}
 	if (!accepted(g->accepted, row->media_type)) {
@@ -238,6 +240,22 @@ removed(struct removal *r, const struct image_deleted *gone)
 		    done, ecr_image_id_json(&gone->digest, gone->tags[i]));
 }
 
+static void
+removed_audit(struct call *c, const struct image_deleted *gone)
+{
+	const struct audit_event event = {
+		.kind = gone->image ? AUDIT_IMAGE_DELETE : AUDIT_TAG_DELETE,
+		.by = c->principal,
+		.repository = c->repository,
+		.digest = &gone->digest,
+		.tags_known = true,
+		.tags = gone->tags,
+		.n_tags = gone->n_tags,
+	};
+
+	audit_write(c->service->audit, &event);
+}
+
 static enum rc
 remove_it(
     struct call *c, struct removal *r, size_t i, const struct image_ref *ref)
@@ -258,6 +276,7 @@ remove_it(
 	r->settled[i] = rc != RC_REFERENCED;
 	if (rc == RC_OK) {
 		removed(r, &gone);
+		removed_audit(c, &gone);
 		r->progress = true;
 	} else if (rc == RC_REFERENCED) {
 		r->holding[i] = gone.holding;

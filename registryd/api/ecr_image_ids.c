@@ -183,9 +183,42 @@ ecr_image_id_json(const struct digest *d, struct span tag)
 }
 
 const char *
-ecr_image_status(bool archived)
+ecr_image_status(enum image_status status)
 {
-	return (archived ? "ARCHIVED" : "ACTIVE");
+	switch (status) {
+	case IMAGE_ACTIVE:
+		return ("ACTIVE");
+	case IMAGE_ARCHIVED:
+		return ("ARCHIVED");
+	case IMAGE_ACTIVATING:
+		return ("ACTIVATING");
+	}
+	wrong("an image of no known status");
+}
+
+unsigned
+ecr_image_statuses(struct span filter)
+{
+	static const enum image_status all[] = { IMAGE_ACTIVE, IMAGE_ARCHIVED,
+		IMAGE_ACTIVATING };
+	size_t i;
+
+	if (filter.p == NULL)
+		return (IMAGE_STATUS_BIT(IMAGE_ACTIVE));
+	for (i = 0; i < ARRAY_LEN(all); i++)
+		if (span_is(filter, ecr_image_status(all[i])))
+			return (IMAGE_STATUS_BIT(all[i]));
+	return (0);
+}
+
+const char *
+ecr_image_why_inaccessible(enum image_status status)
+{
+	if (status == IMAGE_ACTIVATING)
+		return ("Requested image is being restored from the archive; "
+			"try again later");
+	return ("Requested image is archived; it has to be restored "
+		"(UpdateImageStorageClass) before it can be pulled");
 }
 
 static const char *
@@ -243,8 +276,7 @@ static const struct {
 	[FAILURE_REFERENCED] = { "ImageReferencedByManifestList",
 	    "Requested image referenced by manifest list" },
 	[FAILURE_INACCESSIBLE] = { "ImageInaccessible",
-	    "Requested image is archived; it has to be restored "
-	    "(UpdateImageStorageClass) before it can be pulled" },
+	    "Requested image is not accessible" },
 };
 
 void

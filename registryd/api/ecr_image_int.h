@@ -64,8 +64,15 @@ void ecr_image_fail(
  * caller's. */
 json_t *ecr_image_ids_unique(const json_t *ids);
 
-/** ecr_image_status(archived): "ACTIVE", "ARCHIVED". */
-const char *ecr_image_status(bool archived);
+/** ecr_image_status(status): "ACTIVE", "ARCHIVED", "ACTIVATING". */
+const char *ecr_image_status(enum image_status);
+
+/** ecr_image_statuses(filter): what a filter of that value takes, of the
+ * statuses of the model: IMAGE_STATUS_BIT()s, 0: any.  .p NULL: ACTIVE. */
+unsigned ecr_image_statuses(struct span filter);
+
+/** ecr_image_why_inaccessible(status): of one that is not active, in words. */
+const char *ecr_image_why_inaccessible(enum image_status);
 
 /** ecr_put_digest(out, name, d). */
 void ecr_put_digest(json_t *out, const char *name, const struct digest *);

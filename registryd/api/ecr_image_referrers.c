@@ -18,7 +18,7 @@ struct referring {
 	struct digest subject, after;
 	bool has_after, more;
 	const json_t *types; /* NULL, empty: any */
-	bool active, archived;
+	unsigned statuses;
 	json_t *found;
 	size_t looked, bytes;
 };
@@ -33,13 +33,9 @@ static void
 filter_read(const json_t *in, struct referring *r)
 {
 	const json_t *o = aws_member(in, "filter");
-	struct span status = aws_string(o, "artifactStatus");
 
 	r->types = aws_member(o, "artifactTypes");
-	if (status.p == NULL)
-		status = SPAN("ACTIVE");
-	r->active = span_is(status, "ACTIVE") || span_is(status, "ANY");
-	r->archived = span_is(status, "ARCHIVED") || span_is(status, "ANY");
+	r->statuses = ecr_image_statuses(aws_string(o, "artifactStatus"));
 }
 
 static bool
@@ -56,7 +52,8 @@ type_wanted(const struct referring *r, struct span type)
 
 /* RC_CORRUPT: the annotations are no JSON any more. */
 static enum rc
-referrer_json(const struct referrer_row *row, bool archived, json_t **o_r)
+referrer_json(
+    const struct referrer_row *row, enum image_status status, json_t **o_r)
 {
 	char why[JSON_ERROR_BYTES];
 	json_t *o, *annotations = NULL;
@@ -72,7 +69,7 @@ referrer_json(const struct referrer_row *row, bool archived, json_t **o_r)
 	aws_put(o, "size", json_integer((json_int_t)row->size_bytes));
 	if (annotations != NULL)
 		aws_put(o, "annotations", annotations);
-	aws_put(o, "artifactStatus", json_string(ecr_image_status(archived)));
+	aws_put(o, "artifactStatus", json_string(ecr_image_status(status)));
 	return (RC_OK);
 }
 
@@ -93,9 +90,10 @@ referrer_add(struct call *c, struct referring *r, struct arena *own,
 	    c->meta, c->repository, &by, MANIFEST_ROW, READ_BLOCKING, own, &m);
 	if (rc == RC_NOTFOUND)
 		return (RC_OK);
-	if (rc != RC_OK || !(m.archived ? r->archived : r->active))
+	if (rc != RC_OK || (r->statuses != 0 &&
+			       (r->statuses & IMAGE_STATUS_BIT(m.status)) == 0))
 		return (rc);
-	if ((rc = referrer_json(row, m.archived, &o)) != RC_OK)
+	if ((rc = referrer_json(row, m.status, &o)) != RC_OK)
 		return (rc);
 	r->bytes += row->annotations.n;
 	aws_append(r->found, o);

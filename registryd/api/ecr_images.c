@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "base/obj.h"
 #include "registryd/api/oci_int.h"
+#include "registryd/audit.h"
+#include "registryd/service.h"
 
 /*
  * ListImages, DescribeImages, UpdateImageStorageClass.  Lists are in order of
@@ -18,28 +20,20 @@
 struct filter {
 	enum image_tagged tagged;
 	unsigned statuses;
-	bool none; /* of a status that no image ever has here */
 };
 
-/* An image that is restored is so at once: none is ACTIVATING. */
 static struct filter
 filter_read(const json_t *in)
 {
 	const json_t *o = aws_member(in, "filter");
 	struct span tagged = aws_string(o, "tagStatus");
-	struct span status = aws_string(o, "imageStatus");
 	struct filter f = { .tagged = IMAGES_ANY,
-		.statuses = IMAGE_STATUS_BIT(IMAGE_ACTIVE) };
+		.statuses = ecr_image_statuses(aws_string(o, "imageStatus")) };
 
 	if (span_is(tagged, "TAGGED"))
 		f.tagged = IMAGES_TAGGED;
 	else if (span_is(tagged, "UNTAGGED"))
 		f.tagged = IMAGES_UNTAGGED;
-	if (span_is(status, "ARCHIVED"))
-		f.statuses = IMAGE_STATUS_BIT(IMAGE_ARCHIVED);
-	else if (span_is(status, "ANY"))
-		f.statuses = 0;
-	f.none = span_is(status, "ACTIVATING");
 	return (f);
 }
 
@@ -47,11 +41,8 @@ filter_read(const json_t *in)
 static bool
 filter_takes(const struct filter *f, const struct image_row *row)
 {
-	enum image_status status =
-	    row->manifest.archived ? IMAGE_ARCHIVED : IMAGE_ACTIVE;
-
-	if (f->none ||
-	    (f->statuses != 0 && (f->statuses & IMAGE_STATUS_BIT(status)) == 0))
+	if (f->statuses != 0 &&
+	    (f->statuses & IMAGE_STATUS_BIT(row->manifest.status)) == 0)
 		return (false);
 	return (f->tagged == IMAGES_ANY ||
 		(f->tagged == IMAGES_TAGGED) == (row->n_tags > 0));
@@ -153,10 +144,6 @@ ecr_list_images(struct call *c, const json_t *in, json_t *out)
 
 	if ((rc = aws_page_read(c, in, &page)) != RC_OK)
 		return (rc);
-	if (f.none) {
-		aws_put(out, "imageIds", json_array());
-		return (ecr_image_repository(c));
-	}
 	arena_init(&own, LIST_BYTES);
 	rc = list_page(c, &page, &f, &own, out);
 	arena_reset(&own);
@@ -217,7 +204,7 @@ detail_json(struct call *c, const struct image_row *row)
 	put_past(o, "lastRecordedPullTime", m->pulled_ms);
 	if (m->has_subject)
 		ecr_put_digest(o, "subjectManifestDigest", &m->subject);
-	aws_put(o, "imageStatus", json_string(ecr_image_status(m->archived)));
+	aws_put(o, "imageStatus", json_string(ecr_image_status(m->status)));
 	put_past(o, "lastArchivedAt", row->archived_ms);
 	put_past(o, "lastActivatedAt", row->activated_ms);
 	return (o);
@@ -418,8 +405,6 @@ describe_listed(struct call *c, const json_t *in, json_t *out)
 	aws_put(out, "imageDetails", d.details);
 	if ((rc = aws_page_read(c, in, &d.page)) != RC_OK)
 		return (rc);
-	if (f.none)
-		return (ecr_image_repository(c));
 	if ((rc = position_read(c, &d.page, &d.at)) != RC_OK ||
 	    (rc = describe_fill(c, &d)) != RC_OK)
 		return (rc);
@@ -456,6 +441,28 @@ class_refused(struct call *c, const struct digest *d, const struct holding *h)
 	    oci_digests(c, h->by, h->n, h->more)));
 }
 
+/* Whoever restores one waits for it. */
+static void
+class_changed(struct call *c, const struct image_row *row)
+{
+	const struct audit_event event = {
+		.kind = row->manifest.status == IMAGE_ARCHIVED
+			    ? AUDIT_IMAGE_ARCHIVE
+			    : AUDIT_IMAGE_RESTORE,
+		.by = c->principal,
+		.repository = c->repository,
+		.digest = &row->manifest.digest,
+		.tags_known = true,
+		.tags = row->tags,
+		.n_tags = row->n_tags,
+		.bytes = row->image_bytes,
+	};
+
+	audit_write(c->service->audit, &event);
+	if (row->manifest.status == IMAGE_ACTIVATING)
+		service_collect_soon(c->service);
+}
+
 enum rc
 ecr_update_image_storage_class(struct call *c, const json_t *in, json_t *out)
 {
@@ -464,10 +471,12 @@ ecr_update_image_storage_class(struct call *c, const json_t *in, json_t *out)
 	struct image_row row;
 	struct reference by = { .is_digest = true };
 	struct holding holding;
+	enum image_status was;
 	enum rc rc;
 
 	if ((rc = ecr_image_find(c, id, &row)) != RC_OK)
 		return (rc);
+	was = row.manifest.status;
 	by.digest = row.manifest.digest;
 	rc = meta_image_status_set(c->meta, c->repository, &by,
 	    archive ? IMAGE_ARCHIVED : IMAGE_ACTIVE, clock_real_ms(), c->arena,
@@ -478,10 +487,12 @@ ecr_update_image_storage_class(struct call *c, const json_t *in, json_t *out)
 		return (class_refused(c, &by.digest, &holding));
 	if (rc != RC_OK)
 		return (rc);
+	if (row.manifest.status != was)
+		class_changed(c, &row);
 	ecr_put_repository(c, out);
 	aws_put(out, "imageId",
 	    ecr_image_id_json(&by.digest, aws_string(id, "imageTag")));
 	aws_put(out, "imageStatus",
-	    json_string(ecr_image_status(row.manifest.archived)));
+	    json_string(ecr_image_status(row.manifest.status)));
 	return (RC_OK);
 }

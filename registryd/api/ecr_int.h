@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "auth/policy.h"
+#include "lifecycle/policy.h"
 #include "registryd/api/aws_int.h"
 #include "registryd/registry_config.h"
 #include "registryd/scanning.h"
@@ -56,6 +57,9 @@ RC_MUST_USE enum rc ecr_tags_check(
  * policies they are aws:TagKeys alone. */
 RC_MUST_USE enum rc ecr_tag_keys_check(
     struct call *, const json_t *in, struct span **keys_r, size_t *n_r);
+
+/** ecr_lifecycle_grammar(c): of lifecycle policies, as the settings allow. */
+struct lifecycle_grammar ecr_lifecycle_grammar(const struct call *);
 
 /* --- values of the model (ecr_values.c) ---------------------------------- */
 

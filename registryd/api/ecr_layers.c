@@ -137,14 +137,15 @@ layer_check(
 
 	rc = content_stat(c->store, c->repository, d, c->mode, c->arena, &size);
 	there = rc == RC_OK;
-	if (there)
+	if (rc == RC_OK || rc == RC_NOTFOUND)
 		rc = meta_blob_use(c->meta, c->repository, d, &use);
-	if (rc != RC_OK && rc != RC_NOTFOUND)
+	if (rc != RC_OK)
 		return (rc);
-	if (!there)
-		availability = "UNAVAILABLE";
-	else if (use == BLOB_USED_ARCHIVED)
+	/* Which may lie in the archive, or not yet. */
+	if (use == BLOB_USED_ARCHIVED)
 		availability = "ARCHIVED";
+	else if (!there)
+		availability = "UNAVAILABLE";
 	o = json_object();
 	aws_put_text(o, "layerDigest", text);
 	aws_put(o, "layerAvailability", json_string(availability));
@@ -366,24 +367,29 @@ layer_unknown(struct call *c, struct span digest)
 	    CALL_SHOW(digest), PLACE_ARG(c)));
 }
 
-/* Is it there, and of an image that is not archived? */
+/* Is it there, and of an image that is not archived?  What lies in the archive
+ * is there for those alone that are. */
 static enum rc
 layer_find(struct call *c, struct span text, struct digest *d_r)
 {
 	enum blob_use use;
 	uint64_t size;
+	bool there;
 	enum rc rc;
 
 	if (digest_parse(text, d_r) != RC_OK)
 		return (layer_unknown(c, text));
 	rc = content_stat(
 	    c->store, c->repository, d_r, c->mode, c->arena, &size);
-	if (rc == RC_OK)
+	there = rc == RC_OK;
+	if (rc == RC_OK || rc == RC_NOTFOUND)
 		rc = meta_blob_use(c->meta, c->repository, d_r, &use);
-	if (rc == RC_NOTFOUND)
-		return (layer_unknown(c, text));
-	if (rc != RC_OK || use == BLOB_USED)
+	if (rc != RC_OK)
 		return (rc);
+	if (!there && use != BLOB_USED_ARCHIVED)
+		return (layer_unknown(c, text));
+	if (use == BLOB_USED)
+		return (RC_OK);
 	return (call_fail(c, AWS_LAYER_INACCESSIBLE, NULL,
 	    "The layer with digest '" SPAN_FMT "' in " PLACE_FMT
 	    " is not available because %s",

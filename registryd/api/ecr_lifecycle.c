@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/obj.h"
-#include "lifecycle/policy.h"
 #include "registryd/api/ecr_image_int.h"
+#include "registryd/audit.h"
 #include "registryd/service.h"
 #include "registryd/settings.h"
 #include "storage/lifecycles.h"
@@ -51,15 +51,25 @@ preview_busy(struct call *c)
 
 /* --- the policy ---------------------------------------------------------- */
 
+struct lifecycle_grammar
+ecr_lifecycle_grammar(const struct call *c)
+{
+	return ((struct lifecycle_grammar){
+	    .max_rules = c->settings->quotas.lifecycle_rules,
+	    .extensions = c->settings->lifecycle.extensions,
+	});
+}
+
+/* Also of one that was set when the settings allowed more. */
 static enum rc
 text_check(struct call *c, struct span text)
 {
+	const struct lifecycle_grammar grammar = ecr_lifecycle_grammar(c);
 	char why[LIFECYCLE_WHY_BYTES];
 	struct lifecycle_policy policy;
 	enum rc rc;
 
-	rc = lifecycle_policy_parse(
-	    text, c->settings->quotas.lifecycle_rules, c->arena, &policy, why);
+	rc = lifecycle_policy_parse(text, &grammar, c->arena, &policy, why);
 	if (rc != RC_INVALID)
 		return (rc);
 	return (aws_invalid(c, "LifecyclePolicyText",
@@ -72,6 +82,18 @@ policy_put(struct call *c, json_t *out, struct span text)
 	aws_put_text(out, "registryId", span_of(c->settings->account_id));
 	aws_put_text(out, "repositoryName", c->repository);
 	aws_put_text(out, "lifecyclePolicyText", text);
+}
+
+static void
+policy_audit(struct call *c, enum audit_kind kind)
+{
+	const struct audit_event event = {
+		.kind = kind,
+		.by = c->principal,
+		.repository = c->repository,
+	};
+
+	audit_write(c->service->audit, &event);
 }
 
 enum rc
@@ -89,9 +111,11 @@ ecr_put_lifecycle_policy(struct call *c, const json_t *in, json_t *out)
 	rc = meta_lifecycle_set(c->meta, c->repository, text, clock_real_ms());
 	if (rc == RC_NOTFOUND)
 		return (ecr_unknown(c, c->repository));
-	if (rc == RC_OK)
-		policy_put(c, out, text);
-	return (rc);
+	if (rc != RC_OK)
+		return (rc);
+	policy_audit(c, AUDIT_POLICY_PUT);
+	policy_put(c, out, text);
+	return (RC_OK);
 }
 
 /* One that was never evaluated shows the beginning of time, as ECR does. */
@@ -128,6 +152,8 @@ ecr_delete_lifecycle_policy(struct call *c, const json_t *in, json_t *out)
 
 	(void)in;
 	rc = meta_lifecycle_delete(c->meta, c->repository, c->arena, &row);
+	if (rc == RC_OK)
+		policy_audit(c, AUDIT_POLICY_DELETE);
 	return (policy_show(c, out, rc, &row));
 }
 
@@ -176,9 +202,10 @@ preview_text(struct call *c, const json_t *in, struct span *text_r)
 	rc = meta_lifecycle_get(c->meta, c->repository, c->arena, &row);
 	if (rc == RC_MISSING)
 		return (no_policy(c));
-	if (rc == RC_OK)
-		*text_r = row.text;
-	return (rc);
+	if (rc != RC_OK)
+		return (rc);
+	*text_r = row.text;
+	return (text_check(c, row.text));
 }
 
 enum rc

@@ -4,9 +4,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "registryd/audit.h"
 #include "registryd/authorize.h"
 #include "registryd/permissions.h"
 #include "registryd/quota.h"
+#include "registryd/service.h"
 #include "registryd/settings.h"
 
 /* CreateRepository, DescribeRepositories, DeleteRepository. */
@@ -256,6 +258,11 @@ ecr_describe_repositories(struct call *c, const json_t *in, json_t *out)
 enum rc
 ecr_delete_repository(struct call *c, const json_t *in, json_t *out)
 {
+	const struct audit_event event = {
+		.kind = AUDIT_REPOSITORY_DELETE,
+		.by = c->principal,
+		.repository = c->repository,
+	};
 	struct repository_description d;
 	enum rc rc;
 
@@ -271,6 +278,8 @@ ecr_delete_repository(struct call *c, const json_t *in, json_t *out)
 		    SPAN_ARG(c->repository), c->settings->account_id));
 	if (rc != RC_OK)
 		return (rc);
+	audit_write(c->service->audit, &event);
+	service_collect_soon(c->service);
 	aws_put(out, "repository", ecr_repository_json(c, c->repository, &d));
 	return (RC_OK);
 }

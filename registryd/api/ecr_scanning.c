@@ -337,7 +337,7 @@ image_check(struct call *c, const struct image_row *row)
 	char digest[DIGEST_STR_BYTES];
 
 	digest_str(&row->manifest.digest, digest);
-	if (row->manifest.archived)
+	if (row->manifest.status != IMAGE_ACTIVE)
 		return (call_fail(c, AWS_IMAGE_ARCHIVED, NULL,
 		    "The image with digest '%s' in the repository with name "
 		    "'" SPAN_FMT "' in the registry with id '%s' is archived "

@@ -1,6 +1,5 @@
 #include "base/clock.h"
 #include "base/obj.h"
-#include "lifecycle/policy.h"
 #include "registryd/api/ecr_int.h"
 #include "registryd/api/ecr_shapes.h"
 #include "registryd/authorize.h"
@@ -99,12 +98,13 @@ policy_check(struct call *c, const json_t *in)
 static enum rc
 lifecycle_check(struct call *c, const json_t *in)
 {
+	const struct lifecycle_grammar grammar = ecr_lifecycle_grammar(c);
 	struct lifecycle_policy policy;
 	char why[LIFECYCLE_WHY_BYTES];
 	enum rc rc;
 
 	rc = lifecycle_policy_parse(aws_string(in, "lifecyclePolicyText"),
-	    c->settings->quotas.lifecycle_rules, c->arena, &policy, why);
+	    &grammar, c->arena, &policy, why);
 	if (rc != RC_INVALID)
 		return (rc);
 	return (aws_invalid(c, "LifecyclePolicyText",

@@ -12,6 +12,7 @@
 #include "base/metrics.h"
 #include "base/num.h"
 #include "base/obj.h"
+#include "registryd/jobs.h"
 #include "registryd/route.h"
 #include "registryd/service.h"
 #include "registryd/traffic.h"
@@ -28,6 +29,10 @@ struct figures {
 	struct store_stats store;
 	struct http_server_stats http;
 	uint64_t store_failed, map_used_pages;
+	uint64_t collections, collections_failed, gc_running;
+	uint64_t links, blobs, bytes, collected_s;
+	uint64_t runs, runs_failed, runs_stopped, run_running;
+	uint64_t expired, archived, ran_s;
 	uint64_t started_s, rss_bytes, open_fds, max_fds;
 	uint64_t one;
 };
@@ -89,10 +94,17 @@ static struct figure figures[] = {
 	    store.inline_blobs, "Blobs stored"),
 	ROW(GAUGE, "registryd_blobs", "location=\"file\"", store.file_blobs,
 	    "Blobs stored"),
+	ROW(GAUGE, "registryd_blobs", "location=\"archive\"",
+	    store.archived_blobs, "Blobs stored"),
 	ROW(GAUGE, "registryd_stored_bytes", "location=\"database\"",
 	    store.inline_bytes, "Bytes of the blobs stored"),
 	ROW(GAUGE, "registryd_stored_bytes", "location=\"file\"",
 	    store.file_bytes, "Bytes of the blobs stored"),
+	ROW(GAUGE, "registryd_stored_bytes", "location=\"archive\"",
+	    store.archived_stored_bytes, "Bytes of the blobs stored"),
+	ROW(GAUGE, "registryd_archived_content_bytes", "",
+	    store.archived_bytes,
+	    "Bytes of the blobs in the archive before they were compressed"),
 	ROW(GAUGE, "registryd_blob_links", "", store.blob_links,
 	    "Blobs counted once for each repository they are in"),
 	ROW(GAUGE, "registryd_unreferenced_blobs", "",
@@ -100,6 +112,45 @@ static struct figure figures[] = {
 	ROW(GAUGE, "registryd_unreferenced_bytes", "",
 	    store.unreferenced_bytes,
 	    "Bytes of the blobs that nothing references"),
+
+	ROW(GAUGE, "registryd_idle_links", "", store.idle_links,
+	    "Blobs of a repository that no image needs, before a collection"),
+	ROW(GAUGE, "registryd_deleted_images", "", store.deleted_images,
+	    "Deleted images that can be restored"),
+
+	ROW(COUNTER, "registryd_gc_collections_total", "outcome=\"done\"",
+	    collections, "Collections of what nobody needs any more"),
+	ROW(COUNTER, "registryd_gc_collections_total", "outcome=\"failed\"",
+	    collections_failed, "Collections of what nobody needs any more"),
+	ROW(COUNTER, "registryd_gc_links_total", "", links,
+	    "Blobs removed from a repository by collections"),
+	ROW(COUNTER, "registryd_gc_blobs_total", "", blobs,
+	    "Blobs removed from the store by collections"),
+	ROW(COUNTER, "registryd_gc_bytes_total", "", bytes,
+	    "Bytes of the blobs removed from the store by collections"),
+	ROW(GAUGE, "registryd_gc_running", "", gc_running,
+	    "1 while a collection runs"),
+	ROW(GAUGE, "registryd_gc_last_success_timestamp_seconds", "",
+	    collected_s, "When a collection was done last, in seconds since "
+	    "1970; 0: not since the start"),
+
+	ROW(COUNTER, "registryd_lifecycle_runs_total", "outcome=\"done\"",
+	    runs, "Lifecycle policies carried out, of one repository each"),
+	ROW(COUNTER, "registryd_lifecycle_runs_total", "outcome=\"failed\"",
+	    runs_failed,
+	    "Lifecycle policies carried out, of one repository each"),
+	ROW(COUNTER, "registryd_lifecycle_runs_total", "outcome=\"stopped\"",
+	    runs_stopped,
+	    "Lifecycle policies carried out, of one repository each"),
+	ROW(COUNTER, "registryd_lifecycle_expired_total", "", expired,
+	    "Images that lifecycle policies expired"),
+	ROW(COUNTER, "registryd_lifecycle_archived_total", "", archived,
+	    "Images that lifecycle policies archived"),
+	ROW(GAUGE, "registryd_lifecycle_running", "", run_running,
+	    "1 while a lifecycle policy is carried out"),
+	ROW(GAUGE, "registryd_lifecycle_last_success_timestamp_seconds", "",
+	    ran_s, "When a lifecycle policy was carried out last, in seconds "
+	    "since 1970; 0: not since the start"),
 
 	ROW(GAUGE, "registryd_lmdb_map_bytes", "", store.map_bytes,
 	    "Size of the database's memory map"),
@@ -181,6 +232,29 @@ descriptors_open(void)
 }
 
 static void
+figures_ask_counts(struct service *svc, struct figures *f)
+{
+	struct service_counts *n = &svc->counts;
+	char now[NAME_REPOSITORY_MAX_BYTES + 1];
+
+	f->collections = atomic_load(&n->collections);
+	f->collections_failed = atomic_load(&n->collections_failed);
+	f->gc_running = jobs_gc_running(svc->jobs);
+	f->links = atomic_load(&n->links);
+	f->blobs = atomic_load(&n->blobs);
+	f->bytes = atomic_load(&n->bytes);
+	f->collected_s = (uint64_t)(atomic_load(&n->collected_ms) / 1000);
+	f->runs = atomic_load(&n->runs);
+	f->runs_failed = atomic_load(&n->runs_failed);
+	f->runs_stopped = atomic_load(&n->runs_stopped);
+	service_lifecycle_now(svc, now);
+	f->run_running = now[0] != '\0';
+	f->expired = atomic_load(&n->expired);
+	f->archived = atomic_load(&n->archived);
+	f->ran_s = (uint64_t)(atomic_load(&n->ran_ms) / 1000);
+}
+
+static void
 figures_ask(struct service *svc, struct figures *f)
 {
 	struct http_server *server = atomic_load(&svc->server);
@@ -194,6 +268,7 @@ figures_ask(struct service *svc, struct figures *f)
 	if (f->store.page_bytes > 0)
 		f->map_used_pages =
 		    f->store.map_used_bytes / f->store.page_bytes;
+	figures_ask_counts(svc, f);
 	f->started_s = (uint64_t)(svc->started_ms / 1000);
 	f->rss_bytes = resident_bytes();
 	f->open_fds = descriptors_open();

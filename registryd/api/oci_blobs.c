@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "registryd/api/oci.h"
 #include "registryd/api/oci_int.h"
+#include "registryd/audit.h"
 #include "registryd/http/range.h"
+#include "registryd/service.h"
 #include "storage/content.h"
 
 /*
@@ -148,6 +150,11 @@ blob_referenced(struct call *c, const struct holding *h)
 enum rc
 oci_blob_delete(struct call *c)
 {
+	struct audit_event event = {
+		.kind = AUDIT_BLOB_DELETE,
+		.by = c->principal,
+		.repository = c->repository,
+	};
 	struct holding holding;
 	struct digest d;
 	enum rc rc;
@@ -159,7 +166,10 @@ oci_blob_delete(struct call *c)
 		return (oci_unknown(c, OCI_BLOB_UNKNOWN, c->part));
 	if (rc == RC_REFERENCED)
 		return (blob_referenced(c, &holding));
-	if (rc == RC_OK)
-		c->answer->status = 202;
-	return (rc);
+	if (rc != RC_OK)
+		return (rc);
+	event.digest = &d;
+	audit_write(c->service->audit, &event);
+	c->answer->status = 202;
+	return (RC_OK);
 }

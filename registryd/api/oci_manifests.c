@@ -3,13 +3,16 @@
 
 #include "base/clock.h"
 #include "base/obj.h"
+#include "registryd/api/ecr_image_int.h"
 #include "registryd/api/oci.h"
 #include "registryd/api/oci_int.h"
+#include "registryd/audit.h"
 #include "registryd/http/accept.h"
 #include "registryd/http/token.h"
 #include "registryd/pulls.h"
 #include "registryd/quota.h"
 #include "registryd/scanning.h"
+#include "registryd/service.h"
 #include "registryd/settings.h"
 
 /*
@@ -87,14 +90,13 @@ not_acceptable(struct call *c, const struct manifest_row *row)
 
 /* It is here, but not to be pulled before it is restored. */
 static enum rc
-archived(struct call *c)
+inaccessible(struct call *c, enum image_status status)
 {
 	const char *key =
 	    memchr(c->part.p, ':', c->part.n) != NULL ? "digest" : "tag";
 
 	return (call_fail(c, OCI_MANIFEST_UNKNOWN, call_detail(key, c->part),
-	    "Requested image is archived; it has to be restored "
-	    "(UpdateImageStorageClass) before it can be pulled"));
+	    "%s", ecr_image_why_inaccessible(status)));
 }
 
 static void
@@ -130,8 +132,8 @@ oci_manifest_get(struct call *c)
 		return (oci_unknown(c, OCI_MANIFEST_UNKNOWN, c->part));
 	if (rc != RC_OK)
 		return (rc);
-	if (row.archived)
-		return (archived(c));
+	if (row.status != IMAGE_ACTIVE)
+		return (inaccessible(c, row.status));
 	if (!accepted(c->request, row.media_type))
 		return (not_acceptable(c, &row));
 	if (!oci_content(c, &row.digest, ref.is_digest, NULL))
@@ -332,6 +334,8 @@ oci_manifest_put(struct call *c)
 	return (RC_OK);
 }
 
+#define DELETE_BYTES ((size_t)64 << 20)
+
 /* --- delete -------------------------------------------------------------- */
 
 static enum rc
@@ -347,6 +351,57 @@ image_referenced(struct call *c, const struct holding *h)
 	return (oci_referenced(c, c->part, h, "GET, HEAD, PUT", message));
 }
 
+/* An image can have any number of tags: when there is no memory to tell them,
+ * it goes all the same. */
+static enum rc
+image_delete(struct call *c, const struct digest *d, struct holding *holding)
+{
+	const struct image_delete del = {
+		.repository = c->repository, .has_digest = true, .digest = *d
+	};
+	struct audit_event event = {
+		.kind = AUDIT_IMAGE_DELETE,
+		.by = c->principal,
+		.repository = c->repository,
+		.digest = d,
+	};
+	struct image_deleted gone = { 0 };
+	struct arena own;
+	enum rc rc;
+
+	arena_init(&own, DELETE_BYTES);
+	rc = meta_image_delete(c->meta, &del, &own, &gone);
+	event.tags_known = rc == RC_OK;
+	event.tags = gone.tags;
+	event.n_tags = gone.n_tags;
+	*holding = gone.holding;
+	if (rc == RC_TOOBIG)
+		rc = meta_manifest_delete(c->meta, c->repository, d, holding);
+	if (rc == RC_OK)
+		audit_write(c->service->audit, &event);
+	arena_reset(&own);
+	return (rc);
+}
+
+static enum rc
+tag_delete(struct call *c, struct span tag)
+{
+	const struct audit_event event = {
+		.kind = AUDIT_TAG_DELETE,
+		.by = c->principal,
+		.repository = c->repository,
+		.tags_known = true,
+		.tags = &tag,
+		.n_tags = 1,
+	};
+	enum rc rc;
+
+	rc = meta_tag_delete(c->meta, c->repository, tag);
+	if (rc == RC_OK)
+		audit_write(c->service->audit, &event);
+	return (rc);
+}
+
 enum rc
 oci_manifest_delete(struct call *c)
 {
@@ -357,10 +412,9 @@ oci_manifest_delete(struct call *c)
 	if ((rc = oci_reference(c, c->part, &ref)) != RC_OK)
 		return (rc);
 	if (ref.is_digest)
-		rc = meta_manifest_delete(
-		    c->meta, c->repository, &ref.digest, &holding);
+		rc = image_delete(c, &ref.digest, &holding);
 	else
-		rc = meta_tag_delete(c->meta, c->repository, ref.tag);
+		rc = tag_delete(c, ref.tag);
 	if (rc == RC_NOTFOUND)
 		return (oci_unknown(c, OCI_MANIFEST_UNKNOWN, c->part));
 	if (rc == RC_REFERENCED)

@@ -31,16 +31,30 @@ RC_MUST_USE enum rc metrics_show(struct call *);
 void metrics_init(void);
 
 /*
- * The control listener only (ROLE_CONTROL).
+ * The control listener only (ROLE_CONTROL).  Times are as clock_iso() writes
+ * them, null where there is none.  What is wrong with a request is told with
+ * 400; 404 and 409 come with a message.
  *
  *	GET    /control/stats
  *	POST   /control/fsck?repair=BOOL&content=BOOL
+ *	POST   /control/gc?dry-run=BOOL
  *	POST   /control/iam
+ *	POST   /control/lifecycle/run?repository=NAME
+ *	POST   /control/lifecycle/preview?repository=NAME
+ *	GET    /control/lifecycle/status?repository=NAME&after=NAME&n=N
+ *	GET    /control/deleted?repository=NAME&after=DIGEST
+ *	GET    /control/deleted/repositories?after=ID
+ *	POST   /control/undelete?repository=NAME&reference=TAG|DIGEST
  *	GET    /control/jobs/{id}?since=N
  *	DELETE /control/jobs/{id}
  */
 
-/** control_stats(c): counts of the store and of the server, JSON. */
+/**
+ * control_stats(c): {"store","server","gc","lifecycle"}:
+ * "gc" {"running","collections","failed","links","blobs","bytes","last"}:
+ * since the start; "lifecycle" {"running" (a repository or null),"runs",
+ * "failed","stopped","expired","archived","last"}.
+ */
 RC_MUST_USE enum rc control_stats(struct call *);
 
 /**
@@ -50,6 +64,67 @@ RC_MUST_USE enum rc control_stats(struct call *);
  * was asked for with other options.
  */
 RC_MUST_USE enum rc control_fsck(struct call *);
+
+/**
+ * control_gc(c):
+ * Start a collection, or join the one that runs, which then goes through all
+ * once more: 202 and the job (gc_job_json()), with "joined".  With dry-run=true
+ * it changes nothing.
+ */
+RC_MUST_USE enum rc control_gc(struct call *);
+
+/**
+ * control_lifecycle_run(c):
+ * Carry out the lifecycle policy of a repository, or without a name those of
+ * all: 202 and the job (run_job_json()), with "joined" true for one that was
+ * asked for and has not begun.  404: no such repository, or it has no policy;
+ * 409: too many wait.
+ */
+RC_MUST_USE enum rc control_lifecycle_run(struct call *);
+
+/**
+ * control_lifecycle_preview(c):
+ * The body is {"policy":TEXT,"against":TEXT,"extensions":BOOL}: without
+ * "policy" that of the repository; with "against" the difference to that
+ * policy, or, "", to that of the repository; "extensions": of the grammar, as
+ * the settings say if it is absent.  202 and the job (look_job_json()).  400:
+ * what is wrong with which policy; 404 as above; 409: too many run.
+ */
+RC_MUST_USE enum rc control_lifecycle_preview(struct call *);
+
+/**
+ * control_lifecycle_status(c):
+ * {"interval_ms","jitter_ms","window","extensions","undelete_window_ms",
+ * "running" (a repository or null),"policies" [{"repository","has_policy",
+ * "revision","set","evaluated","next","last"}],"more","last"}: those that have
+ * a policy, or had one and a run, behind the name ${after}, at most ${n} (100);
+ * "more" true: ask again with ${after} the member "last" of the answer, even if
+ * it has no policies.  Of a policy "last" is its last run or null: {"started",
+ * "ended","outcome","revision","images","expired","archived","held","changed",
+ * "why"}.  With a repository that one alone.  404: no such repository.
+ */
+RC_MUST_USE enum rc control_lifecycle_status(struct call *);
+
+/**
+ * control_deleted(c):
+ * {"images" [{"digest","tags","deleted","until","pushed","bytes","why"
+ * ("request","lifecycle"),"rule"}],"more"}: those of a repository that can be
+ * restored, by digest, behind ${after}.  404: no such repository.
+ */
+RC_MUST_USE enum rc control_deleted(struct call *);
+
+/** control_deleted_repositories(c): {"repositories" [{"name","id","deleted",
+ * "until","images"}],"more"}: behind the id ${after}. */
+RC_MUST_USE enum rc control_deleted_repositories(struct call *);
+
+/**
+ * control_undelete(c):
+ * Restore an image, or without a reference a repository: {"repository",
+ * "digest" (null of a repository),"tags","taken" (tags that are another image's
+ * by now),"children"}.  404: it is not among what can be restored; 409: an
+ * index needs what is gone, or there is a repository of that name.
+ */
+RC_MUST_USE enum rc control_undelete(struct call *);
 
 /** control_body_max(c): of a body to the control listener. */
 uint64_t control_body_max(const struct call *);
@@ -61,13 +136,8 @@ uint64_t control_body_max(const struct call *);
  */
 RC_MUST_USE enum rc control_iam(struct call *);
 
-/**
- * control_job(c):
- * {"id","kind","state":"running"|"done"|"failed"|"cancelled","repair",
- * "content","progress":{...},"problems":[...],"problems_next":N,
- * "problems_dropped":N,"error"}; problems from number ${since} on.  The last
- * finished job is kept until the next begins.  404: no such job.
- */
+/** control_job(c): the job as registryd/jobs.h tells; what it has lists of
+ * from number ${since} on.  404: no such job. */
 RC_MUST_USE enum rc control_job(struct call *);
 
 /** control_job_cancel(c): 202; the job ends soon as "cancelled". */

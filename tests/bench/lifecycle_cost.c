@@ -89,7 +89,8 @@ policy_made(struct arena *arena)
 	for (i = 1; i <= opt.rules; i++)
 		rule_write(&b, i);
 	buf_str(&b, "]}");
-	if (lifecycle_policy_parse(buf_as_span(&b), 0, arena, &p, why) != RC_OK)
+	if (lifecycle_policy_parse(buf_as_span(&b), NULL, arena, &p, why) !=
+	    RC_OK)
 		bench_die("%s", why);
 	buf_free(&b);
 	return (p);

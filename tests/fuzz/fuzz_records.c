@@ -33,10 +33,20 @@ is_old(struct span in)
 	return (in.p[0] == RECORD_VERSION);
 }
 
+/* Of an old one all but the last ${n_new} bytes. */
+static void
+same_or_old(struct span in, uint8_t *p, size_t n, size_t n_new)
+{
+	if (is_old(in)) {
+		p[0] = RECORD_VERSION;
+		n -= n_new;
+	}
+	same(in, p, n);
+}
+
 static void
 manifest_check(struct span in)
 {
-	const size_t n_new = 8 + 1 + 8 + 8;
 	struct manifest_rec rec;
 	uint8_t *p;
 
@@ -44,13 +54,8 @@ manifest_check(struct span in)
 		return;
 	p = xmalloc(rec_manifest_size(&rec));
 	rec_manifest_write(&rec, p);
-	if (is_old(in)) {
-		must(rec.image_bytes == MANIFEST_BYTES_UNKNOWN);
-		p[0] = RECORD_VERSION;
-		same(in, p, rec_manifest_size(&rec) - n_new);
-	} else {
-		same(in, p, rec_manifest_size(&rec));
-	}
+	must(!is_old(in) || rec.image_bytes == MANIFEST_BYTES_UNKNOWN);
+	same_or_old(in, p, rec_manifest_size(&rec), 8 + 1 + 8 + 8);
 	free(p);
 }
 
@@ -106,6 +111,7 @@ lifecycle_check(struct span in)
 	struct lifecycle_row row;
 	struct preview_row preview;
 	struct preview_result result;
+	struct lifecycle_result run;
 	uint8_t *p = xmalloc(in.n + 1);
 
 	if (rec_lifecycle_read(in, &row)) {
@@ -115,6 +121,10 @@ lifecycle_check(struct span in)
 	if (rec_preview_read(in, &preview)) {
 		rec_preview_write(&preview, p);
 		same(in, p, rec_preview_size(&preview));
+	}
+	if (rec_lifecycle_run_read(in, &run)) {
+		rec_lifecycle_run_write(&run, p);
+		same(in, p, rec_lifecycle_run_size(&run));
 	}
 	if (rec_preview_result_read(in, &result)) {
 		rec_preview_result_write(&result, p);
@@ -143,9 +153,8 @@ small_check(struct span in)
 	struct repository_row row;
 	struct meta_counts counts;
 	struct edge_rec edge;
-	struct blob_rec blob;
 	struct tag_rec tag;
-	uint8_t p[REC_TAG_MAX_BYTES];
+	uint8_t p[REC_COUNTS_BYTES];
 	int64_t ms;
 
 	if (rec_repository_read(in, &row)) {
@@ -154,24 +163,73 @@ small_check(struct span in)
 	}
 	if (rec_counts_read(in, &counts)) {
 		rec_counts_write(&counts, p);
-		same(in, p, REC_COUNTS_BYTES);
+		same_or_old(in, p, REC_COUNTS_BYTES, 3 * 8);
 	}
 	if (rec_edge_read(in, &edge)) {
 		rec_edge_write(&edge, p);
 		same(in, p, REC_EDGE_BYTES);
 	}
-	if (rec_blob_read(in, &blob)) {
-		rec_blob_write(&blob, p);
-		same(in, p, REC_BLOB_BYTES);
-	}
 	if (rec_tag_read(in, &tag)) {
 		rec_tag_write(&tag, p);
 		same(in, p, rec_tag_size(&tag));
 	}
-	if (rec_link_read(in, &ms)) {
-		rec_link_write(ms, p);
-		same(in, p, REC_LINK_BYTES);
+	if (rec_moment_read(in, &ms)) {
+		rec_moment_write(ms, p);
+		same(in, p, REC_MOMENT_BYTES);
 	}
+}
+
+static void
+blob_check(struct span in)
+{
+	struct blob_rec blob;
+	struct link_rec link;
+	struct orphan_rec orphan;
+	struct span name;
+	uint8_t *p = xmalloc(in.n + REC_BLOB_BYTES);
+
+	if (rec_blob_read(in, &blob)) {
+		rec_blob_write(&blob, p);
+		same_or_old(in, p, REC_BLOB_BYTES, 8);
+	}
+	if (rec_link_read(in, &link)) {
+		rec_link_write(&link, p);
+		same_or_old(in, p, REC_LINK_BYTES, 8 + 8 + 1);
+	}
+	if (rec_orphan_read(in, &orphan)) {
+		rec_orphan_write(&orphan, p);
+		same(in, p, rec_orphan_size(&orphan));
+	}
+	if (rec_unheld_read(in, &name)) {
+		rec_unheld_write(name, p);
+		same(in, p, rec_unheld_size(name));
+	}
+	free(p);
+}
+
+/* Its tags are those that are written back. */
+static void
+deleted_check(struct span in)
+{
+	struct deleted_rec rec;
+	struct span rest, *tags;
+	uint8_t *p;
+	size_t n = 0;
+
+	if (!rec_deleted_read(in, &rec))
+		return;
+	must(rec.n_tags <= in.n);
+	tags = xcalloc(rec.n_tags + 1, sizeof(*tags));
+	rest = rec.tag_bytes;
+	while (rec_deleted_tag(&rest, &tags[n]))
+		n++;
+	must(n == rec.n_tags && rest.n == 0);
+	rec.tags = tags;
+	p = xmalloc(rec_deleted_size(&rec));
+	rec_deleted_write(&rec, p);
+	same(in, p, rec_deleted_size(&rec));
+	free(p);
+	free(tags);
 }
 
 static void
@@ -217,7 +275,10 @@ text_check(struct span in)
 		rec_policy_write(&policy, p);
 		same(in, p, rec_policy_size(&policy));
 	}
-	if (rec_doomed_read(in, &doomed)) {
+	if (rec_doomed_read(in, &doomed) && is_old(in)) {
+		must(doomed.purging && doomed.created_ms == 0);
+		must(doomed.name.n == in.n - 1 - 8);
+	} else if (rec_doomed_read(in, &doomed)) {
 		rec_doomed_write(&doomed, p);
 		same(in, p, rec_doomed_size(&doomed));
 	}
@@ -311,8 +372,16 @@ blob_key_check(struct span in)
 		key_unheld(&k, ms, domain, &a);
 		same_key(in, &k);
 	}
-	if (key_read_scan(in, &ms, &repo, &a)) {
-		key_scan(&k, ms, repo, &a);
+	if (key_read_timed(in, &ms, &repo, &a)) {
+		key_timed(&k, ms, repo, &a);
+		same_key(in, &k);
+	}
+	if (key_read_timed_repo(in, &ms, &repo)) {
+		key_timed_repo(&k, ms, repo);
+		same_key(in, &k);
+	}
+	if (key_read_removal(in, &kind, &domain, &a)) {
+		key_removal(&k, kind, domain, &a);
 		same_key(in, &k);
 	}
 }
@@ -324,7 +393,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		referrer_check, upload_check, name_check, small_check,
 		repo_key_check, blob_key_check, settings_check,
 		resource_tags_check, text_check, entity_key_check, scan_check,
-		lifecycle_check, result_key_check };
+		lifecycle_check, result_key_check, blob_check, deleted_check };
 	size_t i;
 
 	if (n == 0)

@@ -12,130 +12,7 @@
 #include "base/obj.h"
 #include "lifecycle_tools.h"
 
-/*
- * A table's image has a letter, its tags as a list with commas, and times as
- * days before now.  What a policy does is told as a text: the letters in the
- * order of action, each with the priority of its rule, its action ('x'
- * expires, 'a' archives) and '!' where an index holds it: "B1x A2a!".
- */
-#define DAY_MS INT64_C(86400000)
-#define NOW_MS (INT64_C(20000) * DAY_MS)
-#define TAGS_MAX 8
 #define MANY 1000
-
-struct image {
-	char letter;
-	const char *tags;
-	double pushed, pulled, restored; /* 0: never */
-	double archived;		 /* it is, since */
-	bool held, held_by_active, subject_here;
-};
-
-static struct lifecycle_policy
-policy_of(const char *text)
-{
-	char why[LIFECYCLE_WHY_BYTES];
-	struct lifecycle_policy p;
-
-	if (lifecycle_policy_parse(span_of(text), 0, &arena, &p, why) != RC_OK)
-		fail_msg("%s\n%s", why, text);
-	return (p);
-}
-
-static int64_t
-days_ago(double days)
-{
-	return (days == 0 ? 0 : NOW_MS - (int64_t)(days * (double)DAY_MS));
-}
-
-static struct digest
-digest_of_letter(char letter)
-{
-	struct digest d = { .alg = DIGEST_SHA256 };
-
-	memset(d.bytes, letter, 32);
-	return (d);
-}
-
-static void
-image_add(struct lifecycle_run *run, const struct image *row)
-{
-	struct span tags[TAGS_MAX], rest = span_of(row->tags);
-	struct lifecycle_image image = {
-		.digest = digest_of_letter(row->letter),
-		.tags = tags,
-		.storage_class =
-		    row->archived > 0 ? LIFECYCLE_ARCHIVE : LIFECYCLE_STANDARD,
-		.pushed_ms = days_ago(row->pushed),
-		.pulled_ms = days_ago(row->pulled),
-		.archived_ms = days_ago(row->archived),
-		.activated_ms = days_ago(row->restored),
-		.held = row->held,
-		.held_by_active = row->held_by_active,
-		.subject_here = row->subject_here,
-	};
-
-	while (span_split(&rest, ',', &tags[image.n_tags])) {
-		image.n_tags++;
-		assert_true(image.n_tags < TAGS_MAX);
-	}
-	assert_int_equal(lifecycle_run_add(run, &image), RC_OK);
-}
-
-static size_t
-verdicts_tell(struct lifecycle_run *run, char *out, size_t room)
-{
-	struct lifecycle_verdict v;
-	size_t n = 0, at = 0;
-
-	out[0] = '\0';
-	while (lifecycle_run_next(run, &v)) {
-		at += (size_t)snprintf(out + at, room - at, "%s%c%d%c%s",
-		    n++ > 0 ? " " : "", v.digest.bytes[0],
-		    (int)v.rule->priority,
-		    v.rule->action == LIFECYCLE_EXPIRE ? 'x' : 'a',
-		    v.held ? "!" : "");
-		assert_int_equal(v.storage_class, v.rule->storage_class);
-		assert_true(at < room);
-	}
-	return (n);
-}
-
-static size_t
-decided(struct lifecycle_run *run)
-{
-	size_t n;
-
-	assert_int_equal(lifecycle_run_decide(run, &n), RC_OK);
-	return (n);
-}
-
-/* In one order and in the other. */
-static void
-done(const char *policy, const struct image *rows, size_t n, const char *want)
-{
-	struct lifecycle_policy p = policy_of(policy);
-	struct lifecycle_run *run;
-	size_t i, n_verdicts;
-	char told[512];
-	int turn;
-
-	for (turn = 0; turn < 2; turn++) {
-		run = lifecycle_run_new(&p, NOW_MS, MANY);
-		for (i = 0; i < n; i++)
-			image_add(run, &rows[turn == 0 ? i : n - 1 - i]);
-		n_verdicts = decided(run);
-		assert_int_equal(
-		    verdicts_tell(run, told, sizeof(told)), n_verdicts);
-		lifecycle_run_free(&run);
-		assert_null(run);
-		if (strcmp(told, want) != 0)
-			fail_msg("%s\ndoes \"%s\" instead of \"%s\"", policy,
-			    told, want);
-	}
-}
-
-#define DONE(policy, rows, want) done(policy, rows, ARRAY_LEN(rows), want)
 
 /* --- which images a rule selects ----------------------------------------- */
 
@@ -477,6 +354,148 @@ a_referrer_is_not_untagged_while_its_subject_is_here(void **state)
 	DONE(ONE(ANY COUNT("4"), EXPIRE), rows, "C1x");
 }
 
+/* --- extensions ---------------------------------------------------------- */
+
+static void
+what_is_neither_new_nor_pulled_is_unused(void **state)
+{
+	static const struct image rows[] = {
+		{ 'A', "a", 91 },
+		{ 'B', "b", 200, .pulled = 91 },
+		{ 'C', "c", 200, .pulled = 89 },
+		{ 'D', "d", 89 },
+		/* Of before its push, as a clock that was set back has it. */
+		{ 'E', "e", 10, .pulled = 100 },
+		{ 'F', "f", 400, .pulled = 300, .restored = 10 },
+		{ 'G', "g", 90 },
+	};
+
+	(void)state;
+	EXTENDED_DONE(ONE(ANY USED("90"), EXPIRE), rows, "B1x A1x");
+	EXTENDED_DONE(ONE(ANY USED("90"), ARCHIVE), rows, "B1a A1a");
+	/* Each by a number of its own: old enough, and not pulled of late. */
+	EXTENDED_DONE(ONE(ANY USED("30") ",\"pushedCountNumber\":150", EXPIRE),
+	    rows, "C1x B1x");
+	EXTENDED_DONE(
+	    ONE(ANY USED("90") ",\"pushedCountNumber\":300", EXPIRE), rows, "");
+	/* The pull alone; with expire, too. */
+	EXTENDED_DONE(ONE(ANY PULLED("90"), EXPIRE), rows, "B1x A1x E1x");
+}
+
+static void
+a_protected_tag_saves_from_every_rule(void **state)
+{
+	static const struct image rows[] = {
+		{ 'A', "a", 9 },
+		{ 'B', "b,release-1", 8 },
+		{ 'C', "lts", 7 },
+		{ 'D', "", 6 },
+		{ 'E', "e,x-lts", 200, .archived = 100 },
+		{ 'F', "f", 201, .archived = 101 },
+	};
+
+	(void)state;
+	EXTENDED_DONE(GUARDED("\"protectTags\":[\"release-*\",\"*lts\"]",
+			  RULE("1", ANY PUSHED("1"), ARCHIVE) "," RULE(
+			      "2", ANY ARCHIVED("90"), EXPIRE)),
+	    rows, "F2x A1a D1a");
+	/* It is counted, and in the way of nobody but itself. */
+	EXTENDED_DONE(GUARDED("\"protectTags\":[\"release-*\"]",
+			  RULE("1", ANY COUNT("2"), EXPIRE)),
+	    rows, "A1x");
+	/* Nor does it take away the say of the rule that selects it. */
+	EXTENDED_DONE(GUARDED("\"protectTags\":[\"lts\"]",
+			  RULE("1", PREFIXES("\"lts\"") COUNT("1"),
+			      EXPIRE) "," RULE("2", ANY COUNT("1"), EXPIRE)),
+	    rows, "A2x B2x");
+}
+
+static void
+keep_last_saves_the_youngest_that_would_go(void **state)
+{
+	static const struct image rows[] = {
+		{ 'A', "a", 9 },
+		{ 'B', "b", 8 },
+		{ 'C', "", 7 },
+		{ 'D', "d", 6 },
+		{ 'E', "e", 5 },
+		{ 'F', "f", 200, .archived = 100 },
+	};
+
+	(void)state;
+#define KEEP(n) GUARDED("\"keepLast\":" n, RULE("1", ANY PUSHED("1"), EXPIRE))
+	EXTENDED_DONE(KEEP("1"), rows, "A1x B1x C1x D1x");
+	EXTENDED_DONE(KEEP("2"), rows, "A1x B1x C1x");
+	EXTENDED_DONE(KEEP("3"), rows, "A1x C1x");
+	EXTENDED_DONE(KEEP("4"), rows, "C1x");
+	EXTENDED_DONE(KEEP("1000000"), rows, "C1x");
+	/* Who stays anyway is one of them, whatever its age. */
+	EXTENDED_DONE(GUARDED("\"keepLast\":2",
+			  RULE("1", PREFIXES("\"a\"") COUNT("1"),
+			      EXPIRE) "," RULE("2", ANY PUSHED("1"), EXPIRE)),
+	    rows, "B2x C2x D2x");
+	/* To the archive is away as well; of the archive none is saved. */
+	EXTENDED_DONE(GUARDED("\"keepLast\":1",
+			  RULE("1", ANY PUSHED("1"), ARCHIVE) "," RULE(
+			      "2", ANY ARCHIVED("90"), EXPIRE)),
+	    rows, "F2x A1a B1a C1a D1a");
+#undef KEEP
+}
+
+static void
+guards_know_of_each_other_and_of_indexes(void **state)
+{
+	static const struct image rows[] = {
+		{ 'A', "a", 9 },
+		{ 'B', "b", 8, .held = true, .held_by_active = true },
+		{ 'C', "lts", 7 },
+		{ 'D', "d", 6 },
+		{ 'E', "e", 5 },
+	};
+
+	(void)state;
+	/* B and C are two that stay, so one more is enough. */
+	EXTENDED_DONE(GUARDED("\"keepLast\":3,\"protectTags\":[\"lts\"]",
+			  RULE("1", ANY PUSHED("1"), EXPIRE)),
+	    rows, "A1x B1x! D1x");
+	EXTENDED_DONE(GUARDED("\"keepLast\":2,\"protectTags\":[\"lts\"]",
+			  RULE("1", ANY PUSHED("1"), EXPIRE)),
+	    rows, "A1x B1x! D1x E1x");
+}
+
+/* --- verdicts ------------------------------------------------------------ */
+
+static void
+a_verdict_has_what_was_evaluated(void **state)
+{
+	struct lifecycle_policy p =
+	    policy_of(ONE(ANY COUNT("1"), EXPIRE), false);
+	struct lifecycle_run *run = lifecycle_run_new(&p, NOW_MS, 2);
+	const struct lifecycle_image old = { .digest = digest_of_letter('A'),
+		.pushed_ms = 11,
+		.pulled_ms = 12,
+		.archived_ms = 13,
+		.activated_ms = 14,
+		.tags_hash = UINT64_MAX };
+	const struct lifecycle_image young = { .digest = digest_of_letter('B'),
+		.pushed_ms = 15 };
+	struct lifecycle_verdict v;
+
+	(void)state;
+	assert_int_equal(lifecycle_run_add(run, &old), RC_OK);
+	assert_int_equal(lifecycle_run_add(run, &young), RC_OK);
+	assert_int_equal(decided(run), 1);
+	assert_true(lifecycle_run_next(run, &v));
+	assert_true(digest_eq(&v.digest, &old.digest));
+	assert_int_equal(v.pushed_ms, 11);
+	assert_int_equal(v.pulled_ms, 12);
+	assert_int_equal(v.archived_ms, 13);
+	assert_int_equal(v.activated_ms, 14);
+	assert_true(v.tags_hash == UINT64_MAX);
+	assert_false(lifecycle_run_next(run, &v));
+	lifecycle_run_free(&run);
+}
+
 /* --- many ---------------------------------------------------------------- */
 
 static void
@@ -502,7 +521,7 @@ static void
 only_what_may_be_taken_is_kept(void **state)
 {
 	struct lifecycle_policy p =
-	    policy_of(ONE(UNTAGGED PUSHED("5"), EXPIRE));
+	    policy_of(ONE(UNTAGGED PUSHED("5"), EXPIRE), false);
 	const struct lifecycle_image old = { .pushed_ms = days_ago(6) };
 	struct lifecycle_run *run = lifecycle_run_new(&p, NOW_MS, 2);
 	static const struct image young = { 'A', "", 4 },
@@ -539,7 +558,7 @@ many_rules_and_images_are_all_looked_at(void **state)
 		at += (size_t)snprintf(text + at, sizeof(text) - at,
 		    RULE("%zu", PATTERNS("\"t%zu-*\"") COUNT("3"), EXPIRE) "%s",
 		    i, i, i < 150 ? "," : "]}");
-	p = policy_of(text);
+	p = policy_of(text, false);
 	run = lifecycle_run_new(&p, NOW_MS, 150 * 5);
 	image.tags = &tag;
 	for (k = 0; k < 5; k++)
@@ -583,6 +602,11 @@ main(void)
 		TEST(the_oldest_go_first_whichever_rule_takes_them),
 		TEST(a_child_is_counted_and_stays_with_its_index),
 		TEST(a_referrer_is_not_untagged_while_its_subject_is_here),
+		TEST(what_is_neither_new_nor_pulled_is_unused),
+		TEST(a_protected_tag_saves_from_every_rule),
+		TEST(keep_last_saves_the_youngest_that_would_go),
+		TEST(guards_know_of_each_other_and_of_indexes),
+		TEST(a_verdict_has_what_was_evaluated),
 		TEST(no_images_and_no_rules_are_nothing),
 		TEST(only_what_may_be_taken_is_kept),
 		TEST(many_rules_and_images_are_all_looked_at),

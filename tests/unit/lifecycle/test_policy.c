@@ -18,17 +18,30 @@
 static struct lifecycle_policy policy;
 
 static enum rc
-read_span(struct span text, size_t max_rules, char why[LIFECYCLE_WHY_BYTES])
+read_as(struct span text, const struct lifecycle_grammar *g,
+    char why[LIFECYCLE_WHY_BYTES])
 {
 	enum rc rc;
 
 	memset(why, 'w', LIFECYCLE_WHY_BYTES);
 	memset(&policy, 0xff, sizeof(policy));
-	rc = lifecycle_policy_parse(text, max_rules, &arena, &policy, why);
+	rc = lifecycle_policy_parse(text, g, &arena, &policy, why);
 	assert_non_null(memchr(why, '\0', LIFECYCLE_WHY_BYTES));
 	assert_true((rc == RC_INVALID) == (why[0] != '\0'));
 	assert_true((rc == RC_OK) == (policy.n_rules > 0));
+	if (rc != RC_OK || g == NULL || !g->extensions)
+		assert_true(policy.keep_last == 0 &&
+			    policy.protect_tags == NULL &&
+			    policy.n_protect_tags == 0);
 	return (rc);
+}
+
+static enum rc
+read_span(struct span text, size_t max_rules, char why[LIFECYCLE_WHY_BYTES])
+{
+	const struct lifecycle_grammar g = { .max_rules = max_rules };
+
+	return (read_as(text, max_rules > 0 ? &g : NULL, why));
 }
 
 static void
@@ -64,6 +77,29 @@ refused_as(const char *text, const char *want)
 	if (strncmp(why, want, strlen(want)) != 0)
 		fail_msg("%s\nis refused with:  %s\ninstead of with: %s...",
 		    text, why, want);
+}
+
+static void
+extended_taken(const char *text)
+{
+	const struct lifecycle_grammar g = { .extensions = true };
+	char why[LIFECYCLE_WHY_BYTES];
+
+	if (read_as(span_of(text), &g, why) != RC_OK)
+		fail_msg("%s\n%s", why, text);
+}
+
+static void
+extended_refused(const char *text, const char *want)
+{
+	const struct lifecycle_grammar g = { .extensions = true };
+	char why[LIFECYCLE_WHY_BYTES];
+
+	if (read_as(span_of(text), &g, why) != RC_INVALID)
+		fail_msg("taken: %s", text);
+	if (strcmp(why, want) != 0)
+		fail_msg("%s\nis refused with:  %s\ninstead of with: %s", text,
+		    why, want);
 }
 
 /* --- what is read -------------------------------------------------------- */
@@ -190,8 +226,11 @@ the_policies_that_are_shipped_are_taken(void **state)
 		{ "configs/policies/keep-last-30.json", 1 },
 		{ "configs/policies/prefixes-and-patterns.json", 5 },
 		{ "configs/policies/archive-after-90-days-not-pulled.json", 2 },
+		{ "configs/policies/expire-after-30-days.json", 1 },
+		{ "configs/policies/keep-one-untagged.json", 1 },
+		{ "configs/policies/extensions-expire-unused.json", 2 },
 	};
-	char text[30720];
+	char text[30720], why[LIFECYCLE_WHY_BYTES];
 	size_t i, n;
 	FILE *f;
 
@@ -203,7 +242,13 @@ the_policies_that_are_shipped_are_taken(void **state)
 		text[n] = '\0';
 		/* The API takes no shorter one. */
 		assert_true(n >= 100);
-		taken(text);
+		if (strstr(rows[i].path, "/extensions-") != NULL) {
+			assert_int_equal(
+			    read_span(span_of(text), 0, why), RC_INVALID);
+			extended_taken(text);
+		} else {
+			taken(text);
+		}
 		assert_int_equal(policy.n_rules, rows[i].n_rules);
 	}
 }
@@ -882,6 +927,112 @@ a_tag_list_stands_once_in_a_class(void **state)
 	    RULE("2", PREFIXES("\"a\"") ARCHIVED("90"), EXPIRE)));
 }
 
+/* --- extensions ---------------------------------------------------------- */
+
+#define SOME RULE("1", ANY COUNT("1"), EXPIRE)
+
+static void
+extensions_are_read(void **state)
+{
+	(void)state;
+	extended_taken(GUARDED("\"keepLast\":7", SOME));
+	assert_int_equal(policy.keep_last, 7);
+	assert_int_equal(policy.n_protect_tags, 0);
+	extended_taken(GUARDED("\"keepLast\":9223372036854775807", SOME));
+	assert_true(policy.keep_last == INT64_MAX);
+	extended_taken(GUARDED("\"protectTags\":[\"v*\",\"a\",\"v*\"]", SOME));
+	assert_int_equal(policy.keep_last, 0);
+	assert_int_equal(policy.n_protect_tags, 2);
+	assert_true(span_is(policy.protect_tags[0], "a"));
+	assert_true(span_is(policy.protect_tags[1], "v*"));
+	extended_taken(ONE(ANY USED("5"), EXPIRE));
+	assert_int_equal(policy.rules[0].count, LIFECYCLE_SINCE_USED);
+	extended_taken(ONE(ANY USED("5"), ARCHIVE));
+	extended_taken(ONE(ANY PULLED("5"), EXPIRE));
+	assert_int_equal(policy.rules[0].count, LIFECYCLE_SINCE_PULLED);
+	assert_int_equal(policy.rules[0].action, LIFECYCLE_EXPIRE);
+}
+
+static void
+without_extensions_their_words_are_unknown(void **state)
+{
+	(void)state;
+	refused(GUARDED("\"keepLast\":7", SOME), UNKNOWN("\"keepLast\""));
+	refused(GUARDED("\"keepLast\":null", SOME), UNKNOWN("\"keepLast\""));
+	refused(GUARDED("\"protectTags\":[\"a\"],\"keepLast\":0", SOME),
+	    UNKNOWN("\"keepLast\",\"protectTags\""));
+	refused("{\"keepLast\":1}", MISSING("\"rules\""));
+	refused(ONE(ANY USED("5"), EXPIRE), NO_MATCH IN_SELECTION
+	    "countType must be one of imageCountMoreThan, sinceImagePulled, "
+	    "sinceImagePushed, sinceImageTransitioned)");
+	refused(ONE(ANY PULLED("5"), EXPIRE),
+	    "countType sinceImagePulled must be used with action transition. "
+	    "(at rules[0].selection.countType, rulePriority 1)");
+}
+
+static void
+every_policy_of_ecr_is_one_with_extensions_too(void **state)
+{
+	(void)state;
+	extended_taken(ONE(ANY PULLED("90"), ARCHIVE));
+	assert_int_equal(policy.keep_last, 0);
+	assert_int_equal(policy.n_protect_tags, 0);
+	extended_taken(TWO(RULE("1", ANY PUSHED("30"), ARCHIVE),
+	    RULE("2", ANY ARCHIVED("365"), EXPIRE)));
+	extended_refused("{\"rules\":[]}",
+	    "array is too short: must have at least 1 elements but instance "
+	    "has 0 elements (at rules)");
+	extended_refused(GUARDED("\"x\":1", SOME), UNKNOWN("\"x\""));
+}
+
+static void
+extensions_have_their_own_errors(void **state)
+{
+	(void)state;
+	extended_refused(
+	    GUARDED("\"keepLast\":0", SOME), LOW("0") " (at keepLast)");
+	extended_refused(GUARDED("\"keepLast\":\"5\"", SOME),
+	    TYPE("string", "integer") " (at keepLast)");
+	extended_refused(GUARDED("\"keepLast\":null", SOME),
+	    TYPE("null", "integer") " (at keepLast)");
+	extended_refused(GUARDED("\"keepLast\":1.0", SOME),
+	    TYPE("number", "integer") " (at keepLast)");
+	extended_refused(GUARDED("\"protectTags\":\"v*\"", SOME),
+	    TYPE("string", "array") " (at protectTags)");
+	extended_refused(GUARDED("\"protectTags\":[]", SOME),
+	    "array is too short: must have at least 1 elements but instance "
+	    "has 0 elements (at protectTags)");
+	extended_refused(GUARDED("\"protectTags\":[\"a\",\"\"]", SOME),
+	    "string \"\" is too short (length: 0, required minimum: 1) (at "
+	    "protectTags[1])");
+	extended_refused(GUARDED("\"protectTags\":[\"*a*b*c*d*\"]", SOME),
+	    "A pattern has at most 4 wildcards (*), but \"*a*b*c*d*\" has 5 "
+	    "(at protectTags[0])");
+	extended_refused(ONE(ANY "\"countType\":\"sinceImagePushedAndPulled\","
+				 "\"countNumber\":1",
+			     EXPIRE),
+	    NO_MATCH IN_SELECTION "countUnit is required with countType "
+				  "sinceImagePushedAndPulled)");
+	extended_refused(
+	    ONE(ANY PULLED("5") ",\"pushedCountNumber\":9", EXPIRE),
+	    "pushedCountNumber must be used with countType "
+	    "sinceImagePushedAndPulled. (at rules[0].selection."
+	    "pushedCountNumber, rulePriority 1)");
+	extended_refused(ONE(ANY USED("5") ",\"pushedCountNumber\":0", EXPIRE),
+	    "numeric instance is lower than the required minimum (minimum: 1, "
+	    "found: 0) (at rules[0].selection.pushedCountNumber, rulePriority "
+	    "1)");
+	extended_refused(
+	    ONE("\"storageClass\":\"archive\"," ANY USED("1"), EXPIRE),
+	    TOGETHER " (at rules[0].selection.countType, rulePriority 1)");
+	extended_refused(
+	    ONE(ANY "\"countType\":\"x\",\"countNumber\":1", EXPIRE),
+	    NO_MATCH IN_SELECTION
+	    "countType must be one of imageCountMoreThan, sinceImagePulled, "
+	    "sinceImagePushed, sinceImagePushedAndPulled, "
+	    "sinceImageTransitioned)");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, arena_begin, arena_end)
 
 int
@@ -918,6 +1069,10 @@ main(void)
 		TEST(any_is_the_last_of_its_class),
 		TEST(untagged_stands_once_in_a_class),
 		TEST(a_tag_list_stands_once_in_a_class),
+		TEST(extensions_are_read),
+		TEST(without_extensions_their_words_are_unknown),
+		TEST(every_policy_of_ecr_is_one_with_extensions_too),
+		TEST(extensions_have_their_own_errors),
 	};
 
 	return (

@@ -57,6 +57,7 @@ api_open(struct api *api)
 		.sparse = SPARSE_NONE,
 		.create_on_push = true,
 	};
+	api->service.magic = SERVICE_MAGIC;
 	store_start(api);
 }
 
@@ -119,7 +120,7 @@ request_make(struct http_exchange *x, const struct ask *ask)
 
 	memset(x, 0, sizeof(*x));
 	arena_init(&x->arena, ARENA_BYTES);
-	x->role = ROLE_PUBLIC;
+	x->role = ask->role;
 	rq->method = ask->method;
 	rq->path = span_of(ask->path);
 	rq->framing = HTTP_BODY_NONE;
@@ -189,7 +190,7 @@ call_run(struct call *c, const struct ask *ask)
 	struct route_match m;
 	enum rc rc;
 
-	route_find(ROLE_PUBLIC, ask->method, c->request->path, &m);
+	route_find(ask->role, ask->method, c->request->path, &m);
 	assert_int_equal(m.outcome, MATCH_OK);
 	c->route = m.route;
 	c->permission = permission_find(m.route->name);

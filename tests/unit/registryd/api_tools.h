@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "base/span.h"
 #include "registryd/call.h"
+#include "registryd/route.h"
 #include "registryd/service.h"
 #include "registryd/settings.h"
 #include "storage/store.h"
@@ -27,6 +28,7 @@ struct api {
 
 struct ask {
 	enum http_method method;
+	enum role role; /* of the listener */
 	const char *path;
 	const char *query;		  /* "a=b&c=d", decoded; or NULL */
 	const char *headers[ASK_HEADERS]; /* "Name: value" */

@@ -18,7 +18,7 @@
 #include "storage/store.h"
 #include "storage/upload.h"
 
-/* Jobs of the control socket: one at a time, joined, cancelled, looked at. */
+/* Jobs: how many at once, joined, cancelled, looked at, forgotten. */
 static char dir[64];
 static struct store *store;
 static struct jobs *jobs;
@@ -165,6 +165,244 @@ the_end_of_the_server_cancels_what_runs(void **state)
 	assert_null(jobs);
 }
 
+/* --- collections --------------------------------------------------------- */
+
+static json_t *
+collect(bool dry_run)
+{
+	const struct gc_job_options o = { .dry_run = dry_run };
+	struct buf out;
+	json_t *doc;
+
+	buf_init(&out, 1 << 20);
+	assert_int_equal(jobs_gc(jobs, &o, &out), RC_OK);
+	doc = json_loadb(out.p, out.n, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(doc);
+	buf_free(&out);
+	return (doc);
+}
+
+static void
+a_collection_ends_and_stays_to_be_looked_at(void **state)
+{
+	json_t *began = collect(false), *ended;
+
+	(void)state;
+	assert_string_equal(text_of(began, "kind"), "gc");
+	assert_true(json_is_false(json_object_get(began, "joined")));
+	assert_true(json_is_false(json_object_get(began, "dry_run")));
+	ended = wait_for(text_of(began, "id"));
+	assert_string_equal(text_of(ended, "state"), "done");
+	assert_false(jobs_gc_running(jobs));
+	json_decref(ended);
+	json_decref(began);
+}
+
+static void
+one_that_only_looks_is_another_job(void **state)
+{
+	json_t *look = collect(true), *real = collect(false), *ended;
+
+	(void)state;
+	assert_string_not_equal(text_of(look, "id"), text_of(real, "id"));
+	ended = wait_for(text_of(look, "id"));
+	assert_true(json_is_true(json_object_get(ended, "dry_run")));
+	json_decref(ended);
+	json_decref(wait_for(text_of(real, "id")));
+	json_decref(look);
+	json_decref(real);
+}
+
+/* Whoever asked can look though the server has begun many others since. */
+static void
+a_collection_that_nobody_asked_for_displaces_none(void **state)
+{
+	const struct gc_job_options o = { 0 };
+	json_t *asked = collect(false);
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2 * JOBS_KEPT; i++) {
+		json_decref(wait_for(text_of(asked, "id")));
+		assert_int_equal(jobs_gc(jobs, &o, NULL), RC_OK);
+		while (jobs_gc_running(jobs))
+			(void)usleep(1000);
+	}
+	json_decref(look(text_of(asked, "id")));
+	json_decref(asked);
+}
+
+static void
+the_oldest_that_ended_are_forgotten(void **state)
+{
+	json_t *first = collect(false), *other;
+	struct buf out;
+	int i;
+
+	(void)state;
+	json_decref(wait_for(text_of(first, "id")));
+	for (i = 0; i < JOBS_KEPT; i++) {
+		other = collect(false);
+		json_decref(wait_for(text_of(other, "id")));
+		json_decref(other);
+	}
+	buf_init(&out, 1 << 20);
+	assert_int_equal(
+	    jobs_show(jobs, span_of(text_of(first, "id")), 0, &out),
+	    RC_NOTFOUND);
+	buf_free(&out);
+	json_decref(first);
+}
+
+/* --- runs of lifecycle policies ------------------------------------------ */
+
+static json_t *
+run_ask(const char *repository)
+{
+	struct buf out;
+	json_t *doc;
+
+	buf_init(&out, 1 << 20);
+	assert_int_equal(jobs_run(jobs, span_of(repository), &out), RC_OK);
+	doc = json_loadb(out.p, out.n, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(doc);
+	buf_free(&out);
+	return (doc);
+}
+
+static bool
+joined(const json_t *doc)
+{
+	return (json_is_true(json_object_get(doc, "joined")));
+}
+
+static void
+runs_are_carried_out_in_the_order_in_which_they_were_asked_for(void **state)
+{
+	static const char *const names[] = { "b", "", "a" };
+	struct run_job *job;
+	size_t i;
+
+	(void)state;
+	assert_null(jobs_run_next(jobs));
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		json_decref(run_ask(names[i]));
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		job = jobs_run_next(jobs);
+		assert_non_null(job);
+		assert_true(span_is(run_job_repository(job), names[i]));
+		run_job_end(job, RC_OK, NULL);
+	}
+	assert_null(jobs_run_next(jobs));
+}
+
+static void
+a_run_is_joined_as_long_as_it_has_not_begun(void **state)
+{
+	json_t *first = run_ask("a"), *second = run_ask("a"), *other, *third;
+	struct run_job *job;
+
+	(void)state;
+	assert_false(joined(first));
+	assert_true(joined(second));
+	assert_string_equal(text_of(first, "id"), text_of(second, "id"));
+	other = run_ask("b");
+	assert_false(joined(other));
+	job = jobs_run_next(jobs);
+	third = run_ask("a");
+	assert_false(joined(third));
+	run_job_end(job, RC_OK, NULL);
+	run_job_end(jobs_run_next(jobs), RC_OK, NULL);
+	run_job_end(jobs_run_next(jobs), RC_OK, NULL);
+	json_decref(first);
+	json_decref(second);
+	json_decref(other);
+	json_decref(third);
+}
+
+static void
+only_so_many_runs_wait(void **state)
+{
+	char name[16];
+	struct buf out;
+	int i;
+
+	(void)state;
+	for (i = 0; i < JOBS_RUNS_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "r%d", i);
+		json_decref(run_ask(name));
+	}
+	buf_init(&out, 1 << 20);
+	assert_int_equal(jobs_run(jobs, SPAN("more"), &out), RC_BUSY);
+	assert_int_equal(out.n, 0);
+	buf_free(&out);
+}
+
+static void
+a_run_that_waits_is_cancelled_at_once(void **state)
+{
+	json_t *asked = run_ask("a"), *now;
+
+	(void)state;
+	assert_int_equal(
+	    jobs_cancel(jobs, span_of(text_of(asked, "id"))), RC_OK);
+	now = look(text_of(asked, "id"));
+	assert_string_equal(text_of(now, "state"), "cancelled");
+	assert_null(jobs_run_next(jobs));
+	json_decref(now);
+	json_decref(asked);
+}
+
+static void
+results_are_told_some_at_a_time_and_summed_all(void **state)
+{
+	struct lifecycle_result r = {
+		.outcome = LIFECYCLE_DONE, .images = 2, .expired = 1
+	};
+	json_t *asked = run_ask("");
+	struct run_job *job = jobs_run_next(jobs);
+	struct buf out;
+	json_t *doc;
+	size_t i;
+
+	(void)state;
+	run_job_total(job, RUN_JOB_RESULTS_KEPT + 5);
+	for (i = 0; i < RUN_JOB_RESULTS_KEPT + 5; i++)
+		run_job_result(job, SPAN("team/app"), &r);
+	r.outcome = LIFECYCLE_FAILED;
+	r.why = SPAN("\"so\"");
+	run_job_result(job, SPAN("bad"), &r);
+	run_job_end(job, RC_OK, NULL);
+	buf_init(&out, 1 << 22);
+	assert_int_equal(jobs_show(jobs, span_of(text_of(asked, "id")),
+			     RUN_JOB_RESULTS_KEPT - 3, &out),
+	    RC_OK);
+	doc = json_loadb(out.p, out.n, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(doc);
+	assert_int_equal(json_array_size(json_object_get(doc, "results")), 3);
+	assert_int_equal(
+	    json_integer_value(json_object_get(doc, "results_next")),
+	    RUN_JOB_RESULTS_KEPT);
+	assert_int_equal(
+	    json_integer_value(json_object_get(doc, "results_dropped")), 6);
+	assert_int_equal(json_integer_value(json_object_get(
+			     json_object_get(doc, "totals"), "expired")),
+	    RUN_JOB_RESULTS_KEPT + 6);
+	assert_int_equal(json_integer_value(json_object_get(
+			     json_object_get(doc, "totals"), "failed")),
+	    1);
+	json_decref(doc);
+	buf_clear(&out);
+	assert_int_equal(
+	    jobs_show(jobs, span_of(text_of(asked, "id")), 0, &out), RC_OK);
+	doc = json_loadb(out.p, out.n, JSON_REJECT_DUPLICATES, NULL);
+	assert_int_equal(json_array_size(json_object_get(doc, "results")),
+	    RUN_JOB_RESULTS_SHOWN);
+	json_decref(doc);
+	buf_free(&out);
+	json_decref(asked);
+}
+
 /* Something to hash. */
 static void
 blob_put(void)
@@ -233,6 +471,16 @@ main(void)
 		TEST(a_cancelled_check_says_so),
 		TEST(an_unknown_job_is_not_found),
 		TEST(the_end_of_the_server_cancels_what_runs),
+		TEST(a_collection_ends_and_stays_to_be_looked_at),
+		TEST(one_that_only_looks_is_another_job),
+		TEST(a_collection_that_nobody_asked_for_displaces_none),
+		TEST(the_oldest_that_ended_are_forgotten),
+		TEST(
+		    runs_are_carried_out_in_the_order_in_which_they_were_asked_for),
+		TEST(a_run_is_joined_as_long_as_it_has_not_begun),
+		TEST(only_so_many_runs_wait),
+		TEST(a_run_that_waits_is_cancelled_at_once),
+		TEST(results_are_told_some_at_a_time_and_summed_all),
 	};
 
 	return (cmocka_run_group_tests_name("jobs", tests, NULL, NULL));

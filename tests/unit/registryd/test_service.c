@@ -23,55 +23,6 @@
 	"\"any\",\"countType\":\"imageCountMoreThan\",\"countNumber\":1}," \
 	"\"action\":{\"type\":\"expire\"}}]}"
 
-#define EMPTY_INDEX \
-	"{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_INDEX \
-	"\",\"manifests\":[]}"
-
-/* More rows than one batch removes. */
-#define TAGS 700
-
-static void
-a_purge_ends_with_its_time_and_goes_on_later(void **state)
-{
-	struct repository_description d;
-	char digest[DIGEST_STR_BYTES], tag[16];
-	struct arena arena;
-	struct api api;
-	size_t i;
-
-	(void)state;
-	api_open(&api);
-	for (i = 0; i < TAGS; i++) {
-		(void)snprintf(tag, sizeof(tag), "t%zu", i);
-		api_manifest(&api, "team/app", tag, EMPTY_INDEX, digest);
-	}
-	arena_init(&arena, SIZE_MAX);
-	assert_int_equal(meta_repository_delete(store_meta(api.store),
-			     SPAN("team/app"), true, &arena, &d),
-	    RC_OK);
-	arena_reset(&arena);
-	api.service.store = api.store;
-	assert_true(service_purge(&api.service, 0));
-	for (i = 0; i < TAGS && service_purge(&api.service, 0); i++)
-		;
-	assert_true(i < TAGS);
-	assert_false(service_purge(&api.service, 1000000));
-	api_close(&api);
-}
-
-static void
-a_stopping_server_purges_no_more(void **state)
-{
-	struct api api;
-
-	(void)state;
-	api_open(&api);
-	api.service.store = api.store;
-	atomic_store(&api.service.stopping, true);
-	assert_false(service_purge(&api.service, 1000000));
-	api_close(&api);
-}
-
 /* --- scans and previews -------------------------------------------------- */
 
 #define SCANS 3
@@ -341,14 +292,14 @@ threads_end_what_was_started_before_and_after_them(void **state)
 	assert_int_equal(settings_load(&flags, why, &settings), RC_OK);
 	service_init(&service, api.store, settings);
 	assert_int_equal(service_background_start(&service), RC_OK);
-	assert_int_equal(service_lifecycle_start(&service), RC_OK);
+	assert_int_equal(service_previews_start(&service), RC_OK);
 	jobs_wait(&api, 2 * SCANS);
 	assert_int_equal(meta_preview_start(store_meta(api.store), SPAN("r1"),
 			     SPAN(POLICY), clock_real_ms()),
 	    RC_OK);
 	service_previews_wake(&service);
 	jobs_wait(&api, 2 * SCANS);
-	service_lifecycle_stop(&service);
+	service_previews_stop(&service);
 	service_background_stop(&service);
 	service_fini(&service);
 	settings_unref(&settings);
@@ -359,8 +310,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_purge_ends_with_its_time_and_goes_on_later),
-		cmocka_unit_test(a_stopping_server_purges_no_more),
 		cmocka_unit_test(scans_end_within_their_time_or_later),
 		cmocka_unit_test(previews_are_evaluated_until_none_is_left),
 		cmocka_unit_test(a_large_repository_is_evaluated_whole),

@@ -284,6 +284,132 @@ a_quota_of_zero_is_none_and_a_url_that_lives_for_ever_is_refused(void **state)
 	    "did you mean \"quotas.pull-exclusions\"?");
 }
 
+/* --- what goes ----------------------------------------------------------- */
+
+static void
+without_anything_what_nobody_needs_goes_as_the_documents_say(void **state)
+{
+	struct settings *s = load_ok(NULL);
+	const struct lifecycle_settings *l = &s->lifecycle;
+
+	(void)state;
+	assert_int_equal(s->gc_grace_ms, 3600 * 1000);
+	assert_int_equal(l->interval_ms, 24 * 3600 * 1000);
+	assert_int_equal(l->jitter_ms, 24 * 360 * 1000);
+	assert_false(l->windowed);
+	assert_int_equal(l->rate, 500);
+	assert_false(l->extensions);
+	assert_int_equal(l->undelete_ms, 0);
+	assert_string_equal(s->archive_dir, "");
+	assert_string_equal(s->audit_log, "./data/audit.log");
+	settings_unref(&s);
+}
+
+static void
+each_key_of_what_goes_reaches_its_field(void **state)
+{
+	struct settings *s =
+	    load_ok("gc: {grace: 5m}\n"
+		    "lifecycle: {interval: 1h, jitter: 30s, window: "
+		    "\"22:30-04:05\", rate: 7, extensions: true, "
+		    "undelete-window: 3d}\n"
+		    "archive: {dir: /slow}\n"
+		    "audit-log: stderr\n");
+	const struct lifecycle_settings *l = &s->lifecycle;
+
+	(void)state;
+	assert_int_equal(s->gc_grace_ms, 300 * 1000);
+	assert_int_equal(l->interval_ms, 3600 * 1000);
+	assert_int_equal(l->jitter_ms, 30 * 1000);
+	assert_true(l->windowed);
+	assert_int_equal(l->window_from, 22 * 60 + 30);
+	assert_int_equal(l->window_to, 4 * 60 + 5);
+	assert_int_equal(l->rate, 7);
+	assert_true(l->extensions);
+	assert_int_equal(l->undelete_ms, 3 * 24 * 3600 * 1000);
+	assert_string_equal(s->archive_dir, "/slow");
+	assert_string_equal(s->audit_log, AUDIT_LOG_STDERR);
+	assert_false(warned(s, "gc.grace"));
+	settings_unref(&s);
+}
+
+static void
+a_grace_of_zero_is_warned_of(void **state)
+{
+	struct settings *s = load_ok("gc: {grace: 0}\n");
+
+	(void)state;
+	assert_int_equal(s->gc_grace_ms, 0);
+	assert_true(warned(s, "gc.grace is 0"));
+	settings_unref(&s);
+	assert_refused("gc: {grace: 31d}\n", "from 1s to 30d, or 0");
+	assert_refused("gc: {grace: 500ms}\n", "from 1s to 30d, or 0");
+}
+
+static void
+a_window_is_parsed_strictly(void **state)
+{
+	static const char *const wrong[] = { "1:00-05:00", "01:00-5:00",
+		"01:00", "01:00-", "-01:00", "01:00-24:00", "01:60-02:00",
+		"01:00 - 02:00", "01:00-02:00-03:00", "01.00-02.00",
+		"+1:00-02:00", "01:00-02:00:00", "always" };
+	char yaml[128];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(wrong); i++) {
+		(void)snprintf(yaml, sizeof(yaml),
+		    "lifecycle: {window: \"%s\"}\n", wrong[i]);
+		assert_refused(yaml, "HH:MM-HH:MM from 00:00 to 23:59");
+	}
+	assert_refused(
+	    "lifecycle: {window: \"05:00-05:00\"}\n", "ends when it begins");
+}
+
+static void
+jitter_is_at_most_the_interval(void **state)
+{
+	struct settings *s = load_ok("lifecycle: {interval: 1h, jitter: 1h}\n");
+
+	(void)state;
+	assert_int_equal(s->lifecycle.jitter_ms, 3600 * 1000);
+	settings_unref(&s);
+	s = load_ok("lifecycle: {jitter: 0}\n");
+	assert_int_equal(s->lifecycle.jitter_ms, 0);
+	settings_unref(&s);
+	/* Without an interval it does not matter. */
+	s = load_ok("lifecycle: {interval: 0, jitter: 1h}\n");
+	settings_unref(&s);
+	assert_refused("lifecycle: {interval: 1h, jitter: 61m}\n",
+	    "a duration of at most lifecycle.interval");
+	assert_refused("lifecycle: {jitter: much}\n", "lifecycle.jitter");
+}
+
+static void
+a_reload_changes_what_goes_but_not_where_the_archive_is(void **state)
+{
+	struct settings_flags flags = { .config_file = file_make("r.yml", "") };
+	struct settings *s, *now = load_ok(NULL);
+
+	(void)state;
+	(void)file_make("r.yml",
+	    "gc: {grace: 2h}\nlifecycle: {interval: 2h, window: "
+	    "\"01:00-02:00\", undelete-window: 1h}\n"
+	    "archive: {dir: /slow}\naudit-log: /var/log/audit\n");
+	assert_int_equal(settings_reload(now, &flags, why, &s), RC_OK);
+	assert_int_equal(s->gc_grace_ms, 7200 * 1000);
+	assert_int_equal(s->lifecycle.interval_ms, 7200 * 1000);
+	assert_true(s->lifecycle.windowed);
+	assert_int_equal(s->lifecycle.undelete_ms, 3600 * 1000);
+	assert_string_equal(s->audit_log, "/var/log/audit");
+	assert_string_equal(s->archive_dir, "");
+	assert_true(warned(s, "archive.dir has changed"));
+	settings_unref(&s);
+	settings_unref(&now);
+}
+
+/* --- layers, one over the other ------------------------------------------ */
+
 static void
 flags_win_over_environment_over_file_over_defaults(void **state)
 {
@@ -1179,6 +1305,14 @@ main(void)
 		cmocka_unit_test(each_quota_and_rate_reaches_its_field),
 		cmocka_unit_test(
 		    a_quota_of_zero_is_none_and_a_url_that_lives_for_ever_is_refused),
+		cmocka_unit_test(
+		    without_anything_what_nobody_needs_goes_as_the_documents_say),
+		cmocka_unit_test(each_key_of_what_goes_reaches_its_field),
+		cmocka_unit_test(a_grace_of_zero_is_warned_of),
+		cmocka_unit_test(a_window_is_parsed_strictly),
+		cmocka_unit_test(jitter_is_at_most_the_interval),
+		cmocka_unit_test(
+		    a_reload_changes_what_goes_but_not_where_the_archive_is),
 		cmocka_unit_test(
 		    flags_win_over_environment_over_file_over_defaults),
 		cmocka_unit_test(

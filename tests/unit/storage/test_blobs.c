@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -313,19 +314,122 @@ test_removed_blob_is_not_found(void **state)
 }
 
 static void
-test_fan_out_folder_that_somebody_removed_is_made_again(void **state)
+test_folder_goes_with_its_last_blob_and_is_made_again(void **state)
 {
 	struct fixture *f = *state;
 	struct digest d = tool_digest("hello", 5);
 	char path[2 * TOOL_PATH_BYTES];
 
 	put(f->b, ID_A, 0, &d, "hello", 5);
+	assert_int_equal(blobs_folders_removed(f->b), 0);
 	assert_int_equal(blobs_remove(f->b, 0, &d), RC_OK);
+	assert_int_equal(blobs_folders_removed(f->b), 1);
 	tool_blob_path(f->dir, &d, path);
 	*strrchr(path, '/') = '\0';
-	assert_int_equal(rmdir(path), 0);
+	assert_false(tool_exists(path));
 	put(f->b, ID_A, 0, &d, "hello", 5);
 	assert_blob(f->b, &d, "hello", 5);
+}
+
+static void
+test_folder_stays_for_what_else_is_in_it(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello", 5), other = d;
+
+	other.bytes[31] ^= 1;
+	put(f->b, ID_A, 0, &d, "hello", 5);
+	put(f->b, ID_A, 0, &other, "other", 5);
+	assert_int_equal(blobs_remove(f->b, 0, &other), RC_OK);
+	assert_int_equal(blobs_folders_removed(f->b), 0);
+	assert_blob(f->b, &d, "hello", 5);
+}
+
+static void
+test_folder_made_again_is_durable_before_it_is_used(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello", 5);
+	struct scratch *s = NULL;
+	uint64_t size;
+
+	put(f->b, ID_A, 0, &d, "hello", 5);
+	assert_int_equal(blobs_remove(f->b, 0, &d), RC_OK);
+	assert_int_equal(scratch_create(f->b, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_append(s, "hello", 5), RC_OK);
+	/* The content's own sync is the first. */
+	syncs_fail(2, EIO);
+	assert_int_equal(scratch_place(s, 0, &d), RC_IO);
+	syncs_fail(0, 0);
+	scratch_close(&s);
+	assert_int_equal(
+	    blobs_stat(f->b, 0, &d, READ_BLOCKING, &size), RC_NOTFOUND);
+}
+
+static void
+test_folders_that_somebody_removed_are_made_again(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello", 5);
+	char path[TOOL_PATH_BYTES + 32];
+
+	put(f->b, ID_A, 0, &d, "hello", 5);
+	snprintf(path, sizeof(path), "%s/blobs/sha256", f->dir);
+	tool_folder_remove(path);
+	put(f->b, ID_A, 0, &d, "hello", 5);
+	assert_blob(f->b, &d, "hello", 5);
+}
+
+static unsigned
+folders_of(const struct fixture *f)
+{
+	char path[TOOL_PATH_BYTES + 32];
+	struct dirent *e;
+	unsigned n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/blobs/sha256", f->dir);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((e = readdir(dir)) != NULL)
+		n += e->d_name[0] != '.';
+	assert_int_equal(closedir(dir), 0);
+	return (n);
+}
+
+static void
+test_sweep_removes_the_empty_folders(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello", 5);
+	struct digest d512;
+
+	digest_of(DIGEST_SHA512, "x", 1, &d512);
+	put(f->b, ID_A, 0, &d, "hello", 5);
+	put(f->b, ID_A, 0, &d512, "x", 1);
+	put(f->b, ID_A, 7, &d, "hello", 5);
+	assert_int_equal(folders_of(f), 256);
+	assert_int_equal(blobs_folders_sweep(f->b), RC_OK);
+	assert_int_equal(blobs_folders_removed(f->b), 3 * 255);
+	assert_int_equal(folders_of(f), 1);
+	assert_blob(f->b, &d, "hello", 5);
+	assert_blob(f->b, &d512, "x", 1);
+}
+
+static void
+test_only_the_folder_that_is_needed_is_made_after_a_restart(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello", 5);
+
+	put(f->b, ID_A, 0, &d, "hello", 5);
+	assert_int_equal(blobs_remove(f->b, 0, &d), RC_OK);
+	assert_int_equal(blobs_folders_sweep(f->b), RC_OK);
+	assert_int_equal(folders_of(f), 0);
+	blobs_fs_close(&f->b);
+	assert_int_equal(blobs_fs_open(f->dir_fd, f->dir, false, &f->b), RC_OK);
+	put(f->b, ID_A, 0, &d, "hello", 5);
+	assert_int_equal(folders_of(f), 1);
 }
 
 static void
@@ -338,8 +442,8 @@ test_what_is_no_file_is_not_a_blob(void **state)
 	int fd;
 
 	put(f->b, ID_A, 0, &d, "hello", 5);
-	assert_int_equal(blobs_remove(f->b, 0, &d), RC_OK);
-	assert_int_equal(mkfifo(tool_blob_path(f->dir, &d, path), 0600), 0);
+	assert_int_equal(unlink(tool_blob_path(f->dir, &d, path)), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(
 	    blobs_open(f->b, 0, &d, READ_BLOCKING, &fd, &size), RC_NOTFOUND);
 	assert_int_equal(
@@ -629,6 +733,51 @@ test_many_place_the_same_blobs_at_once(void **state)
 	assert_int_equal(seen.scratches, 0);
 }
 
+/* Its own blobs come and go; those of all threads lie in one folder, which is
+ * empty again and again. */
+static void *
+comer_run(void *arg)
+{
+	struct pusher *p = arg;
+	struct digest d = { .alg = DIGEST_SHA256, .bytes = { 0xab } };
+	struct scratch *s;
+	char id[UPLOAD_ID_BYTES];
+	uint64_t size;
+	unsigned i;
+
+	d.bytes[1] = (uint8_t)p->n;
+	for (i = 0; i < 5 * ROUNDS; i++) {
+		snprintf(id, sizeof(id), "%016x%016x", p->n, i);
+		s = NULL;
+		must(scratch_create(p->b, id, &s) == RC_OK);
+		must(scratch_append(s, "x", 1) == RC_OK);
+		must(scratch_place(s, 0, &d) == RC_OK);
+		scratch_close(&s);
+		must(blobs_stat(p->b, 0, &d, READ_BLOCKING, &size) == RC_OK);
+		must(blobs_remove(p->b, 0, &d) == RC_OK);
+	}
+	return (NULL);
+}
+
+static void
+test_folder_that_comes_and_goes_loses_no_blob(void **state)
+{
+	struct fixture *f = *state;
+	struct pusher p[THREADS];
+	pthread_t t[THREADS];
+	unsigned i;
+
+	for (i = 0; i < THREADS; i++) {
+		p[i] = (struct pusher){ f->b, i + 1 };
+		assert_int_equal(
+		    pthread_create(&t[i], NULL, comer_run, &p[i]), 0);
+	}
+	for (i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(t[i], NULL), 0);
+	assert_true(blobs_folders_removed(f->b) > 0);
+	assert_int_equal(folders_of(f), 255);
+}
+
 int
 main(void)
 {
@@ -643,7 +792,13 @@ main(void)
 		TEST(test_sha512_and_key_domains_have_their_own_folders),
 		TEST(test_placing_over_damage_heals_it),
 		TEST(test_removed_blob_is_not_found),
-		TEST(test_fan_out_folder_that_somebody_removed_is_made_again),
+		TEST(test_folder_goes_with_its_last_blob_and_is_made_again),
+		TEST(test_folder_stays_for_what_else_is_in_it),
+		TEST(test_folder_made_again_is_durable_before_it_is_used),
+		TEST(test_folders_that_somebody_removed_are_made_again),
+		TEST(test_sweep_removes_the_empty_folders),
+		TEST(
+		    test_only_the_folder_that_is_needed_is_made_after_a_restart),
 		TEST(test_what_is_no_file_is_not_a_blob),
 		TEST(test_too_many_open_files_is_a_limit),
 		TEST(test_quarantined_blob_is_kept_aside),
@@ -654,6 +809,7 @@ main(void)
 		TEST(test_walk_tells_blobs_from_other_files),
 		TEST(test_walk_finds_scratches),
 		TEST(test_many_place_the_same_blobs_at_once),
+		TEST(test_folder_that_comes_and_goes_loses_no_blob),
 	};
 
 	return (cmocka_run_group_tests_name("blobs", tests, NULL, NULL));

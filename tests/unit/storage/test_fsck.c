@@ -9,324 +9,40 @@
 
 #include <cmocka.h>
 
-#include "base/arena.h"
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/manifest.h"
 #include "base/obj.h"
-#include "storage/content.h"
-#include "storage/fsck.h"
-#include "storage/images.h"
+#include "fsck_tools.h"
 #include "storage/lifecycles.h"
-#include "storage/meta_int.h"
-#include "storage/store_int.h"
-#include "storage/upload.h"
-#include "storage_tools.h"
 
 /*
  * A folder with one of everything is damaged in every way there is, checked,
  * repaired and checked again.
  */
-#define REPO SPAN("team/app")
-#define OTHER SPAN("team/other")
-#define LAYER_BYTES 20000
-#define REPO_ID 1 /* the first repository's */
-
-struct fixture {
-	char dir[TOOL_PATH_BYTES];
-	struct store_options options;
-	struct store *s;
-	struct meta *m;
-	char *layer_bytes;
-	struct digest config, layer, image, index, artifact, unheld;
-	char upload[UPLOAD_ID_BYTES];
-};
-
-/* --- one of everything --------------------------------------------------- */
-
-static void
-blob_push(struct store *s, struct span repo, const char *p, size_t n,
-    struct digest *d_r)
-{
-	*d_r = tool_digest(p, n);
-	must(upload_whole(s, repo, d_r, (struct span){ p, n }, SPAN_NONE,
-		 &repository_preset_default) == RC_OK);
-}
-
-static enum rc
-manifest_push(struct store *s, struct span repo, const char *text,
-    const char *tag, struct digest *d_r)
-{
-	struct manifest_put_result result;
-	struct span tag_span = span_of(tag);
-	char why[MANIFEST_WHY_BYTES];
-	struct manifest m;
-	struct arena a;
-	enum rc rc;
-
-	arena_init(&a, 1 << 20);
-	*d_r = tool_digest(text, strlen(text));
-	must(manifest_parse(SPAN_NONE, span_of(text), &a, &m, why) == RC_OK);
-	rc = meta_manifest_put(store_meta(s),
-	    &(struct manifest_put){
-		.repository = repo,
-		.digest = *d_r,
-		.text = span_of(text),
-		.manifest = &m,
-		.tags = &tag_span,
-		.n_tags = tag != NULL,
-		.create = &repository_preset_default,
-		.now_ms = clock_real_ms(),
-	    },
-	    &result);
-	arena_reset(&a);
-	return (rc);
-}
-
-static const char *
-descriptor(
-    const char *media_type, const struct digest *d, size_t n, char out[512])
-{
-	char text[DIGEST_STR_BYTES];
-
-	snprintf(out, 512,
-	    "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu}", media_type,
-	    digest_str(d, text), n);
-	return (out);
-}
-
-static size_t
-image_text(const struct digest *config, const struct digest *layer,
-    size_t layer_n, const char *more, char out[2048])
-{
-	char c[512], l[512];
-
-	return ((size_t)snprintf(out, 2048,
-	    "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":%s,"
-	    "\"layers\":[%s]%s}",
-	    MEDIA_OCI_MANIFEST,
-	    descriptor(
-		"application/vnd.oci.image.config.v1+json", config, 2, c),
-	    descriptor(
-		"application/vnd.oci.image.layer.v1.tar", layer, layer_n, l),
-	    more));
-}
-
-static void
-image_push(struct fixture *f)
-{
-	char text[2048], one[512];
-	size_t n;
-
-	n = image_text(&f->config, &f->layer, LAYER_BYTES, "", text);
-	assert_int_equal(
-	    manifest_push(f->s, REPO, text, "v1", &f->image), RC_OK);
-	snprintf(text + 1024, 1024,
-	    "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"manifests\":[%s]}",
-	    MEDIA_OCI_INDEX, descriptor(MEDIA_OCI_MANIFEST, &f->image, n, one));
-	assert_int_equal(
-	    manifest_push(f->s, REPO, text + 1024, "all", &f->index), RC_OK);
-}
-
-static void
-artifact_push(struct fixture *f)
-{
-	char text[2048], more[1024], one[512];
-
-	snprintf(more, sizeof(more),
-	    ",\"artifactType\":\"application/x-sbom\",\"subject\":%s,"
-	    "\"annotations\":{\"a\":\"b\"}",
-	    descriptor(MEDIA_OCI_MANIFEST, &f->image, 500, one));
-	(void)image_text(&f->config, &f->config, 2, more, text);
-	assert_int_equal(
-	    manifest_push(f->s, REPO, text, NULL, &f->artifact), RC_OK);
-}
-
-/* Notes and what is changed apart move no generation, so they stand for none. */
-static void
-lives_set(struct fixture *f)
-{
-	const struct entity_change apart[] = {
-		{ .entity = { ENTITY_NOTE, SPAN("AKIA1"), SPAN("{}") } },
-		{ .entity = { ENTITY_REGISTRY, SPAN("account-settings"),
-		      SPAN("{}") },
-		    .apart = true },
-		{ .entity = { ENTITY_CREATION_TEMPLATE, SPAN("ROOT"),
-		      SPAN("{}") },
-		    .apart = true },
-	};
-	uint64_t generation;
-
-	assert_int_equal(
-	    meta_entities_change(f->m, 0, apart, 3, &generation), RC_OK);
-	assert_int_equal(meta_scan_start(f->m,
-			     &(struct scan_start){
-				 .repository = REPO,
-				 .digest = f->image,
-				 .now_ms = 5000,
-			     }),
-	    RC_OK);
-	assert_int_equal(meta_lifecycle_set(f->m, REPO, SPAN("{}"), 1), RC_OK);
-	assert_int_equal(meta_preview_start(f->m, REPO, SPAN("{}"), 2), RC_OK);
-}
-
-static void
-fill(struct fixture *f)
-{
-	struct holding holding;
-	struct upload *u;
-
-	f->layer_bytes = tool_bytes(LAYER_BYTES, 4);
-	blob_push(f->s, REPO, "{}", 2, &f->config);
-	blob_push(f->s, REPO, f->layer_bytes, LAYER_BYTES, &f->layer);
-	image_push(f);
-	artifact_push(f);
-	lives_set(f);
-	assert_int_equal(meta_blob_mount(f->m,
-			     &(struct blob_mount){
-				 .from = REPO,
-				 .to = OTHER,
-				 .digest = f->layer,
-				 .create = &repository_preset_default,
-				 .now_ms = clock_real_ms(),
-			     }),
-	    RC_OK);
-	blob_push(f->s, OTHER, "unheld", 6, &f->unheld);
-	assert_int_equal(
-	    meta_blob_unlink(f->m, OTHER, &f->unheld, &holding), RC_OK);
-	assert_int_equal(
-	    upload_start(f->s, REPO, DIGEST_SHA256, f->upload), RC_OK);
-	assert_int_equal(
-	    upload_acquire(f->s, REPO, span_of(f->upload), &u), RC_OK);
-	assert_int_equal(upload_write(u, "abc", 3), RC_OK);
-	upload_release(&u);
-}
-
-static void
-store_use(struct fixture *f)
-{
-	f->s = tool_store_open(&f->options);
-	f->m = store_meta(f->s);
-}
-
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	log_set_level(LOG_LVL_ERROR);
-	tool_folder(f->dir);
-	f->options = tool_options(f->dir);
-	store_use(f);
-	fill(f);
-	*state = f;
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	store_close(&f->s);
-	tool_folder_remove(f->dir);
-	free(f->layer_bytes);
-	free(f);
-	return (0);
-}
-
-/* --- checking ------------------------------------------------------------ */
-
-struct result {
-	unsigned n, repaired;
-	unsigned kinds[FSCK_COUNT + 1];
-	struct fsck_progress progress;
-	char texts[4096];
-};
-
-static void
-result_add(void *arg, const struct fsck_problem *p)
-{
-	struct result *r = arg;
-	size_t at = strlen(r->texts);
-
-	r->n++;
-	r->kinds[p->kind]++;
-	if (p->repaired)
-		r->repaired++;
-	snprintf(r->texts + at, sizeof(r->texts) - at, "  %s%s\n", p->text,
-	    p->repaired ? " (repaired)" : "");
-}
-
-static enum rc
-fsck(struct store *s, bool repair, struct result *r)
-{
-	const struct fsck_options options = {
-		.repair = repair,
-		.problem = result_add,
-		.arg = r,
-	};
-
-	memset(r, 0, sizeof(*r));
-	return (fsck_run(s, &options, &r->progress));
-}
-
-static void
-assert_clean(struct store *s, const char *when)
-{
-	struct result r;
-
-	assert_int_equal(fsck(s, false, &r), RC_OK);
-	if (r.n > 0)
-		print_error("%s:\n%s", when, r.texts);
-	assert_int_equal(r.n, 0);
-	assert_int_equal(r.progress.problems, 0);
-}
-
 static void
 test_sound_folder_has_no_problems(void **state)
 {
-	struct fixture *f = *state;
-	struct result r;
+	struct ft *f = *state;
+	struct ft_result r;
 
-	assert_int_equal(fsck(f->s, false, &r), RC_OK);
+	assert_int_equal(ft_fsck(f->s, false, &r), RC_OK);
 	if (r.n > 0)
 		print_error("%s", r.texts);
 	assert_int_equal(r.n, 0);
 	/* config, layer, image, index, artifact, what nobody holds */
 	assert_int_equal(r.progress.blobs, 6);
 	assert_int_equal(r.progress.blobs_total, 6);
-	assert_true(r.progress.bytes > LAYER_BYTES);
+	assert_true(r.progress.bytes > FT_LAYER_BYTES);
 	assert_int_equal(r.progress.bytes, r.progress.bytes_total);
 	assert_true(r.progress.records > 30);
 	assert_int_equal(r.progress.orphan_files, 0);
 
 	store_close(&f->s);
 	f->options.read_only = true;
-	store_use(f);
-	assert_clean(f->s, "read-only");
+	ft_open(f);
+	ft_assert_clean(f->s, "read-only");
 }
 
 /* --- damage to records --------------------------------------------------- */
-
-static enum rc
-row_delete(struct meta_txn *t, enum meta_table table, const struct rec_key *k)
-{
-	return (kv_delete(t, table, key_span(k)));
-}
-
-static enum rc
-row_spoil(struct meta_txn *t, enum meta_table table, const struct rec_key *k)
-{
-	return (kv_put(t, table, key_span(k), SPAN("\001spoilt")));
-}
-
-static enum rc
-row_add(struct meta_txn *t, enum meta_table table, const struct rec_key *k)
-{
-	return (kv_put(t, table, key_span(k), rec_none()));
-}
 
 static enum rc
 tag_row_deleted(struct meta_txn *t, void *arg)
@@ -334,8 +50,8 @@ tag_row_deleted(struct meta_txn *t, void *arg)
 	struct rec_key k;
 
 	(void)arg;
-	key_tag(&k, REPO_ID, SPAN("v1"));
-	return (row_delete(t, TABLE_TAGS, &k));
+	key_tag(&k, FT_REPO_ID, SPAN("v1"));
+	return (ft_row_delete(t, TABLE_TAGS, &k));
 }
 
 static enum rc
@@ -344,20 +60,20 @@ tag_row_spoilt(struct meta_txn *t, void *arg)
 	struct rec_key k;
 
 	(void)arg;
-	key_tag(&k, REPO_ID, SPAN("v1"));
-	return (row_spoil(t, TABLE_TAGS, &k));
+	key_tag(&k, FT_REPO_ID, SPAN("v1"));
+	return (ft_row_spoil(t, TABLE_TAGS, &k));
 }
 
 static enum rc
 tag_of_nothing(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct tag_rec rec = { .tagged_ms = 1, .digest = f->layer };
 	uint8_t value[REC_TAG_MAX_BYTES];
 	struct rec_key k;
 
 	rec_tag_write(&rec, value);
-	key_tag(&k, REPO_ID, SPAN("lost"));
+	key_tag(&k, FT_REPO_ID, SPAN("lost"));
 	return (kv_put(t, TABLE_TAGS, key_span(&k),
 	    (struct span){ (const char *)value, rec_tag_size(&rec) }));
 }
@@ -365,21 +81,21 @@ tag_of_nothing(struct meta_txn *t, void *arg)
 static enum rc
 digest_tag_deleted(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_digest_tag(&k, REPO_ID, &f->image, SPAN("v1"));
-	return (row_delete(t, TABLE_DIGEST_TAGS, &k));
+	key_digest_tag(&k, FT_REPO_ID, &f->image, SPAN("v1"));
+	return (ft_row_delete(t, TABLE_DIGEST_TAGS, &k));
 }
 
 static enum rc
 digest_tag_added(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_digest_tag(&k, REPO_ID, &f->index, SPAN("v1"));
-	return (row_add(t, TABLE_DIGEST_TAGS, &k));
+	key_digest_tag(&k, FT_REPO_ID, &f->index, SPAN("v1"));
+	return (ft_row_add(t, TABLE_DIGEST_TAGS, &k));
 }
 
 static enum rc
@@ -388,8 +104,8 @@ repository_deleted(struct meta_txn *t, void *arg)
 	struct rec_key k;
 
 	(void)arg;
-	key_str(&k, REPO);
-	return (row_delete(t, TABLE_REPOSITORIES, &k));
+	key_str(&k, FT_REPO);
+	return (ft_row_delete(t, TABLE_REPOSITORIES, &k));
 }
 
 static enum rc
@@ -398,8 +114,8 @@ repository_spoilt(struct meta_txn *t, void *arg)
 	struct rec_key k;
 
 	(void)arg;
-	key_str(&k, REPO);
-	return (row_spoil(t, TABLE_REPOSITORIES, &k));
+	key_str(&k, FT_REPO);
+	return (ft_row_spoil(t, TABLE_REPOSITORIES, &k));
 }
 
 static enum rc
@@ -408,34 +124,34 @@ repository_name_deleted(struct meta_txn *t, void *arg)
 	struct rec_key k;
 
 	(void)arg;
-	key_repo(&k, REPO_ID);
-	return (row_delete(t, TABLE_REPOSITORY_NAMES, &k));
+	key_repo(&k, FT_REPO_ID);
+	return (ft_row_delete(t, TABLE_REPOSITORY_NAMES, &k));
 }
 
 static enum rc
 manifest_spoilt(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_repo_digest(&k, REPO_ID, &f->image);
-	return (row_spoil(t, TABLE_MANIFESTS, &k));
+	key_repo_digest(&k, FT_REPO_ID, &f->image);
+	return (ft_row_spoil(t, TABLE_MANIFESTS, &k));
 }
 
 static enum rc
 manifest_deleted(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_repo_digest(&k, REPO_ID, &f->image);
-	return (row_delete(t, TABLE_MANIFESTS, &k));
+	key_repo_digest(&k, FT_REPO_ID, &f->image);
+	return (ft_row_delete(t, TABLE_MANIFESTS, &k));
 }
 
 static enum rc
 manifest_altered(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	const struct manifest_rec rec = {
 		.size_bytes = 7,
 		.pushed_ms = 1,
@@ -447,7 +163,7 @@ manifest_altered(struct meta_txn *t, void *arg)
 	uint8_t *p;
 	enum rc rc;
 
-	key_repo_digest(&k, REPO_ID, &f->artifact);
+	key_repo_digest(&k, FT_REPO_ID, &f->artifact);
 	rc = kv_reserve(
 	    t, TABLE_MANIFESTS, key_span(&k), rec_manifest_size(&rec), &p);
 	if (rc == RC_OK)
@@ -458,31 +174,32 @@ manifest_altered(struct meta_txn *t, void *arg)
 static enum rc
 link_deleted(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_repo_digest(&k, REPO_ID, &f->layer);
-	return (row_delete(t, TABLE_BLOB_LINKS, &k));
+	key_repo_digest(&k, FT_REPO_ID, &f->layer);
+	return (ft_row_delete(t, TABLE_BLOB_LINKS, &k));
 }
 
 static enum rc
 link_spoilt(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_repo_digest(&k, REPO_ID, &f->layer);
-	return (row_spoil(t, TABLE_BLOB_LINKS, &k));
+	key_repo_digest(&k, FT_REPO_ID, &f->layer);
+	return (ft_row_spoil(t, TABLE_BLOB_LINKS, &k));
 }
 
 static enum rc
 link_in_no_repository(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
+	const struct link_rec rec = { .linked_ms = 1, .users = 1 };
 	uint8_t value[REC_LINK_BYTES];
 	struct rec_key k;
 
-	rec_link_write(1, value);
+	rec_link_write(&rec, value);
 	key_repo_digest(&k, 99, &f->layer);
 	return (kv_put(t, TABLE_BLOB_LINKS, key_span(&k),
 	    (struct span){ (const char *)value, sizeof(value) }));
@@ -491,81 +208,81 @@ link_in_no_repository(struct meta_txn *t, void *arg)
 static enum rc
 holder_deleted(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_holder(&k, 0, &f->config, HOLDER_LINK, REPO_ID);
-	return (row_delete(t, TABLE_HOLDERS, &k));
+	key_holder(&k, 0, &f->config, HOLDER_LINK, FT_REPO_ID);
+	return (ft_row_delete(t, TABLE_HOLDERS, &k));
 }
 
 static enum rc
 holder_of_manifest_deleted(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_holder(&k, 0, &f->image, HOLDER_MANIFEST, REPO_ID);
-	return (row_delete(t, TABLE_HOLDERS, &k));
+	key_holder(&k, 0, &f->image, HOLDER_MANIFEST, FT_REPO_ID);
+	return (ft_row_delete(t, TABLE_HOLDERS, &k));
 }
 
 static enum rc
 holder_added(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_holder(&k, 0, &f->unheld, HOLDER_LINK, REPO_ID);
-	return (row_add(t, TABLE_HOLDERS, &k));
+	key_holder(&k, 0, &f->unheld, HOLDER_LINK, FT_REPO_ID);
+	return (ft_row_add(t, TABLE_HOLDERS, &k));
 }
 
 static enum rc
 blob_deleted(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
 	key_blob(&k, 0, &f->config);
-	return (row_delete(t, TABLE_BLOBS, &k));
+	return (ft_row_delete(t, TABLE_BLOBS, &k));
 }
 
 static enum rc
 file_blob_deleted(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
 	key_blob(&k, 0, &f->layer);
-	return (row_delete(t, TABLE_BLOBS, &k));
+	return (ft_row_delete(t, TABLE_BLOBS, &k));
 }
 
 static enum rc
 manifest_blob_deleted(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
 	key_blob(&k, 0, &f->image);
-	return (row_delete(t, TABLE_BLOBS, &k));
+	return (ft_row_delete(t, TABLE_BLOBS, &k));
 }
 
 static enum rc
 blob_spoilt(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
 	key_blob(&k, 0, &f->config);
-	return (row_spoil(t, TABLE_BLOBS, &k));
+	return (ft_row_spoil(t, TABLE_BLOBS, &k));
 }
 
 static enum rc
 file_blob_spoilt(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
 	key_blob(&k, 0, &f->layer);
-	return (row_spoil(t, TABLE_BLOBS, &k));
+	return (ft_row_spoil(t, TABLE_BLOBS, &k));
 }
 
 static enum rc
@@ -580,6 +297,7 @@ blob_resized(struct meta_txn *t, const struct digest *d)
 	must(kv_get(t, TABLE_BLOBS, key_span(&k), &value) == RC_OK);
 	must(rec_blob_read(value, &rec));
 	rec.size_bytes++;
+	rec.stored_bytes++;
 	must(kv_reserve(t, TABLE_BLOBS, key_span(&k), REC_BLOB_BYTES, &p) ==
 	     RC_OK);
 	rec_blob_write(&rec, p);
@@ -589,7 +307,7 @@ blob_resized(struct meta_txn *t, const struct digest *d)
 static enum rc
 inline_blob_resized(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 
 	return (blob_resized(t, &f->config));
 }
@@ -597,7 +315,7 @@ inline_blob_resized(struct meta_txn *t, void *arg)
 static enum rc
 file_blob_resized(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 
 	return (blob_resized(t, &f->layer));
 }
@@ -618,27 +336,27 @@ unheld_deleted(struct meta_txn *t, void *arg)
 static enum rc
 unheld_added(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
 	key_unheld(&k, 5, 0, &f->layer);
-	return (row_add(t, TABLE_UNHELD, &k));
+	return (ft_row_add(t, TABLE_UNHELD, &k));
 }
 
 static enum rc
 content_deleted(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
 	key_blob(&k, 0, &f->config);
-	return (row_delete(t, TABLE_CONTENT, &k));
+	return (ft_row_delete(t, TABLE_CONTENT, &k));
 }
 
 static enum rc
 content_added(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
 	key_blob(&k, 0, &f->layer);
@@ -648,7 +366,7 @@ content_added(struct meta_txn *t, void *arg)
 static enum rc
 content_spoilt(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
 	key_blob(&k, 0, &f->config);
@@ -658,7 +376,7 @@ content_spoilt(struct meta_txn *t, void *arg)
 static enum rc
 text_spoilt(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 	struct span value;
 	char *p;
@@ -678,33 +396,33 @@ text_spoilt(struct meta_txn *t, void *arg)
 static enum rc
 edge_deleted(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_edge(&k, REPO_ID, &f->image, EDGE_LAYER, &f->layer);
-	return (row_delete(t, TABLE_EDGES, &k));
+	key_edge(&k, FT_REPO_ID, &f->image, EDGE_LAYER, &f->layer);
+	return (ft_row_delete(t, TABLE_EDGES, &k));
 }
 
 static enum rc
 edge_spoilt(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_edge(&k, REPO_ID, &f->index, EDGE_MANIFEST, &f->image);
-	return (row_spoil(t, TABLE_EDGES, &k));
+	key_edge(&k, FT_REPO_ID, &f->index, EDGE_MANIFEST, &f->image);
+	return (ft_row_spoil(t, TABLE_EDGES, &k));
 }
 
 static enum rc
 edge_added(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	const struct edge_rec rec = { .size_bytes = 6 };
 	uint8_t value[REC_EDGE_BYTES];
 	struct rec_key k;
 
 	rec_edge_write(&rec, value);
-	key_edge(&k, REPO_ID, &f->image, EDGE_LAYER, &f->unheld);
+	key_edge(&k, FT_REPO_ID, &f->image, EDGE_LAYER, &f->unheld);
 	return (kv_put(t, TABLE_EDGES, key_span(&k),
 	    (struct span){ (const char *)value, sizeof(value) }));
 }
@@ -712,52 +430,52 @@ edge_added(struct meta_txn *t, void *arg)
 static enum rc
 parent_deleted(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_edge(&k, REPO_ID, &f->config, EDGE_CONFIG, &f->image);
-	return (row_delete(t, TABLE_PARENTS, &k));
+	key_edge(&k, FT_REPO_ID, &f->config, EDGE_CONFIG, &f->image);
+	return (ft_row_delete(t, TABLE_PARENTS, &k));
 }
 
 static enum rc
 parent_added(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_edge(&k, REPO_ID, &f->unheld, EDGE_LAYER, &f->image);
-	return (row_add(t, TABLE_PARENTS, &k));
+	key_edge(&k, FT_REPO_ID, &f->unheld, EDGE_LAYER, &f->image);
+	return (ft_row_add(t, TABLE_PARENTS, &k));
 }
 
 static enum rc
 referrer_deleted(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_referrer(&k, REPO_ID, &f->image, &f->artifact);
-	return (row_delete(t, TABLE_REFERRERS, &k));
+	key_referrer(&k, FT_REPO_ID, &f->image, &f->artifact);
+	return (ft_row_delete(t, TABLE_REFERRERS, &k));
 }
 
 static enum rc
 referrer_spoilt(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_referrer(&k, REPO_ID, &f->image, &f->artifact);
-	return (row_spoil(t, TABLE_REFERRERS, &k));
+	key_referrer(&k, FT_REPO_ID, &f->image, &f->artifact);
+	return (ft_row_spoil(t, TABLE_REFERRERS, &k));
 }
 
 static enum rc
 referrer_added(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	const struct referrer_rec rec = { .size_bytes = 1 };
 	struct rec_key k;
 	uint8_t *p;
 
-	key_referrer(&k, REPO_ID, &f->index, &f->image);
+	key_referrer(&k, FT_REPO_ID, &f->index, &f->image);
 	must(kv_reserve(t, TABLE_REFERRERS, key_span(&k),
 		 rec_referrer_size(&rec), &p) == RC_OK);
 	rec_referrer_write(&rec, p);
@@ -767,11 +485,11 @@ referrer_added(struct meta_txn *t, void *arg)
 static enum rc
 upload_spoilt(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
 	key_str(&k, span_of(f->upload));
-	return (row_spoil(t, TABLE_UPLOADS, &k));
+	return (ft_row_spoil(t, TABLE_UPLOADS, &k));
 }
 
 static enum rc
@@ -802,8 +520,8 @@ settings_spoilt(struct meta_txn *t, void *arg)
 	struct rec_key k;
 
 	(void)arg;
-	key_repo(&k, REPO_ID);
-	return (row_spoil(t, TABLE_REPOSITORY_SETTINGS, &k));
+	key_repo(&k, FT_REPO_ID);
+	return (ft_row_spoil(t, TABLE_REPOSITORY_SETTINGS, &k));
 }
 
 static enum rc
@@ -812,8 +530,8 @@ resource_tags_spoilt(struct meta_txn *t, void *arg)
 	struct rec_key k;
 
 	(void)arg;
-	key_repo(&k, REPO_ID);
-	return (row_spoil(t, TABLE_REPOSITORY_TAGS, &k));
+	key_repo(&k, FT_REPO_ID);
+	return (ft_row_spoil(t, TABLE_REPOSITORY_TAGS, &k));
 }
 
 static enum rc
@@ -822,8 +540,8 @@ policy_spoilt(struct meta_txn *t, void *arg)
 	struct rec_key k;
 
 	(void)arg;
-	key_repo(&k, REPO_ID);
-	return (row_spoil(t, TABLE_REPOSITORY_POLICIES, &k));
+	key_repo(&k, FT_REPO_ID);
+	return (ft_row_spoil(t, TABLE_REPOSITORY_POLICIES, &k));
 }
 
 static enum rc
@@ -853,7 +571,7 @@ policy_revision_too_low(struct meta_txn *t, void *arg)
 {
 	(void)arg;
 	must(meta_number_set(t, NUMBER_POLICY_REVISION, 6) == RC_OK);
-	return (policy_put(t, REPO_ID, 7));
+	return (policy_put(t, FT_REPO_ID, 7));
 }
 
 static enum rc
@@ -870,8 +588,8 @@ lifecycle_spoilt(struct meta_txn *t, void *arg)
 	struct rec_key k;
 
 	(void)arg;
-	key_repo(&k, REPO_ID);
-	return (row_spoil(t, TABLE_LIFECYCLE_POLICIES, &k));
+	key_repo(&k, FT_REPO_ID);
+	return (ft_row_spoil(t, TABLE_LIFECYCLE_POLICIES, &k));
 }
 
 static enum rc
@@ -887,8 +605,8 @@ preview_spoilt(struct meta_txn *t, void *arg)
 	struct rec_key k;
 
 	(void)arg;
-	key_repo(&k, REPO_ID);
-	return (row_spoil(t, TABLE_LIFECYCLE_PREVIEWS, &k));
+	key_repo(&k, FT_REPO_ID);
+	return (ft_row_spoil(t, TABLE_LIFECYCLE_PREVIEWS, &k));
 }
 
 static enum rc
@@ -897,8 +615,8 @@ preview_not_queued(struct meta_txn *t, void *arg)
 	struct rec_key k;
 
 	(void)arg;
-	key_repo(&k, REPO_ID);
-	return (row_delete(t, TABLE_PREVIEW_QUEUE, &k));
+	key_repo(&k, FT_REPO_ID);
+	return (ft_row_delete(t, TABLE_PREVIEW_QUEUE, &k));
 }
 
 static enum rc
@@ -908,7 +626,7 @@ preview_of_no_repository(struct meta_txn *t, void *arg)
 	struct span value;
 
 	(void)arg;
-	key_repo(&k, REPO_ID);
+	key_repo(&k, FT_REPO_ID);
 	key_repo(&other, 99);
 	must(
 	    kv_get(t, TABLE_LIFECYCLE_PREVIEWS, key_span(&k), &value) == RC_OK);
@@ -921,8 +639,8 @@ preview_queued_for_nothing(struct meta_txn *t, void *arg)
 	struct rec_key k;
 
 	(void)arg;
-	key_repo(&k, REPO_ID + 1);
-	return (row_add(t, TABLE_PREVIEW_QUEUE, &k));
+	key_repo(&k, FT_REPO_ID + 1);
+	return (ft_row_add(t, TABLE_PREVIEW_QUEUE, &k));
 }
 
 /* A result of the preview that is in progress. */
@@ -940,13 +658,13 @@ preview_result_add(
 	struct span value;
 	uint8_t *p;
 
-	key_repo(&k, REPO_ID);
+	key_repo(&k, FT_REPO_ID);
 	must(
 	    kv_get(t, TABLE_LIFECYCLE_PREVIEWS, key_span(&k), &value) == RC_OK);
 	must(rec_preview_read(value, &preview));
 	key_preview_result(&k, repo, preview.run + more_runs, 7);
 	if (spoilt)
-		return (row_spoil(t, TABLE_LIFECYCLE_PREVIEW_RESULTS, &k));
+		return (ft_row_spoil(t, TABLE_LIFECYCLE_PREVIEW_RESULTS, &k));
 	must(kv_reserve(t, TABLE_LIFECYCLE_PREVIEW_RESULTS, key_span(&k),
 		 rec_preview_result_size(&row), &p) == RC_OK);
 	rec_preview_result_write(&row, p);
@@ -957,7 +675,7 @@ static enum rc
 result_spoilt(struct meta_txn *t, void *arg)
 {
 	(void)arg;
-	return (preview_result_add(t, REPO_ID, 0, true));
+	return (preview_result_add(t, FT_REPO_ID, 0, true));
 }
 
 static enum rc
@@ -971,14 +689,14 @@ static enum rc
 result_of_no_preview(struct meta_txn *t, void *arg)
 {
 	(void)arg;
-	return (preview_result_add(t, REPO_ID + 1, 0, false));
+	return (preview_result_add(t, FT_REPO_ID + 1, 0, false));
 }
 
 static enum rc
 result_of_no_run(struct meta_txn *t, void *arg)
 {
 	(void)arg;
-	return (preview_result_add(t, REPO_ID, 1, false));
+	return (preview_result_add(t, FT_REPO_ID, 1, false));
 }
 
 /* One that ended with nothing. */
@@ -991,7 +709,7 @@ result_behind_the_last(struct meta_txn *t, void *arg)
 	uint8_t copy[256];
 
 	(void)arg;
-	key_repo(&k, REPO_ID);
+	key_repo(&k, FT_REPO_ID);
 	must(
 	    kv_get(t, TABLE_LIFECYCLE_PREVIEWS, key_span(&k), &value) == RC_OK);
 	must(rec_preview_read(value, &preview));
@@ -1001,8 +719,8 @@ result_behind_the_last(struct meta_txn *t, void *arg)
 	rec_preview_write(&preview, copy);
 	value.p = (const char *)copy;
 	must(kv_put(t, TABLE_LIFECYCLE_PREVIEWS, key_span(&k), value) == RC_OK);
-	must(row_delete(t, TABLE_PREVIEW_QUEUE, &k) == RC_OK);
-	return (preview_result_add(t, REPO_ID, 0, false));
+	must(ft_row_delete(t, TABLE_PREVIEW_QUEUE, &k) == RC_OK);
+	return (preview_result_add(t, FT_REPO_ID, 0, false));
 }
 
 static enum rc
@@ -1022,7 +740,7 @@ image_count_wrong(struct meta_txn *t, void *arg)
 
 	(void)arg;
 	rec_number_write(7, value);
-	key_repo(&k, REPO_ID);
+	key_repo(&k, FT_REPO_ID);
 	return (kv_put(t, TABLE_IMAGE_COUNTS, key_span(&k),
 	    (struct span){ (const char *)value, sizeof(value) }));
 }
@@ -1033,8 +751,8 @@ image_count_spoilt(struct meta_txn *t, void *arg)
 	struct rec_key k;
 
 	(void)arg;
-	key_repo(&k, REPO_ID);
-	return (row_spoil(t, TABLE_IMAGE_COUNTS, &k));
+	key_repo(&k, FT_REPO_ID);
+	return (ft_row_spoil(t, TABLE_IMAGE_COUNTS, &k));
 }
 
 static enum rc
@@ -1044,7 +762,7 @@ image_count_of_no_repository(struct meta_txn *t, void *arg)
 
 	(void)arg;
 	key_repo(&k, 99);
-	return (row_spoil(t, TABLE_IMAGE_COUNTS, &k));
+	return (ft_row_spoil(t, TABLE_IMAGE_COUNTS, &k));
 }
 
 static enum rc
@@ -1055,7 +773,7 @@ image_resized(struct meta_txn *t, const struct digest *d)
 	struct rec_key k;
 	struct span value;
 
-	key_repo_digest(&k, REPO_ID, d);
+	key_repo_digest(&k, FT_REPO_ID, d);
 	must(kv_get(t, TABLE_MANIFESTS, key_span(&k), &value) == RC_OK);
 	must(rec_manifest_read(value, &rec) && value.n < sizeof(copy));
 	rec.image_bytes++;
@@ -1067,7 +785,7 @@ image_resized(struct meta_txn *t, const struct digest *d)
 static enum rc
 size_of_image_wrong(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 
 	return (image_resized(t, &f->artifact));
 }
@@ -1075,7 +793,7 @@ size_of_image_wrong(struct meta_txn *t, void *arg)
 static enum rc
 size_of_index_wrong(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 
 	return (image_resized(t, &f->index));
 }
@@ -1083,11 +801,11 @@ size_of_index_wrong(struct meta_txn *t, void *arg)
 static enum rc
 scan_spoilt(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_repo_digest(&k, REPO_ID, &f->image);
-	return (row_spoil(t, TABLE_IMAGE_SCANS, &k));
+	key_repo_digest(&k, FT_REPO_ID, &f->image);
+	return (ft_row_spoil(t, TABLE_IMAGE_SCANS, &k));
 }
 
 static enum rc
@@ -1098,7 +816,7 @@ scan_moved(struct meta_txn *t, uint64_t repo, const struct digest *from,
 	struct rec_key k;
 	struct span value;
 
-	key_repo_digest(&k, REPO_ID, from);
+	key_repo_digest(&k, FT_REPO_ID, from);
 	must(kv_get(t, TABLE_IMAGE_SCANS, key_span(&k), &value) == RC_OK);
 	must(value.n <= sizeof(copy));
 	memcpy(copy, value.p, value.n);
@@ -1110,15 +828,15 @@ scan_moved(struct meta_txn *t, uint64_t repo, const struct digest *from,
 static enum rc
 scan_of_nothing(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 
-	return (scan_moved(t, REPO_ID, &f->image, &f->layer));
+	return (scan_moved(t, FT_REPO_ID, &f->image, &f->layer));
 }
 
 static enum rc
 scan_of_no_repository(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 
 	return (scan_moved(t, 99, &f->image, &f->image));
 }
@@ -1126,26 +844,26 @@ scan_of_no_repository(struct meta_txn *t, void *arg)
 static enum rc
 scan_not_queued(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_scan(&k, 5000, REPO_ID, &f->image);
-	return (row_delete(t, TABLE_SCAN_QUEUE, &k));
+	key_timed(&k, 5000, FT_REPO_ID, &f->image);
+	return (ft_row_delete(t, TABLE_SCAN_QUEUE, &k));
 }
 
 /* Neither of an image without one, nor at another time, nor of another. */
 static enum rc
 scans_queued_for_nothing(struct meta_txn *t, void *arg)
 {
-	const struct fixture *f = arg;
+	const struct ft *f = arg;
 	struct rec_key k;
 
-	key_scan(&k, 5000, REPO_ID, &f->index);
-	must(row_add(t, TABLE_SCAN_QUEUE, &k) == RC_OK);
-	key_scan(&k, 5001, REPO_ID, &f->image);
-	must(row_add(t, TABLE_SCAN_QUEUE, &k) == RC_OK);
-	key_scan(&k, 5000, 99, &f->image);
-	return (row_add(t, TABLE_SCAN_QUEUE, &k));
+	key_timed(&k, 5000, FT_REPO_ID, &f->index);
+	must(ft_row_add(t, TABLE_SCAN_QUEUE, &k) == RC_OK);
+	key_timed(&k, 5001, FT_REPO_ID, &f->image);
+	must(ft_row_add(t, TABLE_SCAN_QUEUE, &k) == RC_OK);
+	key_timed(&k, 5000, 99, &f->image);
+	return (ft_row_add(t, TABLE_SCAN_QUEUE, &k));
 }
 
 static enum rc
@@ -1213,18 +931,18 @@ doomed_spoilt(struct meta_txn *t, void *arg)
 
 	(void)arg;
 	key_repo(&k, 77);
-	return (row_spoil(t, TABLE_DOOMED, &k));
+	return (ft_row_spoil(t, TABLE_DOOMED, &k));
 }
 
 static enum rc
 doomed_but_there(struct meta_txn *t, void *arg)
 {
-	const struct doomed_rec rec = { 1, REPO };
+	const struct doomed_rec rec = { .deleted_ms = 1, .name = FT_REPO };
 	struct rec_key k;
 	uint8_t *p;
 
 	(void)arg;
-	key_repo(&k, REPO_ID);
+	key_repo(&k, FT_REPO_ID);
 	must(kv_reserve(t, TABLE_DOOMED, key_span(&k), rec_doomed_size(&rec),
 		 &p) == RC_OK);
 	rec_doomed_write(&rec, p);
@@ -1241,13 +959,7 @@ set_key_nonsense(struct meta_txn *t, void *arg)
 	return (RC_OK);
 }
 
-/* ${kept}: all that was pushed can be pulled after the repair. */
-static const struct damage {
-	const char *name;
-	meta_change_fn *change;
-	enum fsck_problem_kind kind; /* at least one is of this */
-	bool kept;
-} damages[] = {
+static const struct ft_damage damages[] = {
 	{ "tag row deleted", tag_row_deleted, FSCK_INDEX, false },
 	{ "tag row spoilt", tag_row_spoilt, FSCK_RECORD, true },
 	{ "tag of nothing", tag_of_nothing, FSCK_DANGLING, true },
@@ -1342,114 +1054,16 @@ static const struct damage {
 	    true },
 };
 
-static bool
-has_manifest(struct fixture *f, const char *ref_text)
-{
-	struct manifest_row row;
-	struct reference ref;
-	struct arena a;
-	enum rc rc;
-
-	arena_init(&a, 1 << 20);
-	assert_int_equal(reference_parse(span_of(ref_text), &ref), RC_OK);
-	rc = meta_manifest_get(
-	    f->m, REPO, &ref, MANIFEST_TEXT, READ_BLOCKING, &a, &row);
-	arena_reset(&a);
-	return (rc == RC_OK);
-}
-
-static bool
-has_blob(struct fixture *f, const struct digest *d)
-{
-	struct content c;
-	struct arena a;
-	enum rc rc;
-
-	arena_init(&a, 1 << 20);
-	rc = content_open(f->s, REPO, d, READ_BLOCKING, &a, &c);
-	if (rc == RC_OK && c.fd >= 0)
-		(void)close(c.fd);
-	arena_reset(&a);
-	return (rc == RC_OK);
-}
-
-static bool
-has_all(struct fixture *f)
-{
-	char artifact[DIGEST_STR_BYTES];
-
-	return (has_manifest(f, "v1") && has_manifest(f, "all") &&
-		has_manifest(f, digest_str(&f->artifact, artifact)) &&
-		has_blob(f, &f->config) && has_blob(f, &f->layer));
-}
-
-/* What a client would do who finds something missing. */
-static void
-push_again(struct fixture *f)
-{
-	struct digest d;
-
-	blob_push(f->s, REPO, "{}", 2, &d);
-	blob_push(f->s, REPO, f->layer_bytes, LAYER_BYTES, &d);
-	image_push(f);
-	artifact_push(f);
-}
-
-static void
-damage_check(struct fixture *f, const struct damage *d)
-{
-	struct result r;
-	uint64_t records;
-
-	assert_int_equal(meta_change(f->m, d->change, f, 0), RC_OK);
-	assert_int_equal(fsck(f->s, false, &r), RC_OK);
-	if (r.kinds[d->kind] == 0)
-		print_error("%s: not found:\n%s", d->name, r.texts);
-	assert_true(r.kinds[d->kind] > 0);
-	assert_int_equal(r.repaired, 0);
-	records = r.progress.records;
-
-	/* Looking has changed nothing. */
-	assert_int_equal(fsck(f->s, false, &r), RC_OK);
-	assert_true(r.kinds[d->kind] > 0);
-	assert_int_equal(r.progress.records, records);
-
-	assert_int_equal(fsck(f->s, true, &r), RC_OK);
-	if (r.repaired != r.n)
-		print_error("%s:\n%s", d->name, r.texts);
-	assert_int_equal(r.repaired, r.n);
-	assert_int_equal(r.progress.repaired, r.n);
-	assert_true(r.n > 0);
-	assert_clean(f->s, d->name);
-
-	if (d->kept && !has_all(f))
-		print_error("%s: something was lost\n", d->name);
-	assert_true(!d->kept || has_all(f));
-	push_again(f);
-	assert_true(has_all(f));
-	assert_clean(f->s, d->name);
-}
-
 static void
 test_damaged_records_are_found_and_mended(void **state)
 {
-	struct fixture *f = *state;
-	void *fresh = f;
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(damages); i++) {
-		damage_check(f, &damages[i]);
-		assert_int_equal(teardown(&fresh), 0);
-		assert_int_equal(setup(&fresh), 0);
-		f = fresh;
-	}
-	*state = fresh;
+	ft_damages_check(state, damages, ARRAY_LEN(damages), ft_setup);
 }
 
 /* --- damage to files ----------------------------------------------------- */
 
 static unsigned
-quarantined(const struct fixture *f)
+quarantined(const struct ft *f)
 {
 	char command[TOOL_PATH_BYTES + 64];
 	FILE *p;
@@ -1467,31 +1081,31 @@ quarantined(const struct fixture *f)
 /* The layer's file has been damaged. */
 static void
 file_damage_check(
-    struct fixture *f, enum fsck_problem_kind kind, unsigned kept_aside)
+    struct ft *f, enum fsck_problem_kind kind, unsigned kept_aside)
 {
-	struct result r;
+	struct ft_result r;
 	struct digest d;
 
-	assert_int_equal(fsck(f->s, false, &r), RC_OK);
+	assert_int_equal(ft_fsck(f->s, false, &r), RC_OK);
 	assert_int_equal(r.n, 1);
 	assert_int_equal(r.kinds[kind], 1);
 	assert_int_equal(quarantined(f), 0);
-	assert_int_equal(fsck(f->s, true, &r), RC_OK);
+	assert_int_equal(ft_fsck(f->s, true, &r), RC_OK);
 	assert_int_equal(r.n, 1);
 	assert_int_equal(r.repaired, 1);
 	assert_int_equal(quarantined(f), kept_aside);
-	assert_false(has_blob(f, &f->layer));
-	assert_clean(f->s, "quarantined");
+	assert_false(ft_has_blob(f, &f->layer));
+	ft_assert_clean(f->s, "quarantined");
 
-	blob_push(f->s, REPO, f->layer_bytes, LAYER_BYTES, &d);
-	assert_true(has_all(f));
-	assert_clean(f->s, "pushed again");
+	ft_blob_push(f->s, FT_REPO, f->layer_bytes, FT_LAYER_BYTES, &d);
+	assert_true(ft_has_all(f));
+	ft_assert_clean(f->s, "pushed again");
 }
 
 static void
 test_flipped_bit_in_a_file_is_found(void **state)
 {
-	struct fixture *f = *state;
+	struct ft *f = *state;
 	char path[TOOL_PATH_BYTES];
 
 	tool_file_flip(tool_blob_path(f->dir, &f->layer, path), 777);
@@ -1501,7 +1115,7 @@ test_flipped_bit_in_a_file_is_found(void **state)
 static void
 test_cut_off_file_is_found(void **state)
 {
-	struct fixture *f = *state;
+	struct ft *f = *state;
 	char path[TOOL_PATH_BYTES];
 
 	tool_file_truncate(tool_blob_path(f->dir, &f->layer, path), 0);
@@ -1511,7 +1125,7 @@ test_cut_off_file_is_found(void **state)
 static void
 test_missing_file_is_found(void **state)
 {
-	struct fixture *f = *state;
+	struct ft *f = *state;
 	char path[TOOL_PATH_BYTES];
 
 	assert_int_equal(unlink(tool_blob_path(f->dir, &f->layer, path)), 0);
@@ -1521,11 +1135,11 @@ test_missing_file_is_found(void **state)
 static void
 test_records_alone_leave_files_alone(void **state)
 {
-	struct fixture *f = *state;
-	struct result r = { 0 };
+	struct ft *f = *state;
+	struct ft_result r = { 0 };
 	const struct fsck_options options = {
 		.skip_content = true,
-		.problem = result_add,
+		.problem = ft_result_add,
 		.arg = &r,
 	};
 	char path[TOOL_PATH_BYTES];
@@ -1539,10 +1153,10 @@ test_records_alone_leave_files_alone(void **state)
 static void
 test_orphan_files_are_told_and_no_problem(void **state)
 {
-	struct fixture *f = *state;
+	struct ft *f = *state;
 	struct digest d = tool_digest("nobody's", 8);
 	char path[2 * TOOL_PATH_BYTES];
-	struct result r;
+	struct ft_result r;
 
 	tool_file_write(tool_blob_path(f->dir, &d, path), "nobody's", 8);
 	snprintf(path, sizeof(path),
@@ -1550,7 +1164,7 @@ test_orphan_files_are_told_and_no_problem(void **state)
 	tool_file_write(path, "abc", 3);
 	snprintf(path, sizeof(path), "%s/blobs/README", f->dir);
 	tool_file_write(path, "?", 1);
-	assert_int_equal(fsck(f->s, true, &r), RC_OK);
+	assert_int_equal(ft_fsck(f->s, true, &r), RC_OK);
 	assert_int_equal(r.n, 0);
 	assert_int_equal(r.progress.orphan_files, 3);
 	assert_int_equal(r.progress.orphan_bytes, 12);
@@ -1562,14 +1176,14 @@ test_orphan_files_are_told_and_no_problem(void **state)
 static void
 test_read_only_folder_is_told_of_but_not_mended(void **state)
 {
-	struct fixture *f = *state;
-	struct result r;
+	struct ft *f = *state;
+	struct ft_result r;
 
 	assert_int_equal(meta_change(f->m, digest_tag_deleted, f, 0), RC_OK);
 	store_close(&f->s);
 	f->options.read_only = true;
-	store_use(f);
-	assert_int_equal(fsck(f->s, true, &r), RC_OK);
+	ft_open(f);
+	assert_int_equal(ft_fsck(f->s, true, &r), RC_OK);
 	assert_int_equal(r.n, 1);
 	assert_int_equal(r.repaired, 0);
 }
@@ -1579,7 +1193,7 @@ test_read_only_folder_is_told_of_but_not_mended(void **state)
 static void
 test_stopped_check_ends(void **state)
 {
-	struct fixture *f = *state;
+	struct ft *f = *state;
 	const _Atomic bool stop = true;
 	struct fsck_progress progress = { 0 };
 	const struct fsck_options options = { .stop = &stop };
@@ -1590,7 +1204,7 @@ test_stopped_check_ends(void **state)
 static void
 test_check_keeps_to_its_pace(void **state)
 {
-	struct fixture *f = *state;
+	struct ft *f = *state;
 	struct fsck_progress progress = { 0 };
 	const struct fsck_options options = { .bytes_per_s = 100000 };
 	int64_t from_ns = clock_mono_ns();
@@ -1605,17 +1219,17 @@ test_check_keeps_to_its_pace(void **state)
 static void
 test_large_folder_is_checked_in_batches(void **state)
 {
-	struct fixture *f = *state;
+	struct ft *f = *state;
 	struct digest d;
-	struct result r;
+	struct ft_result r;
 	char text[16];
 	unsigned i;
 
 	for (i = 0; i < 400; i++) {
 		snprintf(text, sizeof(text), "blob %u", i);
-		blob_push(f->s, REPO, text, strlen(text), &d);
+		ft_blob_push(f->s, FT_REPO, text, strlen(text), &d);
 	}
-	assert_int_equal(fsck(f->s, false, &r), RC_OK);
+	assert_int_equal(ft_fsck(f->s, false, &r), RC_OK);
 	assert_int_equal(r.n, 0);
 	assert_int_equal(r.progress.blobs, 406);
 	assert_true(r.progress.records > 400 * 4);
@@ -1637,14 +1251,15 @@ image_round(struct store *s, unsigned who, unsigned round)
 	char text[2048], *p;
 
 	p = tool_bytes(8000, who * 1000 + round % 5);
-	blob_push(s, OTHER, "{}", 2, &config);
-	blob_push(s, OTHER, p, 8000, &layer);
-	(void)image_text(&config, &layer, 8000, "", text);
-	if (manifest_push(s, OTHER, text, "t", &image) == RC_OK &&
+	ft_blob_push(s, FT_OTHER, "{}", 2, &config);
+	ft_blob_push(s, FT_OTHER, p, 8000, &layer);
+	(void)ft_image_text(&config, &layer, 8000, "", text);
+	if (ft_manifest_push(s, FT_OTHER, text, "t", &image) == RC_OK &&
 	    round % 2 == 0) {
 		(void)!meta_manifest_delete(
-		    store_meta(s), OTHER, &image, &holding);
-		(void)!meta_blob_unlink(store_meta(s), OTHER, &layer, &holding);
+		    store_meta(s), FT_OTHER, &image, &holding);
+		(void)!meta_blob_unlink(
+		    store_meta(s), FT_OTHER, &layer, &holding);
 	}
 	free(p);
 }
@@ -1663,11 +1278,11 @@ traffic_run(void *arg)
 static void
 test_traffic_beside_a_repair_is_no_problem(void **state)
 {
-	struct fixture *f = *state;
+	struct ft *f = *state;
 	_Atomic bool stop = false;
 	struct traffic t[2];
 	pthread_t threads[2];
-	struct result r;
+	struct ft_result r;
 	unsigned i;
 
 	for (i = 0; i < 2; i++) {
@@ -1676,7 +1291,7 @@ test_traffic_beside_a_repair_is_no_problem(void **state)
 		    pthread_create(&threads[i], NULL, traffic_run, &t[i]), 0);
 	}
 	for (i = 0; i < 10; i++) {
-		assert_int_equal(fsck(f->s, true, &r), RC_OK);
+		assert_int_equal(ft_fsck(f->s, true, &r), RC_OK);
 		if (r.n > 0)
 			print_error("%s", r.texts);
 		assert_int_equal(r.n, 0);
@@ -1684,21 +1299,21 @@ test_traffic_beside_a_repair_is_no_problem(void **state)
 	stop = true;
 	for (i = 0; i < 2; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
-	assert_true(has_all(f));
-	assert_clean(f->s, "afterwards");
+	assert_true(ft_has_all(f));
+	ft_assert_clean(f->s, "afterwards");
 }
 
 /* The layer is pushed over and over; between two pushes its file is spoilt. */
 static void *
 healer_run(void *arg)
 {
-	struct fixture *f = arg;
+	struct ft *f = arg;
 	struct digest d;
 	unsigned i;
 
 	for (i = 0; i < 60; i++) {
-		blob_push(f->s, REPO, f->layer_bytes, LAYER_BYTES, &d);
-		must(has_blob(f, &f->layer));
+		ft_blob_push(f->s, FT_REPO, f->layer_bytes, FT_LAYER_BYTES, &d);
+		must(ft_has_blob(f, &f->layer));
 	}
 	return (NULL);
 }
@@ -1706,10 +1321,10 @@ healer_run(void *arg)
 static void
 test_push_beside_a_repair_is_never_undone(void **state)
 {
-	struct fixture *f = *state;
+	struct ft *f = *state;
 	char path[TOOL_PATH_BYTES];
 	pthread_t healer;
-	struct result r;
+	struct ft_result r;
 	unsigned i;
 
 	(void)tool_blob_path(f->dir, &f->layer, path);
@@ -1718,17 +1333,17 @@ test_push_beside_a_repair_is_never_undone(void **state)
 			(void)!truncate(path, 100);
 		assert_int_equal(
 		    pthread_create(&healer, NULL, healer_run, f), 0);
-		assert_int_equal(fsck(f->s, true, &r), RC_OK);
+		assert_int_equal(ft_fsck(f->s, true, &r), RC_OK);
 		assert_int_equal(pthread_join(healer, NULL), 0);
-		assert_true(has_blob(f, &f->layer));
-		assert_clean(f->s, "healed");
+		assert_true(ft_has_blob(f, &f->layer));
+		ft_assert_clean(f->s, "healed");
 	}
 }
 
 int
 main(void)
 {
-#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+#define TEST(t) cmocka_unit_test_setup_teardown(t, ft_setup, ft_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_sound_folder_has_no_problems),
 		TEST(test_damaged_records_are_found_and_mended),

@@ -13,7 +13,7 @@
 #include "meta_tools.h"
 #include "storage/images.h"
 #include "storage/lifecycles.h"
-#include "storage/meta_int.h"
+#include "storage/meta_ops_int.h"
 
 /*
  * Manifests as images: listed, counted, deleted, archived, scanned; and what
@@ -959,6 +959,131 @@ a_push_restores_what_was_archived(void **state)
 	assert_int_equal(mt_put(t, &again, &d, &result), RC_REFERENCED);
 }
 
+/* As mt_image() of image(), whatever comes of it. */
+static enum rc
+push_again(struct mt *t, const char *text, enum sparse sparse)
+{
+	char config_text[64], layer_text[64];
+	struct manifest_put_result result;
+	struct digest config, layer, d;
+	struct descriptor edges[2];
+	const struct mt_image again = {
+		.repo = "app",
+		.text = text,
+		.edges = edges,
+		.n_edges = 2,
+		.sparse = sparse,
+		.scan = true,
+		.scannable = true,
+		.now_ms = 9000,
+	};
+
+	(void)snprintf(config_text, sizeof(config_text), "config of %s", text);
+	(void)snprintf(layer_text, sizeof(layer_text), "layer of %s", text);
+	config = mt_digest(config_text);
+	layer = mt_digest(layer_text);
+	edges[0] = mt_edge(EDGE_CONFIG, &config);
+	edges[1] = mt_edge(EDGE_LAYER, &layer);
+	return (mt_put(t, &again, &d, &result));
+}
+
+static bool
+idle(struct mt *t, const char *text)
+{
+	struct digest d = mt_digest(text);
+	struct blob_row row;
+
+	assert_int_equal(meta_blob_get(t->m, APP, &d, BLOB_ROW, READ_BLOCKING,
+			     &t->arena, &row),
+	    RC_OK);
+	return (row.idle);
+}
+
+static void
+what_an_image_needs_is_in_use_while_it_is_active(void **state)
+{
+	struct mt *t = *state;
+	struct digest d = image(t, "app", "one", "a");
+	struct image_deleted deleted;
+	struct image_row row;
+
+	assert_int_equal(push_again(t, "one", SPARSE_NONE), RC_OK);
+	assert_false(idle(t, "layer of one"));
+	archive(t, &d);
+	assert_true(idle(t, "layer of one"));
+	assert_int_equal(push_again(t, "one", SPARSE_NONE), RC_OK);
+	assert_false(idle(t, "layer of one"));
+	assert_false(idle(t, "config of one"));
+	assert_int_equal(get(t, &d, &row), RC_OK);
+	assert_int_equal(row.manifest.status, IMAGE_ACTIVE);
+	/* It is not new. */
+	assert_int_equal(row.scan.status, SCAN_NONE);
+	assert_int_equal(row.n_tags, 1);
+	assert_int_equal(count(t, "app"), 1);
+	mt_check(t);
+	assert_int_equal(delete (t, &d, NULL, &deleted), RC_OK);
+	assert_true(idle(t, "layer of one"));
+	mt_check(t);
+}
+
+static enum rc
+to_archive(struct meta_txn *t, void *arg)
+{
+	return (blob_moved(t, arg, BLOB_IN_ARCHIVE, BLOB_PLAIN, 12, 3000));
+}
+
+static void
+a_push_of_what_lies_in_the_archive_needs_its_content(void **state)
+{
+	struct mt *t = *state;
+	struct digest d = image(t, "app", "one", "a");
+	struct digest layer = mt_digest("layer of one");
+	struct image_row row;
+
+	archive(t, &d);
+	assert_int_equal(meta_change(t->m, to_archive, &layer, 0), RC_OK);
+	assert_int_equal(push_again(t, "one", SPARSE_NONE), RC_MISSING);
+	assert_int_equal(get(t, &d, &row), RC_OK);
+	assert_int_equal(row.manifest.status, IMAGE_ARCHIVED);
+	mt_check(t);
+	(void)mt_blob(t, "app", "layer of one");
+	assert_int_equal(push_again(t, "one", SPARSE_NONE), RC_OK);
+	assert_int_equal(get(t, &d, &row), RC_OK);
+	assert_int_equal(row.manifest.status, IMAGE_ACTIVE);
+	assert_int_equal(row.activated_ms, 9000);
+	assert_false(idle(t, "layer of one"));
+	mt_check(t);
+}
+
+static void
+a_push_ends_the_wait_for_the_archive(void **state)
+{
+	struct mt *t = *state;
+	struct digest d = image(t, "app", "one", "a");
+	struct digest layer = mt_digest("layer of one");
+	struct holding holding;
+	struct image_row row;
+
+	archive(t, &d);
+	assert_int_equal(meta_change(t->m, to_archive, &layer, 0), RC_OK);
+	assert_int_equal(
+	    status_set(t, &d, IMAGE_ACTIVE, 8000, &holding), RC_OK);
+	assert_int_equal(get(t, &d, &row), RC_OK);
+	assert_int_equal(row.manifest.status, IMAGE_ACTIVATING);
+	/* Nobody waits for content that need not be here: it goes on. */
+	assert_int_equal(push_again(t, "one", SPARSE_ALL), RC_OK);
+	assert_int_equal(get(t, &d, &row), RC_OK);
+	assert_int_equal(row.manifest.status, IMAGE_ACTIVATING);
+	assert_int_equal(row.activated_ms, 0);
+	(void)mt_blob(t, "app", "layer of one");
+	assert_int_equal(push_again(t, "one", SPARSE_NONE), RC_OK);
+	assert_int_equal(get(t, &d, &row), RC_OK);
+	assert_int_equal(row.manifest.status, IMAGE_ACTIVE);
+	assert_int_equal(row.activated_ms, 9000);
+	assert_false(idle(t, "layer of one"));
+	mt_check(t);
+}
+
 /* --- what a push may run into -------------------------------------------- */
 
 static void
@@ -1356,7 +1481,7 @@ queue_fill(struct meta_txn *t, void *arg)
 	int64_t ms;
 
 	for (ms = 1; ms < 1000; ms++) {
-		key_scan(&k, ms, 1, d);
+		key_timed(&k, ms, 1, d);
 		must(kv_put(t, TABLE_SCAN_QUEUE, key_span(&k), rec_none()) ==
 		     RC_OK);
 	}
@@ -1568,9 +1693,9 @@ of_very_many_images_one_is_taken_to_be_active(void **state)
 	use_is(t, "app", &layer, BLOB_USED);
 }
 
-/* Rows of all tables that came with format 3. */
+/* Rows of all tables that came with format 3 or later. */
 static uint64_t
-rows_of_format_3(struct mt *mt)
+rows_since_format_3(struct mt *mt)
 {
 	struct meta_txn t;
 	uint64_t n = 0;
@@ -1596,7 +1721,7 @@ a_new_repository_has_nothing_of_the_old(void **state)
 	assert_int_equal(start(t, &d, 2000, 0), RC_OK);
 	assert_int_equal(meta_lifecycle_set(t->m, APP, SPAN("{}"), 1), RC_OK);
 	assert_int_equal(meta_preview_start(t->m, APP, SPAN("{}"), 1), RC_OK);
-	assert_int_equal(rows_of_format_3(t), 6);
+	assert_int_equal(rows_since_format_3(t), 7);
 	assert_int_equal(
 	    meta_repository_delete(t->m, APP, true, &t->arena, &description),
 	    RC_OK);
@@ -1610,7 +1735,7 @@ a_new_repository_has_nothing_of_the_old(void **state)
 	while (more)
 		assert_int_equal(meta_repository_purge(t->m, 2, &more), RC_OK);
 	/* The count of the new one. */
-	assert_int_equal(rows_of_format_3(t), 1);
+	assert_int_equal(rows_since_format_3(t), 1);
 	mt_check(t);
 }
 
@@ -1735,6 +1860,9 @@ main(void)
 		TEST(an_index_is_restored_no_deeper_than_is_said),
 		TEST(an_image_is_restored_below_an_index_that_never_went),
 		TEST(a_push_restores_what_was_archived),
+		TEST(what_an_image_needs_is_in_use_while_it_is_active),
+		TEST(a_push_of_what_lies_in_the_archive_needs_its_content),
+		TEST(a_push_ends_the_wait_for_the_archive),
 		TEST(a_push_that_changes_nothing_is_told),
 		TEST(a_repository_takes_no_more_images_than_its_quota),
 		TEST(an_image_takes_no_more_tags_than_its_quota),

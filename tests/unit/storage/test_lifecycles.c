@@ -16,8 +16,8 @@
 #include "storage/repositories.h"
 
 /*
- * Lifecycle policies and previews: kept as they were given, and a preview in
- * progress is found until it has ended.
+ * Lifecycle policies and previews: kept as they were given, found when they are
+ * due, and a preview in progress is found until it has ended.
  */
 
 #define APP SPAN("team/app")
@@ -221,6 +221,407 @@ a_damaged_policy_is_told_and_can_be_set_anew(void **state)
 	    meta_lifecycle_delete(t->m, APP, &t->arena, &row), RC_CORRUPT);
 	assert_int_equal(set(t, "{1}", 2), RC_OK);
 	assert_int_equal(get(t).set_ms, 2);
+}
+
+/* Carrying policies out. */
+
+static enum rc
+set_of(struct mt *t, const char *repo, const char *text, int64_t now_ms)
+{
+	return (meta_lifecycle_set(t->m, span_of(repo), span_of(text), now_ms));
+}
+
+static struct lifecycle_due_page
+due(struct mt *t, int64_t before_ms, const struct lifecycle_due *after,
+    size_t max)
+{
+	struct lifecycle_due_page p;
+
+	assert_int_equal(
+	    meta_lifecycle_due_page(t->m, before_ms, after, max, &t->arena, &p),
+	    RC_OK);
+	return (p);
+}
+
+/* The names of all that are due before then, in order. */
+static void
+due_are(struct mt *t, int64_t before_ms, const char *want)
+{
+	struct lifecycle_due_page p = due(t, before_ms, NULL, 100);
+	char names[256] = "";
+	size_t i, n = 0;
+
+	for (i = 0; i < p.n; i++)
+		n += (size_t)snprintf(names + n, sizeof(names) - n,
+		    "%s" SPAN_FMT "@%d", i > 0 ? " " : "",
+		    SPAN_ARG(p.rows[i].repository), (int)p.rows[i].basis_ms);
+	assert_false(p.more);
+	assert_string_equal(names, want);
+}
+
+static struct lifecycle_result
+result_with(struct mt *t, enum lifecycle_outcome outcome, int64_t started_ms)
+{
+	return ((struct lifecycle_result){
+	    .revision = get(t).revision,
+	    .outcome = outcome,
+	    .started_ms = started_ms,
+	});
+}
+
+static enum rc
+result_put(struct mt *t, const struct lifecycle_result *result)
+{
+	return (meta_lifecycle_result_put(t->m, APP, result));
+}
+
+static struct lifecycle_status
+status(struct mt *t)
+{
+	struct lifecycle_status row;
+
+	assert_int_equal(
+	    meta_lifecycle_status(t->m, APP, &t->arena, &row), RC_OK);
+	return (row);
+}
+
+static void
+those_that_have_waited_longest_are_due_first(void **state)
+{
+	struct mt *t = *state;
+
+	create(t, "a");
+	create(t, "b");
+	create(t, "team/app");
+	create(t, "without");
+	assert_int_equal(set_of(t, "a", "{1}", 3000), RC_OK);
+	assert_int_equal(set_of(t, "b", "{1}", 2000), RC_OK);
+	assert_int_equal(set(t, "{1}", 2000), RC_OK);
+	due_are(t, 1999, "");
+	due_are(t, 2000, "b@2000 team/app@2000");
+	mt_reopen(t);
+	due_are(t, INT64_MAX, "b@2000 team/app@2000 a@3000");
+	mt_check(t);
+}
+
+static void
+due_ones_come_in_pages(void **state)
+{
+	struct lifecycle_due_page p = { 0 };
+	struct lifecycle_due last = { 0 };
+	struct mt *t = *state;
+	unsigned i, n = 0;
+	char repo[32];
+
+	for (i = 0; i < 25; i++) {
+		snprintf(repo, sizeof(repo), "r%u", i);
+		create(t, repo);
+		assert_int_equal(set_of(t, repo, "{}", 1000 + i / 4), RC_OK);
+	}
+	do {
+		p = due(t, 1005, n > 0 ? &last : NULL, 6);
+		for (i = 0; i < p.n; i++, n++) {
+			snprintf(repo, sizeof(repo), "r%u", n);
+			assert_true(span_is(p.rows[i].repository, repo));
+			assert_int_equal(p.rows[i].basis_ms, 1000 + n / 4);
+		}
+		last = p.rows[p.n - 1];
+		assert_int_equal(p.n, 6);
+	} while (p.more);
+	assert_int_equal(n, 24);
+	assert_int_equal(due(t, 1006, &last, 6).n, 1);
+	assert_int_equal(due(t, 1006, NULL, 0).n, 0);
+}
+
+static void
+another_text_moves_a_policy_back(void **state)
+{
+	struct mt *t = *state;
+	struct lifecycle_row row;
+
+	create(t, "team/app");
+	assert_int_equal(set(t, "{1}", 1000), RC_OK);
+	assert_int_equal(set(t, "{1}", 2000), RC_OK);
+	due_are(t, INT64_MAX, "team/app@1000");
+	assert_int_equal(set(t, "{2}", 3000), RC_OK);
+	due_are(t, INT64_MAX, "team/app@3000");
+	assert_int_equal(rows_of(t, TABLE_LIFECYCLE_QUEUE), 1);
+	assert_int_equal(
+	    meta_lifecycle_delete(t->m, APP, &t->arena, &row), RC_OK);
+	due_are(t, INT64_MAX, "");
+	assert_int_equal(rows_of(t, TABLE_LIFECYCLE_QUEUE), 0);
+	mt_check(t);
+}
+
+static void
+a_repository_made_with_a_policy_is_due_too(void **state)
+{
+	struct repository_create c = { .name = APP, .now_ms = 1000 };
+	struct repository_row row;
+	struct mt *t = *state;
+
+	c.preset.lifecycle_policy = SPAN("{1}");
+	assert_int_equal(meta_repository_create(t->m, &c, &row), RC_OK);
+	due_are(t, INT64_MAX, "team/app@1000");
+	mt_check(t);
+}
+
+static void
+of_a_deleted_repository_nothing_is_due(void **state)
+{
+	struct mt *t = *state;
+
+	create(t, "a");
+	create(t, "team/app");
+	assert_int_equal(set_of(t, "a", "{1}", 1000), RC_OK);
+	assert_int_equal(set(t, "{1}", 2000), RC_OK);
+	erase(t, "a");
+	due_are(t, INT64_MAX, "team/app@2000");
+	create(t, "a");
+	due_are(t, INT64_MAX, "team/app@2000");
+}
+
+static void
+a_damaged_policy_is_not_due_until_it_is_set_anew(void **state)
+{
+	struct mt *t = *state;
+
+	create(t, "team/app");
+	assert_int_equal(set(t, "{1}", 1000), RC_OK);
+	damage(t, TABLE_LIFECYCLE_POLICIES);
+	due_are(t, INT64_MAX, "");
+	assert_int_equal(set(t, "{1}", 2000), RC_OK);
+	due_are(t, INT64_MAX, "team/app@2000");
+}
+
+static void
+a_run_that_is_done_or_failed_is_an_evaluation(void **state)
+{
+	struct lifecycle_result result;
+	struct mt *t = *state;
+
+	create(t, "team/app");
+	assert_int_equal(set(t, "{1}", 1000), RC_OK);
+	result = result_with(t, LIFECYCLE_RUNNING, 2000);
+	assert_int_equal(result_put(t, &result), RC_OK);
+	assert_int_equal(get(t).evaluated_ms, 0);
+	due_are(t, INT64_MAX, "team/app@1000");
+	result = result_with(t, LIFECYCLE_STOPPED, 2000);
+	assert_int_equal(result_put(t, &result), RC_OK);
+	due_are(t, INT64_MAX, "team/app@1000");
+	result = result_with(t, LIFECYCLE_DONE, 2000);
+	assert_int_equal(result_put(t, &result), RC_OK);
+	assert_int_equal(get(t).evaluated_ms, 2000);
+	assert_true(span_is(get(t).text, "{1}"));
+	due_are(t, INT64_MAX, "team/app@2000");
+	result = result_with(t, LIFECYCLE_FAILED, 3000);
+	assert_int_equal(result_put(t, &result), RC_OK);
+	assert_int_equal(get(t).evaluated_ms, 3000);
+	due_are(t, INT64_MAX, "team/app@3000");
+	assert_int_equal(get(t).set_ms, 1000);
+	mt_check(t);
+}
+
+static void
+a_run_of_another_policy_is_no_evaluation(void **state)
+{
+	struct lifecycle_result result;
+	struct mt *t = *state;
+	struct lifecycle_row row;
+
+	create(t, "team/app");
+	assert_int_equal(set(t, "{1}", 1000), RC_OK);
+	result = result_with(t, LIFECYCLE_DONE, 3000);
+	assert_int_equal(set(t, "{2}", 2000), RC_OK);
+	assert_int_equal(result_put(t, &result), RC_OK);
+	assert_int_equal(get(t).evaluated_ms, 0);
+	due_are(t, INT64_MAX, "team/app@2000");
+	assert_int_equal(status(t).last.outcome, LIFECYCLE_DONE);
+	assert_int_equal(
+	    meta_lifecycle_delete(t->m, APP, &t->arena, &row), RC_OK);
+	assert_int_equal(result_put(t, &result), RC_OK);
+	due_are(t, INT64_MAX, "");
+	mt_check(t);
+}
+
+static void
+the_last_result_is_kept(void **state)
+{
+	struct mt *t = *state;
+	struct lifecycle_result result;
+	struct lifecycle_status row;
+
+	create(t, "team/app");
+	row = status(t);
+	assert_false(row.has_policy);
+	assert_int_equal(row.last.outcome, LIFECYCLE_NEVER);
+	assert_int_equal(set(t, "{1}", 1000), RC_OK);
+	result = result_with(t, LIFECYCLE_FAILED, 2000);
+	result.ended_ms = 2500;
+	result.images = 10;
+	result.expired = 4;
+	result.archived = 3;
+	result.held = 2;
+	result.changed = 1;
+	result.why = SPAN("the disk was full");
+	assert_int_equal(result_put(t, &result), RC_OK);
+	mt_reopen(t);
+	row = status(t);
+	assert_true(row.has_policy);
+	assert_true(span_is(row.repository, "team/app"));
+	assert_int_equal(row.revision, get(t).revision);
+	assert_int_equal(row.set_ms, 1000);
+	assert_int_equal(row.evaluated_ms, 2000);
+	assert_int_equal(row.last.revision, result.revision);
+	assert_int_equal(row.last.outcome, LIFECYCLE_FAILED);
+	assert_int_equal(row.last.started_ms, 2000);
+	assert_int_equal(row.last.ended_ms, 2500);
+	assert_int_equal(row.last.images, 10);
+	assert_int_equal(row.last.expired, 4);
+	assert_int_equal(row.last.archived, 3);
+	assert_int_equal(row.last.held, 2);
+	assert_int_equal(row.last.changed, 1);
+	assert_true(span_is(row.last.why, "the disk was full"));
+}
+
+static void
+results_have_bounds_and_a_repository(void **state)
+{
+	char why[LIFECYCLE_RESULT_WHY_MAX + 1];
+	struct lifecycle_result result = { .outcome = LIFECYCLE_STOPPED };
+	struct lifecycle_status row;
+	struct mt *t = *state;
+
+	assert_int_equal(result_put(t, &result), RC_NOTFOUND);
+	assert_int_equal(
+	    meta_lifecycle_status(t->m, APP, &t->arena, &row), RC_NOTFOUND);
+	create(t, "team/app");
+	memset(why, 'x', sizeof(why));
+	result.why = (struct span){ why, sizeof(why) };
+	assert_int_equal(result_put(t, &result), RC_TOOBIG);
+	assert_int_equal(status(t).last.outcome, LIFECYCLE_NEVER);
+	result.why.n--;
+	assert_int_equal(result_put(t, &result), RC_OK);
+	assert_int_equal(status(t).last.why.n, LIFECYCLE_RESULT_WHY_MAX);
+}
+
+static struct lifecycle_status_page
+status_page(struct mt *t, struct span after, size_t max)
+{
+	struct lifecycle_status_page p;
+
+	assert_int_equal(
+	    meta_lifecycle_status_page(t->m, after, max, &t->arena, &p), RC_OK);
+	return (p);
+}
+
+static void
+the_status_of_all_comes_in_pages(void **state)
+{
+	const struct lifecycle_result result = { .outcome = LIFECYCLE_STOPPED };
+	struct lifecycle_status_page p;
+	struct mt *t = *state;
+
+	create(t, "a");
+	create(t, "b");
+	create(t, "c");
+	create(t, "d");
+	create(t, "team/app");
+	assert_int_equal(set_of(t, "b", "{1}", 1000), RC_OK);
+	assert_int_equal(set(t, "{1}", 1000), RC_OK);
+	assert_int_equal(
+	    meta_lifecycle_result_put(t->m, SPAN("c"), &result), RC_OK);
+	p = status_page(t, SPAN_NONE, 2);
+	assert_int_equal(p.n, 2);
+	assert_true(p.more);
+	assert_true(span_is(p.rows[0].repository, "b"));
+	assert_true(p.rows[0].has_policy);
+	assert_true(span_is(p.rows[1].repository, "c"));
+	assert_false(p.rows[1].has_policy);
+	assert_int_equal(p.rows[1].last.outcome, LIFECYCLE_STOPPED);
+	assert_true(span_is(p.last, "c"));
+	p = status_page(t, p.last, 2);
+	assert_int_equal(p.n, 1);
+	assert_false(p.more);
+	assert_true(span_is(p.rows[0].repository, "team/app"));
+}
+
+/* However few have a policy. */
+static void
+a_status_page_looks_at_so_many(void **state)
+{
+	struct lifecycle_status_page p = { 0 };
+	struct span after = SPAN_NONE;
+	struct mt *t = *state;
+	unsigned i, n = 0;
+	char repo[32];
+
+	for (i = 0; i < 1100; i++) {
+		snprintf(repo, sizeof(repo), "a%04u", i);
+		create(t, repo);
+	}
+	create(t, "team/app");
+	assert_int_equal(set(t, "{1}", 1000), RC_OK);
+	p = status_page(t, SPAN_NONE, 10);
+	assert_int_equal(p.n, 0);
+	assert_true(p.more);
+	do {
+		p = status_page(t, after, 10);
+		after = p.last;
+		n += (unsigned)p.n;
+	} while (p.more);
+	assert_int_equal(n, 1);
+}
+
+/* Pulls. */
+
+static int64_t
+pulled_ms(struct mt *t, const struct digest *d)
+{
+	struct manifest_row row;
+
+	assert_int_equal(mt_get_digest(t, "team/app", d, &row), RC_OK);
+	return (row.pulled_ms);
+}
+
+static void
+pulls_that_were_noted_are_settled(void **state)
+{
+	struct mt *t = *state;
+	struct digest d;
+
+	d = mt_plain(t, "team/app", "m", "latest");
+	assert_int_equal(meta_pulls_settle(t->m), RC_OK);
+	assert_int_equal(pulled_ms(t, &d), 0);
+	meta_manifest_pulled(t->m, APP, &d, 5000);
+	meta_manifest_pulled(t->m, APP, &d, 4000);
+	meta_manifest_pulled(t->m, SPAN("nobody"), &d, 9000);
+	assert_int_equal(meta_pulls_settle(t->m), RC_OK);
+	assert_int_equal(pulled_ms(t, &d), 5000);
+	meta_manifest_pulled(t->m, APP, &d, 6000);
+	assert_int_equal(meta_pulls_settle(t->m), RC_OK);
+	assert_int_equal(pulled_ms(t, &d), 6000);
+}
+
+static void
+many_pulls_are_settled(void **state)
+{
+	static struct digest d[6000];
+	struct mt *t = *state;
+	char text[32];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(d); i++) {
+		snprintf(text, sizeof(text), "m%zu", i);
+		d[i] = mt_digest(text);
+		if (i % 100 == 0)
+			(void)mt_plain(t, "team/app", text, NULL);
+	}
+	for (i = 0; i < ARRAY_LEN(d); i++)
+		meta_manifest_pulled(t->m, APP, &d[i], 5000);
+	assert_int_equal(meta_pulls_settle(t->m), RC_OK);
+	for (i = 0; i < ARRAY_LEN(d); i += 100)
+		assert_int_equal(pulled_ms(t, &d[i]), 5000);
 }
 
 /* Previews. */
@@ -796,6 +1197,20 @@ main(void)
 		TEST(a_revision_is_never_used_twice),
 		TEST(texts_have_bounds),
 		TEST(a_damaged_policy_is_told_and_can_be_set_anew),
+		TEST(those_that_have_waited_longest_are_due_first),
+		TEST(due_ones_come_in_pages),
+		TEST(another_text_moves_a_policy_back),
+		TEST(a_repository_made_with_a_policy_is_due_too),
+		TEST(of_a_deleted_repository_nothing_is_due),
+		TEST(a_damaged_policy_is_not_due_until_it_is_set_anew),
+		TEST(a_run_that_is_done_or_failed_is_an_evaluation),
+		TEST(a_run_of_another_policy_is_no_evaluation),
+		TEST(the_last_result_is_kept),
+		TEST(results_have_bounds_and_a_repository),
+		TEST(the_status_of_all_comes_in_pages),
+		TEST(a_status_page_looks_at_so_many),
+		TEST(pulls_that_were_noted_are_settled),
+		TEST(many_pulls_are_settled),
 		TEST(a_preview_is_in_progress_until_it_ends),
 		TEST(a_second_preview_waits_for_the_first_and_takes_its_place),
 		TEST(what_is_not_in_progress_does_not_end),

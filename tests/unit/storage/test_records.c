@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/obj.h"
+#include "storage/deleted.h"
 #include "storage/records.h"
 #include "storage_tools.h"
 
@@ -117,7 +118,16 @@ manifests_survive(void **state)
 	assert_int_equal(got.archived_ms, 55);
 	assert_int_equal(got.activated_ms, 66);
 	REFUSES_ALL_BUT(p, rec_manifest_size(&rec), rec_manifest_read(s, &got));
-	p[rec_manifest_size(&rec) - 17] = 3;
+	p[rec_manifest_size(&rec) - 17] = IMAGE_ACTIVATING + 1;
+	assert_false(rec_manifest_read(
+	    (struct span){ (char *)p, rec_manifest_size(&rec) }, &got));
+	rec.status = IMAGE_ACTIVATING;
+	rec.flags |= MANIFEST_DELETED;
+	rec_manifest_write(&rec, p);
+	REFUSES_ALL_BUT(p, rec_manifest_size(&rec), rec_manifest_read(s, &got));
+	assert_int_equal(got.status, IMAGE_ACTIVATING);
+	assert_int_equal(got.flags, rec.flags);
+	p[1] |= 8;
 	assert_false(rec_manifest_read(
 	    (struct span){ (char *)p, rec_manifest_size(&rec) }, &got));
 }
@@ -262,7 +272,7 @@ results_of_previews_survive(void **state)
 	assert_int_equal(got.status, IMAGE_ARCHIVED);
 	assert_int_equal(got.priority, 3);
 	assert_int_equal(got.pushed_ms, 4);
-	p[value.n - 17] = IMAGE_ARCHIVED + 1;
+	p[value.n - 17] = IMAGE_ACTIVATING + 1;
 	assert_false(rec_preview_result_read(value, &got));
 	p[value.n - 17] = IMAGE_ACTIVE;
 	p[value.n - 18] = PREVIEW_TRANSITION + 1;
@@ -272,12 +282,13 @@ results_of_previews_survive(void **state)
 static void
 blobs_survive_and_unknown_kinds_are_refused(void **state)
 {
-	const struct blob_rec rec = { .location = BLOB_IN_FILE,
-		.encoding = BLOB_PLAIN,
+	const struct blob_rec rec = { .location = BLOB_IN_ARCHIVE,
+		.encoding = BLOB_ZSTD,
 		.state = BLOB_QUARANTINED,
-		.size_bytes = 1,
+		.size_bytes = 10,
 		.created_ms = 2,
-		.unheld_ms = 3 };
+		.unheld_ms = 3,
+		.stored_bytes = 4 };
 	struct blob_rec got;
 	uint8_t p[REC_BLOB_BYTES];
 	struct span value = { (char *)p, sizeof(p) };
@@ -289,9 +300,10 @@ blobs_survive_and_unknown_kinds_are_refused(void **state)
 	assert_int_equal(got.location, rec.location);
 	assert_int_equal(got.encoding, rec.encoding);
 	assert_int_equal(got.state, rec.state);
-	assert_int_equal(got.size_bytes, 1);
+	assert_int_equal(got.size_bytes, 10);
 	assert_int_equal(got.created_ms, 2);
 	assert_int_equal(got.unheld_ms, 3);
+	assert_int_equal(got.stored_bytes, 4);
 	for (i = 1; i <= 3; i++) {
 		rec_blob_write(&rec, p);
 		p[i] = 99;
@@ -301,10 +313,257 @@ blobs_survive_and_unknown_kinds_are_refused(void **state)
 	}
 }
 
+/* Elsewhere it is plain, and what is plain is as long as it is. */
+static void
+only_the_archive_has_blobs_of_another_length(void **state)
+{
+	const struct blob_rec rec = { .location = BLOB_IN_FILE,
+		.encoding = BLOB_PLAIN,
+		.state = BLOB_SERVED,
+		.size_bytes = 10,
+		.stored_bytes = 10 };
+	struct blob_rec got;
+	uint8_t p[REC_BLOB_BYTES];
+	struct span value = { (char *)p, sizeof(p) };
+
+	(void)state;
+	rec_blob_write(&rec, p);
+	assert_true(rec_blob_read(value, &got));
+	p[2] = BLOB_ZSTD;
+	assert_false(rec_blob_read(value, &got));
+	p[1] = BLOB_IN_ARCHIVE;
+	assert_true(rec_blob_read(value, &got));
+	p[2] = BLOB_PLAIN;
+	assert_true(rec_blob_read(value, &got));
+	p[sizeof(p) - 1]++;
+	assert_false(rec_blob_read(value, &got));
+}
+
+/* How much they take where they lie came with format 4, and the archive. */
+static void
+blobs_of_format_3_are_read(void **state)
+{
+	const struct blob_rec rec = { .location = BLOB_IN_FILE,
+		.encoding = BLOB_PLAIN,
+		.state = BLOB_SERVED,
+		.size_bytes = 10,
+		.created_ms = 2,
+		.unheld_ms = 3,
+		.stored_bytes = 10 };
+	struct blob_rec got;
+	uint8_t p[REC_BLOB_BYTES];
+	struct span value = { (char *)p, REC_BLOB_BYTES - 8 };
+
+	(void)state;
+	rec_blob_write(&rec, p);
+	p[0] = 1;
+	REFUSES_ALL_BUT(p, value.n, rec_blob_read(s, &got));
+	assert_int_equal(got.unheld_ms, 3);
+	assert_int_equal(got.stored_bytes, 10);
+	p[1] = BLOB_IN_ARCHIVE;
+	assert_false(rec_blob_read(value, &got));
+}
+
+static void
+links_survive(void **state)
+{
+	const struct link_rec used = { 1, 0, UINT64_C(1) << 40, false };
+	const struct link_rec idle = { 2, 3, 0, true };
+	struct link_rec got;
+	uint8_t p[REC_LINK_BYTES];
+	struct span value = { (char *)p, sizeof(p) };
+
+	(void)state;
+	rec_link_write(&used, p);
+	REFUSES_ALL_BUT(p, sizeof(p), rec_link_read(s, &got));
+	assert_int_equal(got.linked_ms, 1);
+	assert_int_equal(got.idle_ms, 0);
+	assert_true(got.users == UINT64_C(1) << 40);
+	assert_false(got.queued);
+	rec_link_write(&idle, p);
+	REFUSES_ALL_BUT(p, sizeof(p), rec_link_read(s, &got));
+	assert_int_equal(got.linked_ms, 2);
+	assert_int_equal(got.idle_ms, 3);
+	assert_int_equal(got.users, 0);
+	assert_true(got.queued);
+	p[sizeof(p) - 1] = 2;
+	assert_false(rec_link_read(value, &got));
+}
+
+static void
+links_of_format_3_are_of_unknown_use(void **state)
+{
+	static const char old[] = "\1\0\0\0\0\0\0\0\7";
+	struct link_rec got;
+
+	(void)state;
+	REFUSES_ALL_BUT(old, sizeof(old) - 1, rec_link_read(s, &got));
+	assert_int_equal(got.linked_ms, 7);
+	assert_int_equal(got.idle_ms, 0);
+	assert_true(got.users == LINK_USERS_UNKNOWN);
+	assert_false(got.queued);
+}
+
+/* Those of the archive came with format 4. */
+static void
+counts_of_format_3_are_read(void **state)
+{
+	const struct meta_counts counts = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
+	struct meta_counts got;
+	uint8_t p[REC_COUNTS_BYTES];
+
+	(void)state;
+	rec_counts_write(&counts, p);
+	p[0] = 1;
+	REFUSES_ALL_BUT(p, (size_t)1 + 8 * META_COUNTS_OF_VERSION_1,
+	    rec_counts_read(s, &got));
+	assert_int_equal(got.next_repository, 1);
+	assert_int_equal(got.unheld_bytes, 7);
+	assert_int_equal(got.archived_blobs, 0);
+	assert_int_equal(got.archived_bytes, 0);
+	assert_int_equal(got.archived_stored_bytes, 0);
+}
+
+static void
+who_held_a_blob_last_survives(void **state)
+{
+	uint8_t p[16];
+	struct span value = { (char *)p, rec_unheld_size(SPAN("a/b")) }, got;
+
+	(void)state;
+	rec_unheld_write(SPAN("a/b"), p);
+	assert_true(rec_unheld_read(value, &got));
+	assert_true(span_is(got, "a/b"));
+	p[0]++;
+	assert_false(rec_unheld_read(value, &got));
+	assert_false(rec_unheld_read(SPAN(""), &got));
+	/* Of an older format. */
+	assert_true(rec_unheld_read(rec_none(), &got));
+	assert_int_equal(got.n, 0);
+}
+
+static void
+deleted_images_survive_with_their_tags(void **state)
+{
+	const struct span tags[] = { SPAN("a"), SPAN("v1.2") };
+	struct deleted_rec got, rec = {
+		.deleted_ms = 3,
+		.why = DELETED_EXPIRED,
+		.priority = 4,
+		.revision = 5,
+		.tags = tags,
+		.n_tags = 2,
+	};
+	uint8_t p[100];
+	struct span value = { (char *)p, rec_deleted_size(&rec) }, rest, tag;
+
+	(void)state;
+	rec_deleted_write(&rec, p);
+	REFUSES_ALL_BUT(p, value.n, rec_deleted_read(s, &got));
+	assert_true(rec_deleted_read(value, &got));
+	assert_int_equal(got.deleted_ms, 3);
+	assert_int_equal(got.why, DELETED_EXPIRED);
+	assert_int_equal(got.priority, 4);
+	assert_int_equal(got.revision, 5);
+	assert_int_equal(got.n_tags, 2);
+	rest = got.tag_bytes;
+	assert_true(rec_deleted_tag(&rest, &tag));
+	assert_true(span_is(tag, "a"));
+	assert_true(rec_deleted_tag(&rest, &tag));
+	assert_true(span_is(tag, "v1.2"));
+	assert_false(rec_deleted_tag(&rest, &tag));
+	p[1 + 8 + 1 + 8 + 8 + 3]++; /* a tag more than there is */
+	assert_false(rec_deleted_read(value, &got));
+	rec_deleted_write(&rec, p);
+	p[1 + 8] = DELETED_EXPIRED + 1;
+	assert_false(rec_deleted_read(value, &got));
+	p[1 + 8] = 0;
+	assert_false(rec_deleted_read(value, &got));
+	rec.n_tags = 0;
+	rec_deleted_write(&rec, p);
+	value.n = rec_deleted_size(&rec);
+	REFUSES_ALL_BUT(p, value.n, rec_deleted_read(s, &got));
+	rest = got.tag_bytes;
+	assert_false(rec_deleted_tag(&rest, &tag));
+}
+
+static void
+how_far_referrers_were_looked_at_survives(void **state)
+{
+	struct orphan_rec got, rec = { 0 };
+	uint8_t p[REC_ORPHAN_MAX_BYTES];
+	struct span value = { (char *)p, 0 };
+
+	(void)state;
+	rec_orphan_write(&rec, p);
+	value.n = rec_orphan_size(&rec);
+	assert_true(rec_orphan_read(value, &got));
+	assert_false(got.begun);
+	assert_true(rec_none_read(value));
+	rec.begun = true;
+	rec.at = digest_of_alg(DIGEST_SHA512, 6);
+	assert_int_equal(rec_orphan_size(&rec), sizeof(p));
+	rec_orphan_write(&rec, p);
+	value.n = sizeof(p);
+	assert_true(rec_orphan_read(value, &got));
+	assert_true(got.begun);
+	assert_true(digest_eq(&got.at, &rec.at));
+	value.n--;
+	assert_false(rec_orphan_read(value, &got));
+	value.n = 0;
+	assert_false(rec_orphan_read(value, &got));
+}
+
+static void
+runs_of_policies_survive(void **state)
+{
+	char why[LIFECYCLE_RESULT_WHY_MAX + 1];
+	struct lifecycle_result got, row = { .revision = 1,
+		.outcome = LIFECYCLE_STOPPED,
+		.started_ms = 2,
+		.ended_ms = 3,
+		.images = 4,
+		.expired = 5,
+		.archived = 6,
+		.held = 7,
+		.changed = 8,
+		.why = SPAN("why") };
+	uint8_t p[100 + sizeof(why)];
+	struct span value = { (char *)p, rec_lifecycle_run_size(&row) };
+
+	(void)state;
+	rec_lifecycle_run_write(&row, p);
+	assert_true(rec_lifecycle_run_read(value, &got));
+	assert_int_equal(got.revision, 1);
+	assert_int_equal(got.outcome, LIFECYCLE_STOPPED);
+	assert_int_equal(got.started_ms, 2);
+	assert_int_equal(got.ended_ms, 3);
+	assert_int_equal(got.images, 4);
+	assert_int_equal(got.expired, 5);
+	assert_int_equal(got.archived, 6);
+	assert_int_equal(got.held, 7);
+	assert_int_equal(got.changed, 8);
+	assert_true(span_is(got.why, "why"));
+	value.n -= 4;
+	assert_false(rec_lifecycle_run_read(value, &got));
+	value.n += 4;
+	p[9] = LIFECYCLE_NEVER;
+	assert_false(rec_lifecycle_run_read(value, &got));
+	p[9] = LIFECYCLE_STOPPED + 1;
+	assert_false(rec_lifecycle_run_read(value, &got));
+	memset(why, 'w', sizeof(why));
+	row.why = (struct span){ why, sizeof(why) - 1 };
+	rec_lifecycle_run_write(&row, p);
+	value.n = rec_lifecycle_run_size(&row);
+	assert_true(rec_lifecycle_run_read(value, &got));
+	p[value.n++] = 'w';
+	assert_false(rec_lifecycle_run_read(value, &got));
+}
+
 static void
 the_small_ones_survive(void **state)
 {
-	const struct meta_counts counts = { 1, 2, 3, 4, 5, 6, 7 };
+	const struct meta_counts counts = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
 	const struct edge_rec edge = { EDGE_ABSENT, 9 };
 	struct meta_counts counts_got;
 	struct edge_rec edge_got;
@@ -321,8 +580,8 @@ the_small_ones_survive(void **state)
 	REFUSES_ALL_BUT(p, REC_EDGE_BYTES, rec_edge_read(s, &edge_got));
 	assert_int_equal(edge_got.size_bytes, 9);
 	assert_int_equal(edge_got.flags, EDGE_ABSENT);
-	rec_link_write(12345, p);
-	REFUSES_ALL_BUT(p, REC_LINK_BYTES, rec_link_read(s, &ms));
+	rec_moment_write(12345, p);
+	REFUSES_ALL_BUT(p, REC_MOMENT_BYTES, rec_moment_read(s, &ms));
 	assert_int_equal(ms, 12345);
 	rec_format_write(77, p);
 	REFUSES_ALL_BUT(p, REC_FORMAT_BYTES, rec_format_read(s, &format));
@@ -477,7 +736,9 @@ policies_doomed_ones_entities_and_numbers_survive(void **state)
 {
 	const struct policy_rec policy = { 7, SPAN("{}") };
 	const struct policy_rec unused = { 0, SPAN("{}") };
-	const struct doomed_rec doomed = { 8, SPAN("a/b") };
+	const struct doomed_rec doomed = { 8, SPAN("a/b"), 9, false };
+	/* Of format 3. */
+	static const char old[] = "\1\0\0\0\0\0\0\0\7a/b";
 	struct policy_rec policy_got;
 	struct doomed_rec doomed_got;
 	struct span record;
@@ -500,6 +761,16 @@ policies_doomed_ones_entities_and_numbers_survive(void **state)
 	    (struct span){ (char *)p, rec_doomed_size(&doomed) }, &doomed_got));
 	assert_int_equal(doomed_got.deleted_ms, 8);
 	assert_true(span_is(doomed_got.name, "a/b"));
+	assert_int_equal(doomed_got.created_ms, 9);
+	assert_false(doomed_got.purging);
+	p[1 + 8 + 8] = 2;
+	assert_false(rec_doomed_read(
+	    (struct span){ (char *)p, rec_doomed_size(&doomed) }, &doomed_got));
+	assert_true(rec_doomed_read(
+	    (struct span){ old, sizeof(old) - 1 }, &doomed_got));
+	assert_int_equal(doomed_got.deleted_ms, 7);
+	assert_true(span_is(doomed_got.name, "a/b"));
+	assert_true(doomed_got.purging);
 	rec_entity_write(SPAN("{}"), p);
 	assert_true(rec_entity_read(
 	    (struct span){ (char *)p, rec_entity_size(SPAN("{}")) }, &record));
@@ -584,9 +855,16 @@ keys_survive(void **state)
 	key_unheld(&k, 1234, 13, &a);
 	assert_true(key_read_unheld(key_span(&k), &ms, &domain, &a_got));
 	assert_true(ms == 1234 && domain == 13 && digest_eq(&a, &a_got));
-	key_scan(&k, 1234, 14, &a);
-	assert_true(key_read_scan(key_span(&k), &ms, &repo, &a_got));
+	key_timed(&k, 1234, 14, &a);
+	assert_true(key_read_timed(key_span(&k), &ms, &repo, &a_got));
 	assert_true(ms == 1234 && repo == 14 && digest_eq(&a, &a_got));
+	key_timed_repo(&k, 1235, 18);
+	assert_true(key_read_timed_repo(key_span(&k), &ms, &repo));
+	assert_true(ms == 1235 && repo == 18);
+	key_removal(&k, BLOB_IN_ARCHIVE, 19, &b);
+	assert_true(key_read_removal(key_span(&k), &kind, &domain, &b_got));
+	assert_true(kind == BLOB_IN_ARCHIVE && domain == 19);
+	assert_true(digest_eq(&b, &b_got));
 	key_preview_result(&k, 15, 16, 17);
 	assert_true(key_read_preview_result(key_span(&k), &repo, &run, &n));
 	assert_true(repo == 15 && run == 16 && n == 17);
@@ -617,9 +895,19 @@ keys_cut_off_are_refused(void **state)
 	assert_false(key_read_holder(key_span(&k), &domain, &x, &kind, &repo));
 	key_edge(&k, 11, &a, 4, &a);
 	assert_false(key_read_edge(key_span(&k), &repo, &x, &kind, &y));
-	key_scan(&k, 1, 2, &a);
+	key_timed(&k, 1, 2, &a);
 	for (n = k.n, k.n = 0; k.n < n; k.n++)
-		assert_false(key_read_scan(key_span(&k), &ms, &repo, &x));
+		assert_false(key_read_timed(key_span(&k), &ms, &repo, &x));
+	key_timed_repo(&k, 1, 2);
+	for (n = k.n, k.n = 0; k.n < n; k.n++)
+		assert_false(key_read_timed_repo(key_span(&k), &ms, &repo));
+	key_removal(&k, BLOB_IN_FILE, 2, &a);
+	for (n = k.n, k.n = 0; k.n < n; k.n++)
+		assert_false(
+		    key_read_removal(key_span(&k), &kind, &domain, &x));
+	/* Nothing is removed from the database that way. */
+	key_removal(&k, BLOB_IN_META, 2, &a);
+	assert_false(key_read_removal(key_span(&k), &kind, &domain, &x));
 }
 
 static void
@@ -666,7 +954,8 @@ static void
 times_sort_as_they_pass(void **state)
 {
 	struct digest a = digest_of_alg(DIGEST_SHA256, 1);
-	struct rec_key k, scan, last = { 0 }, last_scan = { 0 };
+	struct rec_key k, timed, last = { 0 }, last_timed = { 0 };
+	struct rec_key due, last_due = { 0 };
 	int64_t ms;
 
 	(void)state;
@@ -674,10 +963,13 @@ times_sort_as_they_pass(void **state)
 		key_unheld(&k, ms, 0, &a);
 		assert_true(span_cmp(key_span(&last), key_span(&k)) < 0);
 		last = k;
-		key_scan(&scan, ms, 0, &a);
+		key_timed(&timed, ms, 0, &a);
 		assert_true(
-		    span_cmp(key_span(&last_scan), key_span(&scan)) < 0);
-		last_scan = scan;
+		    span_cmp(key_span(&last_timed), key_span(&timed)) < 0);
+		last_timed = timed;
+		key_timed_repo(&due, ms, 0);
+		assert_true(span_cmp(key_span(&last_due), key_span(&due)) < 0);
+		last_due = due;
 	}
 }
 
@@ -693,6 +985,15 @@ main(void)
 		cmocka_unit_test(lifecycles_survive),
 		cmocka_unit_test(results_of_previews_survive),
 		cmocka_unit_test(blobs_survive_and_unknown_kinds_are_refused),
+		cmocka_unit_test(only_the_archive_has_blobs_of_another_length),
+		cmocka_unit_test(blobs_of_format_3_are_read),
+		cmocka_unit_test(links_survive),
+		cmocka_unit_test(links_of_format_3_are_of_unknown_use),
+		cmocka_unit_test(counts_of_format_3_are_read),
+		cmocka_unit_test(who_held_a_blob_last_survives),
+		cmocka_unit_test(deleted_images_survive_with_their_tags),
+		cmocka_unit_test(how_far_referrers_were_looked_at_survives),
+		cmocka_unit_test(runs_of_policies_survive),
 		cmocka_unit_test(the_small_ones_survive),
 		cmocka_unit_test(referrers_and_uploads_survive),
 		cmocka_unit_test(a_length_beyond_the_end_is_refused),

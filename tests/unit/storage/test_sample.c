@@ -16,11 +16,14 @@
 
 #include "base/obj.h"
 #include "meta_tools.h"
+#include "storage/collect_int.h"
 #include "storage/content.h"
+#include "storage/deleted.h"
 #include "storage/entities.h"
 #include "storage/fsck.h"
 #include "storage/images.h"
 #include "storage/lifecycles.h"
+#include "storage/meta_ops_int.h"
 #include "storage/repositories.h"
 #include "storage/store_int.h"
 #include "storage/upload.h"
@@ -37,11 +40,12 @@
 static const struct format {
 	unsigned number;
 	const char *sample;
-	uint64_t repositories, links;
+	uint64_t repositories, manifests, tags, blobs, links;
 } formats[] = {
-	{ 1, "tests/samples/format-1", 2, 4 },
-	{ 2, "tests/samples/format-2", 3, 5 },
-	{ 3, "tests/samples/format-3", 3, 5 },
+	{ 1, "tests/samples/format-1", 2, 3, 3, 7, 4 },
+	{ 2, "tests/samples/format-2", 3, 3, 3, 7, 5 },
+	{ 3, "tests/samples/format-3", 3, 3, 3, 7, 5 },
+	{ 4, "tests/samples/format-4", 4, 5, 4, 11, 8 },
 };
 /* That of the test that runs. */
 static const struct format *format;
@@ -56,6 +60,10 @@ struct sample {
 	struct digest image, index, signature;
 	char layer_text[LAYER_BYTES];
 	char image_text[1024], index_text[1024], signature_text[1024];
+	/* Since format 4. */
+	struct digest cold_layer, cold, warm, gone;
+	char cold_layer_text[LAYER_BYTES];
+	char cold_text[1024], warm_text[1024], gone_text[1024];
 };
 
 static void
@@ -68,6 +76,30 @@ text_fill(char text[1024], const char *fmt, const struct digest *a,
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	(void)snprintf(text, 1024, fmt, digest_str(a, sa), digest_str(b, sb));
 #pragma GCC diagnostic pop
+}
+
+/* The third of its kind, and the first: nobody else needs their layer. */
+static void
+cold_init(struct sample *s)
+{
+	static const char text[] =
+	    "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_MANIFEST "\","
+	    "\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1"
+	    "+json\",\"digest\":\"%s\",\"size\":2},\"layers\":[{\"mediaType\":"
+	    "\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\","
+	    "\"size\":6000}]}";
+
+	memset(s->cold_layer_text, 'z', LAYER_BYTES);
+	s->cold_layer = tool_digest(s->cold_layer_text, LAYER_BYTES);
+	text_fill(s->cold_text, text, &s->config, &s->cold_layer);
+	s->cold = mt_digest(s->cold_text);
+	/* The same, and other bytes. */
+	text_fill(s->warm_text, text, &s->config, &s->cold_layer);
+	(void)strcat(s->warm_text, "\n");
+	s->warm = mt_digest(s->warm_text);
+	text_fill(s->gone_text, text, &s->config, &s->cold_layer);
+	(void)strcat(s->gone_text, "\n\n");
+	s->gone = mt_digest(s->gone_text);
 }
 
 static void
@@ -104,6 +136,7 @@ sample_init(struct sample *s)
 	    "\"annotations\":{\"by\":\"tests\"}}",
 	    &s->config, &s->image);
 	s->signature = mt_digest(s->signature_text);
+	cold_init(s);
 }
 
 /* Making it. */
@@ -125,14 +158,15 @@ blob_push(struct mt *t, const char *repo, const char *p, size_t n, uint8_t alg)
 }
 
 static void
-manifest_push(struct mt *t, const char *text, const char *tag, int64_t now_ms)
+manifest_push(struct mt *t, const char *repo, const char *text, const char *tag,
+    int64_t now_ms)
 {
 	char why[MANIFEST_WHY_BYTES];
 	struct manifest manifest;
 	struct span tags = mt_span(tag);
 	struct manifest_put_result result;
 	const struct manifest_put put = {
-		.repository = SPAN("team/app"),
+		.repository = span_of(repo),
 		.digest = mt_digest(text),
 		.text = span_of(text),
 		.manifest = &manifest,
@@ -309,6 +343,123 @@ template_make(struct mt *t)
 	    meta_entities_change(t->m, 1, &change, 1, &generation), RC_OK);
 }
 
+/* Since format 4. */
+
+#define LATE SPAN("team/late")
+#define UNDELETE_MS (INT64_MAX / 4)
+
+static void
+class_set(struct mt *t, const struct digest *d, enum image_status status,
+    int64_t now_ms)
+{
+	const struct reference ref = { .is_digest = true, .digest = *d };
+	struct holding holding;
+	struct image_row row;
+
+	assert_int_equal(meta_image_status_set(t->m, LATE, &ref, status, now_ms,
+			     &t->arena, &row, &holding),
+	    RC_OK);
+}
+
+struct moving {
+	uint64_t repo;
+	const struct digest *digest;
+	struct tier_place place;
+};
+
+/* As the collector does, which then removes the file; that is left to do. */
+static enum rc
+layer_moved(struct meta_txn *m, void *arg)
+{
+	const struct moving *mv = arg;
+	struct link_rec link;
+	enum rc rc;
+
+	if ((rc = link_load(m, mv->repo, mv->digest, &link)) != RC_OK)
+		return (rc);
+	if ((rc = link_settle(m, mv->repo, mv->digest, &link)) != RC_OK)
+		return (rc);
+	return (blob_moved(m, mv->digest, BLOB_IN_ARCHIVE, mv->place.encoding,
+	    mv->place.stored_bytes, 10100));
+}
+
+static void
+layer_archive(struct mt *t, const struct digest *d)
+{
+	struct repository_description repo;
+	struct moving mv = { .digest = d };
+	struct tier_put put = { .digest = *d };
+
+	assert_int_equal(
+	    meta_repository_describe(t->m, LATE, &t->arena, &repo), RC_OK);
+	mv.repo = repo.row.id;
+	assert_int_equal(blobs_open(store_blobs(t->s), KEY_DOMAIN_PLAIN, d,
+			     READ_BLOCKING, &put.fd, &put.size_bytes),
+	    RC_OK);
+	assert_int_equal(tier_put(store_tier(t->s), &put, &mv.place), RC_OK);
+	(void)close(put.fd);
+	assert_int_equal(meta_change(t->m, layer_moved, &mv, 0), RC_OK);
+}
+
+/* One in the archive, and one that is to be fetched from there. */
+static void
+classes_make(struct mt *t, const struct sample *s)
+{
+	blob_push(t, "team/late", EMPTY_JSON, 2, DIGEST_SHA256);
+	blob_push(
+	    t, "team/late", s->cold_layer_text, LAYER_BYTES, DIGEST_SHA256);
+	manifest_push(t, "team/late", s->cold_text, "cold", 9700);
+	manifest_push(t, "team/late", s->warm_text, NULL, 9800);
+	manifest_push(t, "team/late", s->gone_text, "gone", 9900);
+	class_set(t, &s->cold, IMAGE_ARCHIVED, 10000);
+	class_set(t, &s->warm, IMAGE_ARCHIVED, 10000);
+	class_set(t, &s->gone, IMAGE_ARCHIVED, 10000);
+	layer_archive(t, &s->cold_layer);
+	class_set(t, &s->warm, IMAGE_ACTIVE, 10200);
+}
+
+/* They can be restored. */
+static void
+gone_make(struct mt *t, const struct sample *s)
+{
+	struct repository_description d;
+	struct holding holding;
+
+	store_undelete_set(t->s, UNDELETE_MS);
+	assert_int_equal(
+	    meta_manifest_delete(t->m, LATE, &s->gone, &holding), RC_OK);
+	blob_push(t, "dropped", "note", 4, DIGEST_SHA512);
+	assert_int_equal(
+	    meta_repository_delete(t->m, SPAN("dropped"), true, &t->arena, &d),
+	    RC_OK);
+}
+
+static void
+run_make(struct mt *t)
+{
+	const struct lifecycle_result result = {
+		.revision = 3,
+		.outcome = LIFECYCLE_DONE,
+		.started_ms = 11000,
+		.ended_ms = 11500,
+		.images = 4,
+		.expired = 2,
+		.held = 1,
+		.why = SPAN("so"),
+	};
+
+	assert_int_equal(
+	    meta_lifecycle_result_put(t->m, SPAN("team/made"), &result), RC_OK);
+}
+
+static void
+late_make(struct mt *t, const struct sample *s)
+{
+	classes_make(t, s);
+	gone_make(t, s);
+	run_make(t);
+}
+
 static void
 sample_make(struct mt *t)
 {
@@ -323,10 +474,10 @@ sample_make(struct mt *t)
 	blob_push(t, "other", "orphan", 6, DIGEST_SHA256);
 	assert_int_equal(
 	    meta_blob_unlink(t->m, SPAN("other"), &s.orphan, &holding), RC_OK);
-	manifest_push(t, s.image_text, "v1", 1000);
-	manifest_push(t, s.image_text, "latest", 2000);
-	manifest_push(t, s.index_text, "multi", 3000);
-	manifest_push(t, s.signature_text, NULL, 4000);
+	manifest_push(t, "team/app", s.image_text, "v1", 1000);
+	manifest_push(t, "team/app", s.image_text, "latest", 2000);
+	manifest_push(t, "team/app", s.index_text, "multi", 3000);
+	manifest_push(t, "team/app", s.signature_text, NULL, 4000);
 	meta_manifest_pulled(t->m, SPAN("team/app"), &s.image, 5000);
 	session_leave(t);
 	repository_make(t);
@@ -335,6 +486,7 @@ sample_make(struct mt *t)
 	lives_make(t, &s);
 	images_make(t, &s);
 	template_make(t);
+	late_make(t, &s);
 }
 
 /* ${dir} becomes a sample: what only a running process needs goes. */
@@ -498,9 +650,9 @@ counts_are_right(struct mt *t)
 	struct store_stats st = mt_stats(t);
 
 	assert_int_equal(st.repositories, format->repositories);
-	assert_int_equal(st.manifests, 3);
-	assert_int_equal(st.tags, 3);
-	assert_int_equal(st.blobs, 7);
+	assert_int_equal(st.manifests, format->manifests);
+	assert_int_equal(st.tags, format->tags);
+	assert_int_equal(st.blobs, format->blobs);
 	assert_int_equal(st.blob_links, format->links);
 	assert_int_equal(st.referrers, 1);
 	assert_int_equal(st.upload_sessions, 1);
@@ -561,7 +713,7 @@ what_is_to_go_goes_on(struct mt *t)
 
 	while (more)
 		assert_int_equal(meta_repository_purge(t->m, 1, &more), RC_OK);
-	assert_int_equal(mt_stats(t).blob_links, 4);
+	assert_int_equal(mt_stats(t).blob_links, format->number < 4 ? 4 : 7);
 	mt_check(t);
 }
 
@@ -699,10 +851,106 @@ nothing_lives(struct mt *t, const struct sample *s)
 	    meta_preview_next(t->m, &t->arena, &preview), RC_NOTFOUND);
 }
 
+static enum image_status
+class_of(struct mt *t, const struct digest *d)
+{
+	const struct reference ref = { .is_digest = true, .digest = *d };
+	struct image_row row;
+
+	assert_int_equal(
+	    meta_image_get(t->m, LATE, &ref, &t->arena, &row), RC_OK);
+	return (row.manifest.status);
+}
+
+static void
+run_is_there(struct mt *t)
+{
+	struct lifecycle_status row;
+
+	assert_int_equal(
+	    meta_lifecycle_status(t->m, SPAN("team/made"), &t->arena, &row),
+	    RC_OK);
+	assert_true(row.has_policy);
+	assert_int_equal(row.evaluated_ms, 11000);
+	assert_int_equal(row.last.revision, 3);
+	assert_int_equal(row.last.outcome, LIFECYCLE_DONE);
+	assert_int_equal(row.last.started_ms, 11000);
+	assert_int_equal(row.last.ended_ms, 11500);
+	assert_int_equal(row.last.images, 4);
+	assert_int_equal(row.last.expired, 2);
+	assert_int_equal(row.last.held, 1);
+	assert_true(span_is(row.last.why, "so"));
+}
+
+static void
+late_is_there(struct mt *t, const struct sample *s)
+{
+	struct deleted_repository_page repositories;
+	struct deleted_image_page images;
+	struct store_stats st = mt_stats(t);
+
+	assert_int_equal(class_of(t, &s->cold), IMAGE_ARCHIVED);
+	assert_int_equal(class_of(t, &s->warm), IMAGE_ACTIVATING);
+	assert_int_equal(st.archived_blobs, 1);
+	assert_int_equal(st.archived_bytes, LAYER_BYTES);
+	assert_in_range(st.archived_stored_bytes, 1, LAYER_BYTES / 10);
+	assert_int_equal(st.deleted_images, 1);
+	assert_int_equal(
+	    meta_deleted_image_page(t->m, LATE, NULL, 9, &t->arena, &images),
+	    RC_OK);
+	assert_int_equal(images.n, 1);
+	assert_true(digest_eq(&images.rows[0].digest, &s->gone));
+	assert_int_equal(images.rows[0].n_tags, 1);
+	assert_true(span_is(images.rows[0].tags[0], "gone"));
+	assert_int_equal(images.rows[0].why, DELETED_BY_REQUEST);
+	assert_int_equal(
+	    meta_deleted_repository_page(t->m, 0, 9, &t->arena, &repositories),
+	    RC_OK);
+	assert_int_equal(repositories.n, 1);
+	assert_true(span_is(repositories.rows[0].name, "dropped"));
+	run_is_there(t);
+}
+
+static struct link_rec
+link_of(struct mt *t, const char *repository, const struct digest *d)
+{
+	struct repository_description repo;
+	struct link_rec link;
+	struct meta_txn m;
+
+	assert_int_equal(meta_repository_describe(
+			     t->m, span_of(repository), &t->arena, &repo),
+	    RC_OK);
+	assert_int_equal(meta_read_begin(t->m, &m), RC_OK);
+	assert_int_equal(link_load(&m, repo.row.id, d, &link), RC_OK);
+	meta_read_end(&m);
+	return (link);
+}
+
+static void
+what_was_deleted_comes_back(struct mt *t, const struct sample *s)
+{
+	const struct reference ref = { .tag = SPAN("gone") };
+	struct image_restored restored;
+
+	assert_int_equal(
+	    meta_image_undelete(t->m, LATE, &ref, 12000, &t->arena, &restored),
+	    RC_OK);
+	assert_true(digest_eq(&restored.digest, &s->gone));
+	assert_int_equal(class_of(t, &s->gone), IMAGE_ARCHIVED);
+	assert_int_equal(
+	    meta_repository_undelete(t->m, SPAN("dropped"), 12000), RC_OK);
+	assert_true(link_of(t, "dropped", &s->note).queued);
+	mt_check(t);
+}
+
 /* By format: all that it knew, and none of what came later. */
 static void
 what_it_knew_is_there(struct mt *t, const struct sample *s)
 {
+	store_undelete_set(t->s, UNDELETE_MS);
+	if (format->number >= 4)
+		late_is_there(t, s);
 	if (format->number >= 3)
 		lives_are_there(t, s);
 	else
@@ -732,6 +980,8 @@ all_of_the_sample_is_there(void **state)
 	what_it_knew_is_there(t, &s);
 	if (format->number >= 2)
 		what_is_to_go_goes_on(t);
+	if (format->number >= 4)
+		what_was_deleted_comes_back(t, &s);
 }
 
 static void
@@ -804,7 +1054,8 @@ fsck_finds_nothing_in_the_sample(void **state)
 	copy_open(t);
 	assert_int_equal(fsck_run(t->s, &options, &progress), RC_OK);
 	assert_int_equal(progress.problems, 0);
-	assert_int_equal(progress.blobs, 7);
+	assert_int_equal(progress.blobs, format->blobs);
+	assert_int_equal(progress.orphan_files, 0);
 }
 
 /* Upgrades. */
@@ -836,14 +1087,103 @@ opening_brings_the_sample_up_to_date(void **state)
 		repository_make(t);
 		entities_make(t);
 	}
-	lives_make(t, &s);
-	images_make(t, &s);
-	template_make(t);
+	if (format->number < 3) {
+		lives_make(t, &s);
+		images_make(t, &s);
+		template_make(t);
+	}
+	late_make(t, &s);
 	mt_reopen(t);
+	store_undelete_set(t->s, UNDELETE_MS);
 	what_is_set_is_there(t);
 	entities_are_there(t, 2);
 	images_are_there(t, &s);
 	lives_are_there(t, &s);
+	late_is_there(t, &s);
+	mt_check(t);
+}
+
+/* An archived signature, which there is since format 3, is no user. */
+static void
+an_upgrade_counts_who_uses_what(void **state)
+{
+	static struct sample s;
+	struct mt *t = *state;
+	struct link_rec link;
+
+	sample_init(&s);
+	copy_open(t);
+	link = link_of(t, "team/app", &s.config);
+	assert_int_equal(link.users, format->number < 3 ? 2 : 1);
+	assert_int_equal(link.idle_ms, 0);
+	assert_false(link.queued);
+	assert_int_equal(link_of(t, "team/app", &s.layer).users, 1);
+	link = link_of(t, "other", &s.layer);
+	assert_int_equal(link.users, 0);
+	assert_true(link.idle_ms > 0);
+	assert_true(link.queued);
+	assert_true(link_of(t, "other", &s.note).queued);
+	/* And one of the repository that is on its way out. */
+	assert_int_equal(mt_stats(t).idle_links, format->links - 2);
+}
+
+/* As if it had been set since. */
+static void
+an_upgrade_queues_the_policies(void **state)
+{
+	struct lifecycle_due_page page;
+	struct mt *t = *state;
+
+	copy_open(t);
+	assert_int_equal(
+	    meta_lifecycle_due_page(t->m, 7000, NULL, 9, &t->arena, &page),
+	    RC_OK);
+	assert_int_equal(page.n, 1);
+	assert_true(span_is(page.rows[0].repository, "team/made"));
+	assert_int_equal(page.rows[0].basis_ms, 7000);
+	assert_int_equal(
+	    meta_lifecycle_due_page(t->m, 6999, NULL, 9, &t->arena, &page),
+	    RC_OK);
+	assert_int_equal(page.n, 0);
+}
+
+/* What cannot be read stays what it is, for fsck, and the rest goes on. */
+static enum rc
+rows_spoil(struct meta_txn *m, void *arg)
+{
+	const struct sample *s = arg;
+	struct rec_key k;
+	enum rc rc;
+
+	key_repo_digest(&k, 1, &s->layer);
+	rc = kv_put(m, TABLE_BLOB_LINKS, key_span(&k), SPAN("x"));
+	if (rc == RC_OK)
+		rc = kv_put(m, TABLE_BLOB_LINKS, SPAN("x"), SPAN("x"));
+	if (rc == RC_OK)
+		rc = kv_put(m, TABLE_LIFECYCLE_POLICIES, SPAN("x"), SPAN("x"));
+	if (rc == RC_OK)
+		rc = meta_format_set(m, format->number);
+	return (rc);
+}
+
+static void
+an_upgrade_passes_over_what_is_damaged(void **state)
+{
+	const struct fsck_options options = { .repair = true };
+	struct fsck_progress progress = { 0 };
+	static struct sample s;
+	struct mt *t = *state;
+
+	sample_init(&s);
+	copy_open(t);
+	assert_int_equal(meta_change(t->m, rows_spoil, &s, 0), RC_OK);
+	mt_reopen(t);
+	assert_int_equal(link_of(t, "team/app", &s.config).users,
+	    format->number < 3 ? 2 : 1);
+	assert_int_equal(fsck_run(t->s, &options, &progress), RC_OK);
+	assert_true(progress.problems > 0);
+	assert_int_equal(progress.repaired, progress.problems);
+	assert_int_equal(link_of(t, "team/app", &s.layer).users, 1);
 	mt_check(t);
 }
 
@@ -907,8 +1247,8 @@ who_only_reads_reads_it_as_it_is(void **state)
 #define TEST_OF(n, f) \
 	cmocka_unit_test_prestate_setup_teardown( \
 	    f, copy_setup, mt_teardown, (void *)(uintptr_t)&formats[(n)-1])
-#define TEST_OLD(f) TEST_OF(1, f), TEST_OF(2, f)
-#define TEST(f) TEST_OLD(f), TEST_OF(3, f)
+#define TEST_OLD(f) TEST_OF(1, f), TEST_OF(2, f), TEST_OF(3, f)
+#define TEST(f) TEST_OLD(f), TEST_OF(4, f)
 
 int
 main(int argc, char **argv)
@@ -920,6 +1260,9 @@ main(int argc, char **argv)
 		TEST(fsck_finds_nothing_in_the_sample),
 		TEST_OLD(opening_brings_the_sample_up_to_date),
 		TEST_OLD(an_upgrade_cut_short_is_finished),
+		TEST_OLD(an_upgrade_counts_who_uses_what),
+		TEST_OF(3, an_upgrade_queues_the_policies),
+		TEST_OLD(an_upgrade_passes_over_what_is_damaged),
 		TEST(who_only_reads_reads_it_as_it_is),
 	};
 

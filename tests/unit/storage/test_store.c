@@ -29,7 +29,7 @@
 
 extern char **environ;
 
-#define FORMAT_NOW "registryd-format 3\n"
+#define FORMAT_NOW "registryd-format 4\n"
 
 /* A folder for each test, and a registry in it that is not open. */
 struct place {
@@ -227,11 +227,11 @@ a_newer_format_is_refused(void **state)
 	struct place *p = *state;
 
 	registry_new(p);
-	file_put(p, "format", "registryd-format 4\n");
+	file_put(p, "format", "registryd-format 5\n");
 	assert_int_equal(open_rc(p), RC_VERSION);
-	assert_non_null(strstr(p->why, "format 4"));
+	assert_non_null(strstr(p->why, "format 5"));
 	assert_non_null(strstr(p->why, "newer"));
-	file_is(p, "format", "registryd-format 4\n");
+	file_is(p, "format", "registryd-format 5\n");
 	p->options.read_only = true;
 	assert_int_equal(open_rc(p), RC_VERSION);
 }
@@ -312,7 +312,7 @@ metadata_that_were_cut_off_give_errors(void **state)
 	assert_int_not_equal(rc, RC_OK);
 }
 
-static unsigned n_steps_run[6];
+static unsigned n_steps_run[7];
 
 static enum rc
 step_run(struct meta_txn *t, void *arg)
@@ -347,27 +347,27 @@ uploads_rows(struct store *s)
 static void
 an_older_format_goes_up_step_by_step(void **state)
 {
-	const struct store_upgrade good[] = { { 4, step_run, false },
-		{ 3, step_run, false } };
-	const struct store_upgrade bad[] = { { 3, step_run, false },
-		{ 4, step_fail, false } };
+	const struct store_upgrade good[] = { { 5, step_run, false },
+		{ 4, step_run, false } };
+	const struct store_upgrade bad[] = { { 4, step_run, false },
+		{ 5, step_fail, false } };
 	struct place *p = *state;
 	struct store *s = tool_store_open(&p->options);
 
 	memset(n_steps_run, 0, sizeof(n_steps_run));
-	assert_int_equal(store_upgrade_run(s, bad, 2, 5, p->why), RC_CORRUPT);
+	assert_int_equal(store_upgrade_run(s, bad, 2, 6, p->why), RC_CORRUPT);
 	assert_non_null(strstr(p->why, "upgrade"));
 	/* What the first has done stays, of the second nothing. */
-	assert_int_equal(n_steps_run[3], 1);
+	assert_int_equal(n_steps_run[4], 1);
 	assert_int_equal(uploads_rows(s), 1);
-	assert_int_equal(store_upgrade_run(s, good, 2, 5, p->why), RC_OK);
-	assert_int_equal(n_steps_run[3], 1);
+	assert_int_equal(store_upgrade_run(s, good, 2, 6, p->why), RC_OK);
 	assert_int_equal(n_steps_run[4], 1);
-	assert_int_equal(store_upgrade_run(s, good, 2, 5, p->why), RC_OK);
-	assert_int_equal(n_steps_run[4], 1);
+	assert_int_equal(n_steps_run[5], 1);
+	assert_int_equal(store_upgrade_run(s, good, 2, 6, p->why), RC_OK);
+	assert_int_equal(n_steps_run[5], 1);
 	/* No way on from here, and none back. */
-	assert_int_equal(store_upgrade_run(s, good, 2, 6, p->why), RC_VERSION);
-	assert_int_equal(store_upgrade_run(s, good, 2, 4, p->why), RC_VERSION);
+	assert_int_equal(store_upgrade_run(s, good, 2, 7, p->why), RC_VERSION);
+	assert_int_equal(store_upgrade_run(s, good, 2, 5, p->why), RC_VERSION);
 	store_close(&s);
 	/* The metadata know better than the file. */
 	assert_int_equal(open_rc(p), RC_VERSION);
@@ -376,8 +376,8 @@ an_older_format_goes_up_step_by_step(void **state)
 static void
 who_only_reads_runs_no_step(void **state)
 {
-	const struct store_upgrade steps[] = { { 3, step_run, true },
-		{ 4, step_run, false } };
+	const struct store_upgrade steps[] = { { 4, step_run, true },
+		{ 5, step_run, false } };
 	struct place *p = *state;
 	struct store *s;
 
@@ -385,10 +385,10 @@ who_only_reads_runs_no_step(void **state)
 	memset(n_steps_run, 0, sizeof(n_steps_run));
 	p->options.read_only = true;
 	s = tool_store_open(&p->options);
-	assert_int_equal(store_upgrade_run(s, steps, 2, 4, p->why), RC_OK);
-	assert_int_equal(store_upgrade_run(s, steps, 2, 5, p->why), RC_VERSION);
+	assert_int_equal(store_upgrade_run(s, steps, 2, 5, p->why), RC_OK);
+	assert_int_equal(store_upgrade_run(s, steps, 2, 6, p->why), RC_VERSION);
 	assert_non_null(strstr(p->why, "start registryd"));
-	assert_int_equal(n_steps_run[3], 0);
+	assert_int_equal(n_steps_run[4], 0);
 	store_close(&s);
 }
 
@@ -623,6 +623,111 @@ a_disk_too_small_for_a_registry_is_told(void **state)
 	tool_tmpfs_remove(p->data);
 }
 
+/* The archive. */
+
+static void
+the_archive_is_made_when_it_is_needed(void **state)
+{
+	struct place *p = *state;
+
+	registry_new(p);
+	assert_false(tool_exists(path_of(p, "archive")));
+	p->options.archive_dir = path_of(p, "elsewhere");
+	assert_int_equal(open_rc(p), RC_OK);
+}
+
+/* A disk for it may have been mounted before the first start. */
+static void
+a_folder_that_has_an_archive_only_is_taken(void **state)
+{
+	struct place *p = *state;
+
+	folder_new(p);
+	assert_int_equal(mkdir(path_of(p, "archive"), 0700), 0);
+	assert_int_equal(open_rc(p), RC_OK);
+	file_is(p, "format", FORMAT_NOW);
+}
+
+static void
+an_archive_that_cannot_be_used_is_told(void **state)
+{
+	struct place *p = *state;
+
+	registry_new(p);
+	file_put(p, "elsewhere", "a file");
+	p->options.archive_dir = path_of(p, "elsewhere");
+	assert_int_not_equal(open_rc(p), RC_OK);
+	assert_non_null(strstr(p->why, "archive"));
+	assert_non_null(strstr(p->why, "elsewhere"));
+}
+
+static void
+how_long_images_can_be_restored_is_set(void **state)
+{
+	struct place *p = *state;
+	struct store *s;
+
+	p->options.undelete_ms = 7;
+	s = tool_store_open(&p->options);
+	assert_int_equal(store_undelete_ms(s), 7);
+	store_undelete_set(s, 8);
+	assert_int_equal(store_undelete_ms(s), 8);
+	store_close(&s);
+}
+
+/* What was deleted leaves pages that will be used again. */
+
+static enum rc
+rows_put(struct meta_txn *t, void *arg)
+{
+	uint8_t text[2000] = { 0 };
+	struct rec_key k;
+	unsigned i;
+	enum rc rc = RC_OK;
+
+	(void)arg;
+	for (i = 0; i < 200 && rc == RC_OK; i++) {
+		key_repo(&k, i);
+		rc = kv_put(t, TABLE_UPLOADS, key_span(&k),
+		    (struct span){ (const char *)text, sizeof(text) });
+	}
+	return (rc);
+}
+
+static enum rc
+rows_delete(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+	unsigned i;
+	enum rc rc = RC_OK;
+
+	(void)arg;
+	for (i = 0; i < 200 && rc == RC_OK; i++) {
+		key_repo(&k, i);
+		rc = kv_delete(t, TABLE_UPLOADS, key_span(&k));
+	}
+	return (rc);
+}
+
+static void
+free_pages_are_counted(void **state)
+{
+	struct place *p = *state;
+	struct store *s = tool_store_open(&p->options);
+	struct store_stats full, empty;
+
+	assert_int_equal(meta_change(store_meta(s), rows_put, NULL, 0), RC_OK);
+	store_stats(s, &full);
+	assert_int_equal(
+	    meta_change(store_meta(s), rows_delete, NULL, 0), RC_OK);
+	store_stats(s, &empty);
+	assert_true(full.map_free_bytes < full.map_used_bytes);
+	assert_true(empty.map_free_bytes >= full.map_free_bytes + 200 * 2000);
+	assert_true(empty.map_free_bytes < empty.map_used_bytes);
+	assert_int_equal(empty.map_free_bytes % empty.page_bytes, 0);
+	store_close(&s);
+}
+
 /* What fails leaves nothing behind. */
 
 static unsigned
@@ -702,6 +807,11 @@ main(int argc, char **argv)
 		TEST(room_ends_before_the_reserve),
 		TEST(room_follows_the_disk),
 		TEST(a_disk_too_small_for_a_registry_is_told),
+		TEST(the_archive_is_made_when_it_is_needed),
+		TEST(a_folder_that_has_an_archive_only_is_taken),
+		TEST(an_archive_that_cannot_be_used_is_told),
+		TEST(how_long_images_can_be_restored_is_set),
+		TEST(free_pages_are_counted),
 		TEST(opening_in_vain_keeps_no_files),
 		TEST(too_many_open_files_are_told),
 	};

@@ -1,0 +1,292 @@
+#include "storage/tier_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/obj.h"
+#include "storage/blobs_fs_int.h"
+
+/*
+ * Content out of the archive, held against all that is known of it: the size
+ * of the file, that of the content, its digest.  A file that has been changed
+ * can make nobody take more memory or more room than the content would.
+ */
+struct getting {
+	struct tier *t;
+	const struct digest *digest;
+	const struct tier_place *place;
+	uint64_t size_bytes;
+	bool any_size;		 /* that is to be found out */
+	struct scratch *scratch; /* NULL: it is only looked at */
+	const _Atomic bool *stop;
+	char path[BLOB_PATH_BYTES];
+	int fd;
+	char *in;
+	uint64_t read_bytes; /* of the file */
+	struct hasher *hasher;
+	uint64_t got_bytes; /* of the content */
+	ZSTD_DCtx *zstd;
+	char *out;
+	size_t out_bytes;
+	bool frame_ended;
+};
+
+static enum rc
+file_open(struct getting *g, uint32_t key_domain)
+{
+	struct stat st;
+	enum rc rc;
+	int dir_fd;
+
+	if ((rc = tier_folder(g->t, false, &dir_fd)) != RC_OK)
+		return (rc);
+	blobs_fs_path(key_domain, g->digest, g->path);
+	g->fd = openat(
+	    dir_fd, g->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (g->fd < 0 && errno == ENOENT)
+		return (RC_NOTFOUND);
+	if (g->fd < 0 || fstat(g->fd, &st) != 0)
+		return (tier_failed(g->t, "open ", g->path));
+	if (!S_ISREG(st.st_mode))
+		return (tier_damaged(g->t, g->path, "not a regular file"));
+	if ((uint64_t)st.st_size != g->place->stored_bytes)
+		return (tier_damaged(g->t, g->path, "not of its size"));
+	(void)posix_fadvise(g->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	return (RC_OK);
+}
+
+/* What the disk cannot read is damaged, too. */
+static enum rc
+chunk_read(struct getting *g, size_t *n_r)
+{
+	ssize_t got;
+
+	do {
+		got =
+		    pread(g->fd, g->in, TIER_CHUNK_BYTES, (off_t)g->read_bytes);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0) {
+		(void)tier_failed(g->t, "read ", g->path);
+		return (RC_CORRUPT);
+	}
+	*n_r = (size_t)got;
+	g->read_bytes += (size_t)got;
+	return (RC_OK);
+}
+
+static enum rc
+content_take(struct getting *g, const char *p, size_t n)
+{
+	if (!g->any_size && n > g->size_bytes - g->got_bytes)
+		return (tier_damaged(g->t, g->path, "there is too much"));
+	hasher_update(g->hasher, p, n);
+	g->got_bytes += n;
+	return (g->scratch != NULL ? scratch_append(g->scratch, p, n) : RC_OK);
+}
+
+static enum rc
+zstd_begin(struct getting *g)
+{
+	size_t code;
+
+	if ((g->zstd = ZSTD_createDCtx()) == NULL) {
+		log_error("%s: no memory for zstd", g->t->dir);
+		return (RC_LIMIT);
+	}
+	g->out_bytes = ZSTD_DStreamOutSize();
+	g->out = xmalloc(g->out_bytes);
+	code = ZSTD_DCtx_setParameter(
+	    g->zstd, ZSTD_d_windowLogMax, TIER_WINDOW_LOG);
+	must(!ZSTD_isError(code));
+	return (RC_OK);
+}
+
+static enum rc
+zstd_failed(const struct getting *g, size_t code)
+{
+	if (ZSTD_getErrorCode(code) != ZSTD_error_memory_allocation)
+		return (tier_damaged(g->t, g->path, ZSTD_getErrorName(code)));
+	log_error("%s/%s: no memory for zstd", g->t->dir, g->path);
+	return (RC_LIMIT);
+}
+
+static enum rc
+zstd_take(struct getting *g, size_t n)
+{
+	ZSTD_inBuffer in = { g->in, n, 0 };
+	ZSTD_outBuffer out;
+	size_t left;
+	enum rc rc;
+
+	do {
+		if (g->frame_ended)
+			return (tier_damaged(
+			    g->t, g->path, "there is something behind it"));
+		out = (ZSTD_outBuffer){ g->out, g->out_bytes, 0 };
+		left = ZSTD_decompressStream(g->zstd, &out, &in);
+		if (ZSTD_isError(left))
+			return (zstd_failed(g, left));
+		if ((rc = content_take(g, g->out, out.pos)) != RC_OK)
+			return (rc);
+		g->frame_ended = left == 0;
+	} while (in.pos < in.size || (!g->frame_ended && out.pos == out.size));
+	return (RC_OK);
+}
+
+static enum rc
+content_read(struct getting *g)
+{
+	enum rc rc;
+	size_t n;
+
+	for (;;) {
+		if (tier_stopped(g->stop))
+			return (RC_CANCELLED);
+		if ((rc = chunk_read(g, &n)) != RC_OK || n == 0)
+			return (rc);
+		if (g->zstd != NULL)
+			rc = zstd_take(g, n);
+		else
+			rc = content_take(g, g->in, n);
+		if (rc != RC_OK)
+			return (rc);
+	}
+}
+
+static enum rc
+content_get(struct getting *g)
+{
+	struct digest got;
+	enum rc rc;
+
+	if (g->place->encoding == BLOB_ZSTD && (rc = zstd_begin(g)) != RC_OK)
+		return (rc);
+	if ((rc = content_read(g)) != RC_OK)
+		return (rc);
+	if ((!g->any_size && g->got_bytes != g->size_bytes) ||
+	    (g->zstd != NULL && !g->frame_ended))
+		return (tier_damaged(g->t, g->path, "it ends early"));
+	hasher_final(g->hasher, &got);
+	if (!digest_eq(&got, g->digest))
+		return (tier_damaged(
+		    g->t, g->path, "the content is not what it was"));
+	return (RC_OK);
+}
+
+static enum rc
+tier_read(struct getting *g, uint32_t key_domain)
+{
+	enum rc rc;
+
+	OBJ_CHECK(g->t, TIER_MAGIC);
+	g->fd = -1;
+	g->in = xmalloc(TIER_CHUNK_BYTES);
+	g->hasher = hasher_new(g->digest->alg);
+	if ((rc = file_open(g, key_domain)) == RC_OK)
+		rc = content_get(g);
+	hasher_free(&g->hasher);
+	(void)ZSTD_freeDCtx(g->zstd);
+	free(g->out);
+	free(g->in);
+	if (g->fd >= 0)
+		(void)close(g->fd);
+	return (rc);
+}
+
+enum rc
+tier_get(struct tier *t, uint32_t key_domain, const struct digest *d,
+    const struct tier_place *place, uint64_t size_bytes,
+    struct scratch *scratch, const _Atomic bool *stop)
+{
+	struct getting g = {
+		.t = t,
+		.digest = d,
+		.place = place,
+		.size_bytes = size_bytes,
+		.scratch = scratch,
+		.stop = stop,
+	};
+
+	must(scratch_size(scratch) == 0);
+	return (tier_read(&g, key_domain));
+}
+
+enum rc
+tier_verify(struct tier *t, uint32_t key_domain, const struct digest *d,
+    const struct tier_place *place, uint64_t size_bytes,
+    const _Atomic bool *stop)
+{
+	struct getting g = {
+		.t = t,
+		.digest = d,
+		.place = place,
+		.size_bytes = size_bytes,
+		.stop = stop,
+	};
+
+	return (tier_read(&g, key_domain));
+}
+
+/* Without the record only a try tells how it is written. */
+static enum rc
+tier_try(struct tier *t, uint32_t key_domain, const struct digest *d,
+    const struct tier_place *place, uint64_t *size_r, const _Atomic bool *stop)
+{
+	struct getting g = {
+		.t = t,
+		.digest = d,
+		.place = place,
+		.any_size = true,
+		.stop = stop,
+	};
+	enum rc rc;
+
+	rc = tier_read(&g, key_domain);
+	*size_r = g.got_bytes;
+	return (rc);
+}
+
+static enum rc
+stored_size(
+    struct tier *t, uint32_t key_domain, const struct digest *d, uint64_t *n_r)
+{
+	char path[BLOB_PATH_BYTES];
+	struct stat st;
+	enum rc rc;
+	int fd;
+
+	OBJ_CHECK(t, TIER_MAGIC);
+	if ((rc = tier_folder(t, false, &fd)) != RC_OK)
+		return (rc);
+	blobs_fs_path(key_domain, d, path);
+	if (fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return (errno == ENOENT ? RC_NOTFOUND
+					: tier_failed(t, "stat ", path));
+	*n_r = (uint64_t)st.st_size;
+	return (RC_OK);
+}
+
+enum rc
+tier_find(struct tier *t, uint32_t key_domain, const struct digest *d,
+    struct tier_place *place_r, uint64_t *size_r, const _Atomic bool *stop)
+{
+	enum rc rc;
+
+	rc = stored_size(t, key_domain, d, &place_r->stored_bytes);
+	if (rc != RC_OK)
+		return (rc);
+	place_r->encoding = BLOB_PLAIN;
+	rc = tier_try(t, key_domain, d, place_r, size_r, stop);
+	if (rc != RC_CORRUPT)
+		return (rc);
+	place_r->encoding = BLOB_ZSTD;
+	return (tier_try(t, key_domain, d, place_r, size_r, stop));
+}
