@@ -38,15 +38,18 @@ extern const struct command command_access_key;
 extern const struct command command_docker_credential;
 extern const struct command command_ecr;
 extern const struct command command_fsck;
+extern const struct command command_gc;
 extern const struct command command_get_authorization_token;
 extern const struct command command_get_login;
 extern const struct command command_get_login_password;
 extern const struct command command_group;
 extern const struct command command_key;
+extern const struct command command_lifecycle;
 extern const struct command command_policy;
 extern const struct command command_stats;
 extern const struct command command_tls;
 extern const struct command command_token;
+extern const struct command command_undelete;
 extern const struct command command_user;
 
 /** ctl_say(fmt, ...): "registryctl: " and a line, to standard error. */

@@ -26,6 +26,9 @@ static const struct command *const commands[] = {
 	&command_ecr,
 	&command_tls,
 	&command_stats,
+	&command_lifecycle,
+	&command_gc,
+	&command_undelete,
 	&command_fsck,
 };
 

@@ -113,9 +113,13 @@ stats_show(const json_t *doc)
 	line_blobs(o, "  in the database", "inline_blobs", "inline_bytes");
 	line_blobs(
 	    o, "  held by nothing", "unreferenced_blobs", "unreferenced_bytes");
+	line_blobs(o, "  in the archive", "archived_blobs", "archived_bytes");
 	line_count(o, "blobs in repositories", "blob_links");
+	line_count(o, "  in use by no image", "idle_links");
+	line_count(o, "deleted, restorable", "deleted_images");
 	line_count(o, "unfinished uploads", "upload_sessions");
 	line_bytes(o, "database", "map_used_bytes");
+	line_bytes(o, "  of it to be reused", "map_free_bytes");
 	line_bytes(o, "free on the disk", "disk_free_bytes");
 	line_bytes(o, "  of it kept free", "disk_reserve_bytes");
 	server_show(json_object_get(doc, "server"));

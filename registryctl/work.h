@@ -1,0 +1,55 @@
+#ifndef REGISTRYCTL_WORK_H
+#define REGISTRYCTL_WORK_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "registryctl/client.h"
+#include "registryctl/command.h"
+
+/*
+ * Work that the server that serves the folder does, for the commands that need
+ * one: a request that is answered at once, or a job that is waited for.
+ */
+struct work {
+	struct client *client;
+	char why[CLIENT_WHY_BYTES];
+};
+
+/** work_open(w, ctl): false: nobody serves the folder, or it cannot be
+ * reached; that has been said. */
+bool work_open(struct work *, const struct ctl *);
+void work_close(struct work *);
+
+/** work_path(path, key, value, ...): "${path}?key=value&...", with values as
+ * they have to be written there; ends with a NULL key, leaves out NULL values.
+ * The caller frees it. */
+char *work_path(const char *path, ...);
+
+/** work_ask(w, method, path, body): the answer, the caller's; NULL: it was
+ * refused or there was none, and that has been said. */
+json_t *work_ask(
+    struct work *, const char *method, const char *path, const json_t *body);
+
+struct work_job {
+	const char *path;   /* to POST to */
+	const json_t *body; /* or NULL */
+	const char *list;   /* a member that grows, and is asked for in pieces;
+			       NULL: none */
+	const char *what;   /* "the collection" */
+	/* One line for a terminal while it runs; may be NULL. */
+	void (*progress)(const json_t *job);
+};
+
+/**
+ * work_run(w, ctl, job):
+ * Start it, or join the one that runs, and wait for its end; an interrupt
+ * cancels what was started here.  The job as it ended, with all of its list, the
+ * caller's; NULL: no job came of it, and that has been said.
+ */
+json_t *work_run(struct work *, const struct ctl *, const struct work_job *);
+
+/** work_code(job, what): CTL_OK: it is done; else why is said. */
+enum ctl_exit work_code(const json_t *job, const char *what);
+
+#endif
