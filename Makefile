@@ -188,7 +188,7 @@ debug: ## build with ASan and UBSan into build/debug/
 tsan: ## build with ThreadSanitizer into build/tsan/
 	@$(MAKE) BUILD=$(BUILD)/tsan SAN=thread all
 
-install: all ## install below PREFIX= (and DESTDIR=): programs, man pages, sample configuration, systemd unit
+install: all ## install below PREFIX= (and DESTDIR=): programs, man pages, sample configuration, systemd units
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(SYSCONFDIR)/registryd' \
 		'$(DESTDIR)$(UNITDIR)' '$(DESTDIR)$(MANDIR)/man5' \
 		'$(DESTDIR)$(MANDIR)/man8'
@@ -202,10 +202,14 @@ install: all ## install below PREFIX= (and DESTDIR=): programs, man pages, sampl
 	test -e '$(DESTDIR)$(SYSCONFDIR)/registryd/registryd.yml' || \
 		install -m 644 configs/registryd.yml \
 		'$(DESTDIR)$(SYSCONFDIR)/registryd/registryd.yml'
-	sed -e 's|@BINDIR@|$(PREFIX)/bin|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' \
-		configs/registryd.service \
-		> '$(DESTDIR)$(UNITDIR)/registryd.service'
-	chmod 644 '$(DESTDIR)$(UNITDIR)/registryd.service'
+	for unit in registryd registryd-lifecycle; do \
+		sed -e 's|@BINDIR@|$(PREFIX)/bin|g' \
+			-e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' \
+			configs/$$unit.service \
+			> '$(DESTDIR)$(UNITDIR)'/$$unit.service && \
+		chmod 644 '$(DESTDIR)$(UNITDIR)'/$$unit.service || exit 1; \
+	done
+	install -m 644 configs/registryd-lifecycle.timer '$(DESTDIR)$(UNITDIR)'
 
 lint: ## clang-format, clang-tidy, cppcheck, gcc -fanalyzer, layers, banned functions
 	@tests/lib/setup build test lint
