@@ -26,9 +26,9 @@ void client_close(struct client **);
 
 /**
  * client_call(c, method, path, body, why, doc_r):
- * Ask, with the JSON ${body} unless it is NULL (a POST); *${doc_r} is the JSON answer, the caller's, or NULL for an answer
- * without one.  RC_FAILED: the server refused, and ${why} is what it said;
- * RC_IO: no answer.
+ * Ask, with the JSON ${body} unless it is NULL (a POST); *${doc_r} is the JSON
+ * answer, the caller's, or NULL for an answer without one.  RC_FAILED: the
+ * server refused, and ${why} is what it said; RC_IO: no answer.
  */
 RC_MUST_USE enum rc
 client_call(struct client *, const char *method, const char *path,

@@ -31,10 +31,11 @@ total(const json_t *job, const char *key)
 static void
 progress_show(const json_t *job)
 {
-	char room[PRINT_BYTES_ROOM];
+	char room[PRINT_BYTES_ROOM], duration[PRINT_DURATION_ROOM];
 
 	(void)fprintf(stderr,
-	    "\r\033[K%llu links, %llu blobs, %s reclaimed so far",
+	    "\r\033[K%s: %llu links, %llu blobs, %s reclaimed so far",
+	    print_duration(print_u64(job, "duration_ms"), duration),
 	    (unsigned long long)total(job, "links"),
 	    (unsigned long long)total(job, "blobs"),
 	    print_bytes(total(job, "bytes"), room));
@@ -56,21 +57,37 @@ line(const json_t *job, const char *what, const char *key, const char *bytes)
 	(void)putchar('\n');
 }
 
+/* How much it was, and what it takes there. */
+static void
+archived_show(const json_t *job)
+{
+	char from[PRINT_BYTES_ROOM], to[PRINT_BYTES_ROOM];
+
+	if (total(job, "archived_blobs") == 0)
+		return;
+	(void)printf("%-28s %llu (%s, stored in %s)\n", "moved to the archive",
+	    (unsigned long long)total(job, "archived_blobs"),
+	    print_bytes(total(job, "archived_from_bytes"), from),
+	    print_bytes(total(job, "archived_to_bytes"), to));
+}
+
 static void
 waiting_show(const json_t *job)
 {
 	uint64_t settles = total(job, "settles_ms");
-	char room[PRINT_BYTES_ROOM];
+	char room[PRINT_BYTES_ROOM], room2[PRINT_BYTES_ROOM];
+	char duration[PRINT_DURATION_ROOM];
 
-	line(job, "waiting for the grace", "waiting_blobs", "waiting_bytes");
+	line(job, "waiting for gc.grace", "waiting_blobs", "waiting_bytes");
 	line(job, "promised to clients", "leased", NULL);
 	if (total(job, "database_bytes") > 0)
-		(void)printf("%-28s %s\n", "free inside of the database",
-		    print_bytes(total(job, "database_free_bytes"), room));
+		(void)printf("%-28s %s of %s\n", "free inside of the database",
+		    print_bytes(total(job, "database_free_bytes"), room),
+		    print_bytes(total(job, "database_bytes"), room2));
 	if (settles > 0)
-		(void)printf("content is collected from %.0f s on: what was "
-			     "promised before the start is not known\n",
-		    (double)settles / 1000 + 0.5);
+		(void)printf("no content goes for another %s, one gc.grace "
+			     "from the server's start on\n",
+		    print_duration(settles, duration));
 }
 
 static void
@@ -78,11 +95,11 @@ totals_show(const json_t *job, bool dry_run)
 {
 	char room[PRINT_BYTES_ROOM];
 
-	(void)printf("%s: %llu blobs (%s), %llu links of repositories\n",
-	    dry_run ? "would be reclaimed" : "reclaimed",
-	    (unsigned long long)total(job, "blobs"),
-	    print_bytes(total(job, "bytes"), room),
-	    (unsigned long long)total(job, "links"));
+	(void)fputs(dry_run ? "would be reclaimed: " : "reclaimed: ", stdout);
+	print_count(total(job, "blobs"), "blob", "blobs");
+	(void)printf(" (%s), ", print_bytes(total(job, "bytes"), room));
+	print_count(total(job, "links"), "link of a repository\n",
+	    "links of repositories\n");
 	line(job, "deleted images, for good", "deleted_images", NULL);
 	line(job, "rows of deleted repositories", "repository_rows", NULL);
 	line(job, "referrers of deleted images", "referrers", NULL);
@@ -90,8 +107,7 @@ totals_show(const json_t *job, bool dry_run)
 	line(job, "unfinished uploads", "uploads", NULL);
 	line(job, "files without a record", "orphan_files", "orphan_bytes");
 	line(job, "empty folders", "folders", NULL);
-	line(job, "moved to the archive", "archived_blobs",
-	    "archived_from_bytes");
+	archived_show(job);
 	line(job, "images restored from it", "activated_images",
 	    "activated_bytes");
 	waiting_show(job);

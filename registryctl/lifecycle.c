@@ -24,24 +24,35 @@ static const char help[] =
     "        carry out the policy of a repository, or of all, now; returns "
     "when\n"
     "        it is through\n"
-    "  preview REPOSITORY [--policy FILE] [--diff | --against FILE]\n"
-    "        what the repository's policy, or that of FILE, would do; with\n"
-    "        --diff what would be different from the repository's own, with\n"
-    "        --against from another one: + only this policy, - only the "
-    "other,\n"
-    "        ~ both, by other rules\n"
+    "  preview REPOSITORY [--policy FILE] [--diff | --against FILE] "
+    "[--summary]\n"
+    "          [--extensions]\n"
+    "        what the repository's policy would do; nothing is changed\n"
     "  status [--repository NAME]\n"
     "        when policies ran and will run, and what came of it\n"
-    "  lint FILE...\n"
-    "        are these policies? Needs no server; \"-\" is standard input\n"
+    "  lint [--extensions] FILE...\n"
+    "        are these policies? Needs no server\n"
     "\n"
-    "  --extensions    preview, lint: with what ECR does not have (keepLast,\n"
-    "                  protectTags, sinceImagePushedAndPulled, "
+    "  --repository NAME  run, status: of this repository only\n"
+    "  --policy FILE      preview: not the repository's policy, but this one\n"
+    "  --diff             preview: only what --policy would do otherwise than\n"
+    "                     the repository's own: + only --policy, - only the\n"
+    "                     other, ~ both, by different rules\n"
+    "  --against FILE     preview: the same, compared with the policy of FILE\n"
+    "  --summary          preview: no line for each image, only how many each\n"
+    "                     rule takes\n"
+    "  --extensions       preview, lint: with what ECR does not have "
+    "(keepLast,\n"
+    "                     protectTags, sinceImagePushedAndPulled, "
     "sinceImagePulled\n"
-    "                  with expire)\n"
+    "                     with expire)\n"
+    "\n"
+    "A FILE \"-\" is standard input.\n"
     "\n"
     "Exit status: 0 done, 1 failed (run: also when a policy could not be\n"
-    "carried out), 2 wrong usage, 3 lint found problems.\n";
+    "carried out; lint: a file could not be read), 2 wrong usage, 3 lint "
+    "found\n"
+    "a file that is no policy.\n";
 
 #define TEXT_MAX_BYTES ((size_t)LIFECYCLE_POLICY_MAX_BYTES)
 #define POLICY_ARENA_BYTES ((size_t)8 << 20)
@@ -50,25 +61,32 @@ struct arguments {
 	const char **words;
 	size_t n_words;
 	const char *repository, *policy, *against;
-	bool diff, extensions;
+	bool diff, summary, extensions;
 };
 
-/* The policy in a file; the caller frees it.  NULL: it has been said why. */
-static char *
-policy_read(const char *path)
+/* The bytes of a file, as "aws ecr put-lifecycle-policy" would send them; the
+ * caller frees them.  False: it has been said why. */
+static bool
+policy_read(const char *path, struct buf *text_r)
 {
 	char why[INPUT_WHY_BYTES];
-	struct buf text;
 
-	if (input_file(path, TEXT_MAX_BYTES, &text, why) != RC_OK) {
-		ctl_say("%s", why);
-		return (NULL);
-	}
-	/* An editor's last line end is none of the policy's. */
-	while (text.n > 0 &&
-	       (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
-		text.n--;
-	return (buf_take(&text, NULL));
+	if (input_file(path, TEXT_MAX_BYTES, text_r, why) == RC_OK)
+		return (true);
+	ctl_say("%s", why);
+	return (false);
+}
+
+static bool
+is_stdin(const char *path)
+{
+	return (path != NULL && strcmp(path, "-") == 0);
+}
+
+static const char *
+name_of(const char *path)
+{
+	return (is_stdin(path) ? "standard input" : path);
 }
 
 /* --- run ----------------------------------------------------------------- */
@@ -82,9 +100,12 @@ total(const json_t *job, const char *key)
 static void
 run_progress(const json_t *job)
 {
+	char room[PRINT_DURATION_ROOM];
+
 	(void)fprintf(stderr,
-	    "\r\033[K%llu of %llu repositories, %llu images expired, %llu "
-	    "archived",
+	    "\r\033[K%s: %llu of %llu repositories are through, %llu images "
+	    "expired there, %llu archived",
+	    print_duration(print_u64(job, "duration_ms"), room),
 	    (unsigned long long)print_u64(job, "repositories"),
 	    (unsigned long long)print_u64(job, "repositories_total"),
 	    (unsigned long long)total(job, "expired"),
@@ -95,36 +116,60 @@ run_progress(const json_t *job)
 static const struct print_column results[] = {
 	{ "REPOSITORY", "repository" },
 	{ "OUTCOME", "outcome" },
-	{ "IMAGES", "images" },
-	{ "EXPIRED", "expired" },
-	{ "ARCHIVED", "archived" },
-	{ "HELD", "held" },
-	{ "CHANGED", "changed" },
+	{ "IMAGES", "images", PRINT_NUMBER },
+	{ "EXPIRED", "expired", PRINT_NUMBER },
+	{ "ARCHIVED", "archived", PRINT_NUMBER },
+	{ "HELD", "held", PRINT_NUMBER },
+	{ "CHANGED", "changed", PRINT_NUMBER },
 	{ "WHY", "why" },
 };
 
 static void
-run_show(const json_t *job)
+held_show(uint64_t n)
 {
-	const json_t *rows = json_object_get(job, "results");
-
-	if (json_array_size(rows) > 0)
-		print_table(rows, results, ARRAY_LEN(results));
-	(void)printf("%zu polic%s carried out in %.1f s: of %llu images %llu "
-		     "expired, %llu archived\n",
-	    json_array_size(rows), json_array_size(rows) == 1 ? "y" : "ies",
-	    (double)print_u64(job, "duration_ms") / 1000,
-	    (unsigned long long)total(job, "images"),
-	    (unsigned long long)total(job, "expired"),
-	    (unsigned long long)total(job, "archived"));
-	if (total(job, "held") > 0)
+	if (n > 0)
 		(void)printf("%llu more when the indexes that need them are "
 			     "gone\n",
-		    (unsigned long long)total(job, "held"));
+		    (unsigned long long)n);
+}
+
+static void
+run_totals(const json_t *job)
+{
+	(void)printf(
+	    " in %.1f s: of ", (double)print_u64(job, "duration_ms") / 1000);
+	print_count(total(job, "images"), "image", "images");
+	(void)printf(" %llu expired, %llu archived\n",
+	    (unsigned long long)total(job, "expired"),
+	    (unsigned long long)total(job, "archived"));
+	held_show(total(job, "held"));
 	if (total(job, "changed") > 0)
 		(void)printf("%llu changed meanwhile and are left to the next "
 			     "run\n",
 		    (unsigned long long)total(job, "changed"));
+}
+
+/* Also of a run that was cancelled: what is done is done. */
+static void
+run_show(const json_t *job)
+{
+	const json_t *rows = json_object_get(job, "results");
+	uint64_t dropped = print_u64(job, "results_dropped");
+	uint64_t n = print_u64(job, "repositories");
+
+	if (json_array_size(rows) > 0)
+		print_table(rows, results, ARRAY_LEN(results));
+	if (dropped > 0)
+		(void)printf("(%llu more)\n", (unsigned long long)dropped);
+	if (n == 0 && work_is_done(job)) {
+		(void)puts("no repository has a lifecycle policy");
+		return;
+	}
+	(void)printf(
+	    "%llu of ", (unsigned long long)(n - total(job, "failed")));
+	print_count(print_u64(job, "repositories_total"), "policy carried out",
+	    "policies carried out");
+	run_totals(job);
 }
 
 static enum ctl_exit
@@ -135,30 +180,23 @@ run_code(const json_t *job, const char *what)
 
 	if (code != CTL_OK || failed == 0)
 		return (code);
-	ctl_say("%llu polic%s could not be carried out",
+	ctl_say("%llu polic%s could not be carried out: see WHY, and the log "
+		"of the server",
 	    (unsigned long long)failed, failed == 1 ? "y" : "ies");
 	return (CTL_FAILED);
 }
 
 static enum ctl_exit
-job_do(struct ctl *ctl, struct work *w, const struct work_job *j,
-    void (*show)(const json_t *),
-    enum ctl_exit (*code)(const json_t *, const char *))
+run_done(const struct ctl *ctl, const json_t *job, const char *what)
 {
-	enum ctl_exit done, shown = CTL_OK;
-	json_t *job;
+	enum ctl_exit code, shown = CTL_OK;
 
-	if ((job = work_run(w, ctl, j)) == NULL)
-		return (CTL_FAILED);
 	if (ctl->output == CTL_JSON)
 		shown = print_json(job);
-	else if (work_code(job, j->what) == CTL_OK)
-		show(job);
-	done = code(job, j->what);
-	if (print_done(shown) != CTL_OK)
-		done = CTL_FAILED;
-	json_decref(job);
-	return (done);
+	else
+		run_show(job);
+	code = run_code(job, what);
+	return (print_done(shown) == CTL_OK ? code : CTL_FAILED);
 }
 
 static enum ctl_exit
@@ -169,13 +207,16 @@ run_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 		.what = "the run",
 		.progress = run_progress,
 	};
-	enum ctl_exit code;
+	enum ctl_exit code = CTL_FAILED;
+	json_t *job;
 	char *path;
 
 	path = work_path("/control/lifecycle/run", "repository", a->repository,
 	    (char *)NULL);
 	j.path = path;
-	code = job_do(ctl, w, &j, run_show, run_code);
+	if ((job = work_run(w, ctl, &j)) != NULL)
+		code = run_done(ctl, job, j.what);
+	json_decref(job);
 	free(path);
 	return (code);
 }
@@ -185,25 +226,11 @@ run_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 static void
 preview_progress(const json_t *job)
 {
-	(void)job;
-	(void)fputs("\r\033[Kreading the images", stderr);
+	char room[PRINT_DURATION_ROOM];
+
+	(void)fprintf(stderr, "\r\033[K%s: reading the images",
+	    print_duration(print_u64(job, "duration_ms"), room));
 	(void)fflush(stderr);
-}
-
-static void
-tags_show(const json_t *tags)
-{
-	json_t *tag;
-	size_t i;
-
-	if (json_array_size(tags) == 0)
-		(void)putchar('-');
-	json_array_foreach(tags, i, tag)
-	{
-		if (i > 0)
-			(void)putchar(',');
-		print_text(json_string_value(tag));
-	}
 }
 
 static const char *
@@ -214,101 +241,178 @@ word_of(const json_t *o, const char *key)
 	return (word != NULL ? word : "-");
 }
 
-static void
-preview_line(const json_t *line)
-{
-	const char *change = word_of(line, "change");
-	char room[PRINT_BYTES_ROOM];
+/* The first is left out where nothing is compared.  Tags, of which there may
+ * be many, behind all that is aligned. */
+static const struct print_column lines[] = {
+	{ "", "change" },
+	{ "ACTION", "action" },
+	{ "RULE", "rule", PRINT_NUMBER },
+	{ "PUSHED", "pushed" },
+	{ "SIZE", "bytes", PRINT_SIZE },
+	{ "DIGEST", "digest" },
+	{ "TAGS", "tags" },
+};
 
-	if (change[0] == '+' || change[0] == '-' || change[0] == '~')
-		(void)printf("%c ", change[0]);
-	(void)printf("%-7s rule %-4llu %s %s %-10s ", word_of(line, "action"),
-	    (unsigned long long)print_u64(line, "rule"),
-	    word_of(line, "pushed"), word_of(line, "digest"),
-	    print_bytes(print_u64(line, "bytes"), room));
-	tags_show(json_object_get(line, "tags"));
+static const struct print_column sums[] = {
+	{ "", "change" },
+	{ "RULE", "rule", PRINT_NUMBER },
+	{ "ACTION", "action" },
+	{ "IMAGES", "images", PRINT_NUMBER },
+	{ "SIZE", "bytes", PRINT_SIZE },
+};
+
+static bool
+same_sum(const json_t *sum, const json_t *line)
+{
+	return (print_u64(sum, "rule") == print_u64(line, "rule") &&
+		strcmp(word_of(sum, "action"), word_of(line, "action")) == 0 &&
+		strcmp(word_of(sum, "change"), word_of(line, "change")) == 0);
+}
+
+static void
+u64_set(json_t *o, const char *key, uint64_t n)
+{
+	must(json_object_set_new(o, key, json_integer((json_int_t)n)) == 0);
+}
+
+/* There are few rules: each sum is looked for from the first on. */
+static json_t *
+sum_of(json_t *all, const json_t *line)
+{
+	json_t *sum;
+	size_t i;
+
+	json_array_foreach(all, i, sum)
+	{
+		if (same_sum(sum, line))
+			return (sum);
+	}
+	sum = json_object();
+	must(json_object_set(sum, "change", json_object_get(line, "change")) ==
+		 0 &&
+	     json_object_set(sum, "action", json_object_get(line, "action")) ==
+		 0 &&
+	     json_array_append_new(all, sum) == 0);
+	u64_set(sum, "rule", print_u64(line, "rule"));
+	return (sum);
+}
+
+/* How many images each rule takes, in the order in which they come up. */
+static json_t *
+sums_make(const json_t *job)
+{
+	json_t *all = json_array(), *line, *sum;
+	size_t i;
+
+	json_array_foreach(json_object_get(job, "lines"), i, line)
+	{
+		sum = sum_of(all, line);
+		u64_set(sum, "images", print_u64(sum, "images") + 1);
+		u64_set(sum, "bytes",
+		    print_u64(sum, "bytes") + print_u64(line, "bytes"));
+	}
+	return (all);
+}
+
+static void
+table_show(const json_t *rows, const struct print_column *columns, size_t n,
+    bool compared)
+{
+	size_t first = compared ? 0 : 1;
+
+	print_table(rows, columns + first, n - first);
+}
+
+static void
+preview_lines(const json_t *job, const struct arguments *a, bool compared)
+{
+	const json_t *rows = json_object_get(job, "lines");
+	const json_t *by_rule = json_object_get(job, "rules");
+	uint64_t dropped = print_u64(job, "lines_dropped");
+
+	if (json_array_size(rows) == 0)
+		return;
+	if (!a->summary) {
+		table_show(rows, lines, ARRAY_LEN(lines), compared);
+		(void)putchar('\n');
+	}
+	table_show(by_rule, sums, ARRAY_LEN(sums), compared);
+	if (dropped > 0)
+		(void)printf("(and %llu images that are in none of the above: "
+			     "too many to be listed)\n",
+		    (unsigned long long)dropped);
 	(void)putchar('\n');
 }
 
 static void
-preview_sums(const json_t *job)
+preview_show(const json_t *job, const struct arguments *a)
 {
+	bool compared = a->diff || a->against != NULL;
 	const json_t *s = json_object_get(job, "sums");
-	uint64_t dropped = print_u64(job, "lines_dropped");
 
-	if (dropped > 0)
-		(void)printf("(%llu more)\n", (unsigned long long)dropped);
-	(void)printf("of %llu images %llu would expire, %llu be archived\n",
-	    (unsigned long long)print_u64(s, "images"),
+	preview_lines(job, a, compared);
+	if (compared)
+		(void)printf("compared: %llu more (+), %llu fewer (-), %llu by "
+			     "another rule (~)\n",
+		    (unsigned long long)print_u64(s, "added"),
+		    (unsigned long long)print_u64(s, "removed"),
+		    (unsigned long long)print_u64(s, "altered"));
+	(void)fputs("of ", stdout);
+	print_count(print_u64(s, "images"), "image", "images");
+	(void)printf(" %llu would expire, %llu be archived\n",
 	    (unsigned long long)print_u64(s, "expiring"),
 	    (unsigned long long)print_u64(s, "transitioning"));
-	if (print_u64(s, "held") > 0)
-		(void)printf("%llu more when the indexes that need them are "
-			     "gone\n",
-		    (unsigned long long)print_u64(s, "held"));
+	held_show(print_u64(s, "held"));
 }
 
-static void
-preview_show(const json_t *job)
+static enum ctl_exit
+preview_done(const struct ctl *ctl, json_t *job, const struct arguments *a,
+    const char *what)
 {
-	json_t *line;
-	size_t i;
+	enum ctl_exit code, shown = CTL_OK;
 
-	json_array_foreach(json_object_get(job, "lines"), i, line)
-	    preview_line(line);
-	preview_sums(job);
-}
-
-static void
-diff_show(const json_t *job)
-{
-	const json_t *s = json_object_get(job, "sums");
-
-	preview_show(job);
-	(void)printf("compared: %llu more, %llu fewer, %llu otherwise\n",
-	    (unsigned long long)print_u64(s, "added"),
-	    (unsigned long long)print_u64(s, "removed"),
-	    (unsigned long long)print_u64(s, "altered"));
+	must(json_object_set_new(job, "rules", sums_make(job)) == 0);
+	if (ctl->output == CTL_JSON) {
+		if (a->summary)
+			(void)json_object_del(job, "lines");
+		shown = print_json(job);
+	} else if (work_is_done(job)) {
+		preview_show(job, a);
+	}
+	code = work_code(job, what);
+	return (print_done(shown) == CTL_OK ? code : CTL_FAILED);
 }
 
 /* Puts the text of a file into the request.  False: said. */
 static bool
 policy_add(json_t *body, const char *key, const char *path)
 {
-	char *text;
-	json_t *value;
+	json_t *value = NULL;
+	struct buf text;
+	size_t n;
 
 	if (path == NULL)
 		return (true);
-	if ((text = policy_read(path)) == NULL)
+	if (!policy_read(path, &text))
 		return (false);
-	value = json_string(text);
-	free(text);
-	if (value == NULL) {
-		ctl_say("%s: not UTF-8", path);
+	/* To the server no text is the policy that the repository has. */
+	if ((n = text.n) == 0)
+		ctl_say("%s is empty", name_of(path));
+	else if ((value = json_stringn(text.p, n)) == NULL)
+		ctl_say("%s: not UTF-8", name_of(path));
+	buf_free(&text);
+	if (value == NULL)
 		return (false);
-	}
 	must(json_object_set_new(body, key, value) == 0);
 	return (true);
 }
 
-static enum ctl_exit
-preview_do(struct ctl *ctl, struct work *w, const struct arguments *a)
+/* NULL: said. */
+static json_t *
+preview_request(const struct arguments *a)
 {
-	bool compared = a->diff || a->against != NULL;
-	struct work_job j = {
-		.list = "lines",
-		.what = "the preview",
-		.progress = preview_progress,
-	};
-	enum ctl_exit code = CTL_FAILED;
 	json_t *body = json_object();
-	char *path;
 
-	path = work_path("/control/lifecycle/preview", "repository",
-	    a->words[0], (char *)NULL);
-	j.path = path;
-	j.body = body;
 	if (a->extensions)
 		must(json_object_set_new(body, "extensions", json_true()) == 0);
 	if (a->diff)
@@ -316,8 +420,32 @@ preview_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 		    json_object_set_new(body, "against", json_string("")) == 0);
 	if (policy_add(body, "policy", a->policy) &&
 	    policy_add(body, "against", a->against))
-		code = job_do(
-		    ctl, w, &j, compared ? diff_show : preview_show, work_code);
+		return (body);
+	json_decref(body);
+	return (NULL);
+}
+
+static enum ctl_exit
+preview_do(struct ctl *ctl, struct work *w, const struct arguments *a)
+{
+	struct work_job j = {
+		.list = "lines",
+		.what = "the preview",
+		.progress = preview_progress,
+	};
+	enum ctl_exit code = CTL_FAILED;
+	json_t *body, *job;
+	char *path;
+
+	if ((body = preview_request(a)) == NULL)
+		return (CTL_FAILED);
+	path = work_path("/control/lifecycle/preview", "repository",
+	    a->words[0], (char *)NULL);
+	j.path = path;
+	j.body = body;
+	if ((job = work_run(w, ctl, &j)) != NULL)
+		code = preview_done(ctl, job, a, j.what);
+	json_decref(job);
 	json_decref(body);
 	free(path);
 	return (code);
@@ -329,70 +457,94 @@ static const struct print_column states[] = {
 	{ "REPOSITORY", "repository" },
 	{ "LAST RUN", "last.started" },
 	{ "OUTCOME", "last.outcome" },
-	{ "EXPIRED", "last.expired" },
-	{ "ARCHIVED", "last.archived" },
-	{ "NEXT", "next" },
+	{ "EXPIRED", "last.expired", PRINT_NUMBER },
+	{ "ARCHIVED", "last.archived", PRINT_NUMBER },
+	{ "NEXT RUN", "next" },
 	{ "WHY", "last.why" },
 };
+
+/* Where the next page goes on; NULL: that was the last.  The caller's. */
+static char *
+next_after(const json_t *page)
+{
+	const char *last = json_string_value(json_object_get(page, "last"));
+
+	if (!json_is_true(json_object_get(page, "more")) || last == NULL)
+		return (NULL);
+	return (xstrdup(last));
+}
 
 /* All pages as one. */
 static json_t *
 status_get(struct work *w, const char *repository)
 {
-	json_t *first = NULL, *page, *rows;
+	json_t *all = NULL, *page;
 	char *path, *after = NULL;
 
-	for (;;) {
+	do {
 		path = work_path("/control/lifecycle/status", "repository",
 		    repository, "after", after, (char *)NULL);
 		page = work_ask(w, "GET", path, NULL);
 		free(path);
 		free(after);
 		if (page == NULL) {
-			json_decref(first);
+			json_decref(all);
 			return (NULL);
 		}
-		rows = json_object_get(page, "policies");
-		if (first == NULL)
-			first = json_incref(page);
+		after = next_after(page);
+		if (all == NULL)
+			all = json_incref(page);
 		else
-			must(
-			    json_array_extend(
-				json_object_get(first, "policies"), rows) == 0);
-		if (!json_is_true(json_object_get(page, "more")))
-			break;
-		after = xstrdup(word_of(page, "last"));
+			must(json_array_extend(json_object_get(all, "policies"),
+				 json_object_get(page, "policies")) == 0);
 		json_decref(page);
-	}
-	json_decref(page);
-	(void)json_object_del(first, "more");
-	return (first);
+	} while (after != NULL);
+	(void)json_object_del(all, "more");
+	(void)json_object_del(all, "last");
+	return (all);
 }
 
 static void
-status_show(const json_t *doc)
+schedule_show(const json_t *doc)
+{
+	const char *window = json_string_value(json_object_get(doc, "window"));
+	uint64_t interval = print_u64(doc, "interval_ms");
+	char room[PRINT_DURATION_ROOM];
+
+	if (interval == 0)
+		(void)fputs("only when asked for (lifecycle.interval is 0): "
+			    "registryctl lifecycle run",
+		    stdout);
+	else
+		(void)printf("every %s", print_duration(interval, room));
+	if (interval > 0 && window != NULL && window[0] != '\0')
+		(void)printf(", between %s", window);
+	if (json_is_true(json_object_get(doc, "extensions")))
+		(void)fputs(", with extensions", stdout);
+	(void)putchar('\n');
+}
+
+static void
+status_show(const json_t *doc, const char *repository)
 {
 	const json_t *rows = json_object_get(doc, "policies");
 	const char *running =
 	    json_string_value(json_object_get(doc, "running"));
-	const char *window = json_string_value(json_object_get(doc, "window"));
+	const json_t *one = json_array_get(rows, 0);
 
-	(void)printf("every %.6g h%s%s%s\n",
-	    (double)print_u64(doc, "interval_ms") / 3600000,
-	    window != NULL && window[0] != '\0' ? ", between " : "",
-	    window != NULL ? window : "",
-	    json_is_true(json_object_get(doc, "extensions"))
-		? ", with extensions"
-		: "");
+	schedule_show(doc);
 	if (running != NULL) {
 		(void)fputs("running now: ", stdout);
 		print_text(running);
 		(void)putchar('\n');
 	}
 	if (json_array_size(rows) == 0)
-		(void)puts("no lifecycle policies");
+		(void)puts("no repository has a lifecycle policy");
 	else
 		print_table(rows, states, ARRAY_LEN(states));
+	if (repository != NULL &&
+	    json_is_false(json_object_get(one, "has_policy")))
+		(void)puts("it has no lifecycle policy");
 }
 
 static enum ctl_exit
@@ -406,54 +558,122 @@ status_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 	if (ctl->output == CTL_JSON)
 		code = print_json(doc);
 	else
-		status_show(doc);
+		status_show(doc, a->repository);
 	json_decref(doc);
 	return (print_done(code));
 }
 
 /* --- lint ---------------------------------------------------------------- */
 
-static bool
-policy_lint(const char *path, const char *text, bool extensions)
+struct verdict {
+	enum rc rc;
+	size_t n_rules;
+	bool needs_extensions; /* it would be one with them */
+	char why[LIFECYCLE_WHY_BYTES];
+};
+
+static enum rc
+policy_parse(struct span text, bool extensions, struct verdict *v)
 {
 	const struct lifecycle_grammar grammar = {
 		.max_rules = LIFECYCLE_RULES_MAX,
 		.extensions = extensions,
 	};
-	char why[LIFECYCLE_WHY_BYTES];
 	struct lifecycle_policy policy;
 	struct arena arena;
 	enum rc rc;
 
 	arena_init(&arena, POLICY_ARENA_BYTES);
-	rc = lifecycle_policy_parse(
-	    span_of(text), &grammar, &arena, &policy, why);
-	if (rc == RC_OK)
-		(void)printf("%s: %zu rule%s\n", path, policy.n_rules,
-		    policy.n_rules == 1 ? "" : "s");
-	else
-		(void)printf(
-		    "%s: %s\n", path, why[0] != '\0' ? why : rc_text(rc));
+	rc = lifecycle_policy_parse(text, &grammar, &arena, &policy, v->why);
+	v->n_rules = policy.n_rules;
+	if (rc != RC_OK && v->why[0] == '\0')
+		(void)snprintf(v->why, sizeof(v->why), "%s", rc_text(rc));
 	arena_reset(&arena);
-	return (rc == RC_OK);
+	return (rc);
+}
+
+static void
+policy_judge(struct span text, bool extensions, struct verdict *v)
+{
+	struct verdict with;
+
+	v->rc = policy_parse(text, extensions, v);
+	v->needs_extensions = v->rc != RC_OK && !extensions &&
+			      policy_parse(text, true, &with) == RC_OK;
+}
+
+static void
+verdict_show(const char *path, const struct verdict *v)
+{
+	print_text(name_of(path));
+	(void)fputs(": ", stdout);
+	if (v->rc == RC_OK)
+		print_count(v->n_rules, "rule", "rules");
+	else
+		print_text(v->why);
+	if (v->needs_extensions)
+		(void)fputs("; a policy with --extensions, for servers with "
+			    "lifecycle.extensions: true",
+		    stdout);
+	(void)putchar('\n');
+}
+
+/* What is no UTF-8 cannot stand in JSON. */
+static json_t *
+string_or_null(const char *text)
+{
+	json_t *s = text != NULL ? json_string(text) : NULL;
+
+	return (s != NULL ? s : json_null());
+}
+
+static void
+verdict_add(json_t *all, const char *path, const struct verdict *v)
+{
+	json_t *one;
+
+	one = json_pack("{s:o, s:b, s:I, s:b, s:o}", "file",
+	    string_or_null(path), "valid", v->rc == RC_OK, "rules",
+	    (json_int_t)v->n_rules, "needs_extensions", v->needs_extensions,
+	    "why", string_or_null(v->rc == RC_OK ? NULL : v->why));
+	must(one != NULL && json_array_append_new(all, one) == 0);
 }
 
 static enum ctl_exit
+file_lint(const struct ctl *ctl, const char *path, bool extensions, json_t *all)
+{
+	struct verdict v;
+	struct buf text;
+
+	if (!policy_read(path, &text))
+		return (CTL_FAILED);
+	policy_judge(buf_as_span(&text), extensions, &v);
+	buf_free(&text);
+	if (ctl->output == CTL_JSON)
+		verdict_add(all, path, &v);
+	else
+		verdict_show(path, &v);
+	return (v.rc == RC_OK ? CTL_OK : CTL_PROBLEMS);
+}
+
+/* All of them are looked at; one that cannot be read weighs more than one that
+ * is no policy. */
+static enum ctl_exit
 lint_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 {
-	enum ctl_exit code = CTL_OK;
-	char *text;
+	enum ctl_exit code = CTL_OK, one;
+	json_t *all = json_array();
 	size_t i;
 
-	(void)ctl;
 	(void)w;
 	for (i = 0; i < a->n_words; i++) {
-		if ((text = policy_read(a->words[i])) == NULL)
-			return (CTL_FAILED);
-		if (!policy_lint(a->words[i], text, a->extensions))
-			code = CTL_PROBLEMS;
-		free(text);
+		one = file_lint(ctl, a->words[i], a->extensions, all);
+		if (code == CTL_OK || one == CTL_FAILED)
+			code = one;
 	}
+	if (ctl->output == CTL_JSON && print_json(all) != CTL_OK)
+		code = CTL_FAILED;
+	json_decref(all);
 	return (print_done(code));
 }
 
@@ -461,7 +681,7 @@ lint_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 
 enum takes {
 	TAKES_REPOSITORY = 1,
-	TAKES_POLICY = 2, /* and what it is compared with */
+	TAKES_POLICY = 2, /* what it is compared with, how it is shown */
 	TAKES_EXTENSIONS = 4,
 };
 
@@ -486,6 +706,7 @@ enum own_code {
 	OPT_POLICY,
 	OPT_AGAINST,
 	OPT_DIFF,
+	OPT_SUMMARY,
 	OPT_EXTENSIONS,
 };
 
@@ -494,6 +715,7 @@ static const struct option own[] = {
 	{ "policy", required_argument, NULL, OPT_POLICY },
 	{ "against", required_argument, NULL, OPT_AGAINST },
 	{ "diff", no_argument, NULL, OPT_DIFF },
+	{ "summary", no_argument, NULL, OPT_SUMMARY },
 	{ "extensions", no_argument, NULL, OPT_EXTENSIONS },
 	{ NULL, 0, NULL, 0 },
 };
@@ -509,24 +731,56 @@ option_take(struct arguments *a, int code)
 		a->against = optarg;
 	else if (code == OPT_DIFF)
 		a->diff = true;
+	else if (code == OPT_SUMMARY)
+		a->summary = true;
 	else
 		a->extensions = true;
+}
+
+static void
+takes_check(const struct ctl *ctl, const struct action *action,
+    const struct arguments *a)
+{
+	const struct {
+		bool given;
+		unsigned takes;
+		const char *name;
+	} rows[] = {
+		{ a->repository != NULL, TAKES_REPOSITORY, "--repository" },
+		{ a->policy != NULL, TAKES_POLICY, "--policy" },
+		{ a->against != NULL, TAKES_POLICY, "--against" },
+		{ a->diff, TAKES_POLICY, "--diff" },
+		{ a->summary, TAKES_POLICY, "--summary" },
+		{ a->extensions, TAKES_EXTENSIONS, "--extensions" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].given && (action->takes & rows[i].takes) == 0)
+			ctl_usage(ctl, "lifecycle %s takes no %s", action->name,
+			    rows[i].name);
+}
+
+/* It is there to be read once. */
+static void
+stdin_check(const struct ctl *ctl, const struct arguments *a)
+{
+	size_t i, n = 0;
+
+	n += is_stdin(a->policy);
+	n += is_stdin(a->against);
+	for (i = 0; i < a->n_words; i++)
+		n += is_stdin(a->words[i]);
+	if (n > 1)
+		ctl_usage(ctl, "standard input (-) can be one of the files "
+			       "only");
 }
 
 static void
 arguments_check(const struct ctl *ctl, const struct action *action,
     const struct arguments *a)
 {
-	if (a->repository != NULL && (action->takes & TAKES_REPOSITORY) == 0)
-		ctl_usage(
-		    ctl, "lifecycle %s takes no --repository", action->name);
-	if ((a->policy != NULL || a->against != NULL || a->diff) &&
-	    (action->takes & TAKES_POLICY) == 0)
-		ctl_usage(
-		    ctl, "lifecycle %s takes no other policy", action->name);
-	if (a->extensions && (action->takes & TAKES_EXTENSIONS) == 0)
-		ctl_usage(
-		    ctl, "lifecycle %s takes no --extensions", action->name);
+	takes_check(ctl, action, a);
 	if (a->diff && a->against != NULL)
 		ctl_usage(ctl, "--diff compares with the repository's policy, "
 			       "--against with another one: not both");
@@ -536,8 +790,12 @@ arguments_check(const struct ctl *ctl, const struct action *action,
 		ctl_usage(
 		    ctl, "lifecycle %s: which %s?", action->name, action->word);
 	if (a->n_words > action->max_words)
-		ctl_usage(ctl, "unexpected argument \"%s\"",
-		    a->words[action->max_words]);
+		ctl_usage(ctl, "unexpected argument \"%s\"%s",
+		    a->words[action->max_words],
+		    (action->takes & TAKES_REPOSITORY) != 0
+			? "; a repository is named with --repository"
+			: "");
+	stdin_check(ctl, a);
 }
 
 static const struct action *
@@ -548,7 +806,10 @@ action_find(const struct ctl *ctl, const char *name)
 	for (i = 0; i < ARRAY_LEN(actions); i++)
 		if (strcmp(actions[i].name, name) == 0)
 			return (&actions[i]);
-	ctl_usage(ctl, "there is no lifecycle action \"%s\"", name);
+	ctl_usage(ctl,
+	    "there is no lifecycle action \"%s\": run, preview, status or "
+	    "lint?",
+	    name);
 }
 
 static enum ctl_exit

@@ -29,6 +29,37 @@ print_bytes(uint64_t n, char out[PRINT_BYTES_ROOM])
 	return (out);
 }
 
+/* The two largest units that say something. */
+const char *
+print_duration(uint64_t ms, char out[PRINT_DURATION_ROOM])
+{
+	static const struct unit {
+		uint64_t seconds, from; /* worth mentioning */
+		const char *name;
+	} units[] = { { 86400, 172800, "d" }, { 3600, 3600, "h" },
+		{ 60, 60, "min" }, { 1, 0, "s" } };
+	uint64_t s = ms / 1000 + (ms % 1000 > 0 ? 1 : 0), more;
+	const struct unit *u = units;
+
+	while (s < u->from)
+		u++;
+	more = u->seconds > 1 ? s % u->seconds / u[1].seconds : 0;
+	if (more > 0)
+		(void)snprintf(out, PRINT_DURATION_ROOM, "%llu %s %llu %s",
+		    (unsigned long long)(s / u->seconds), u->name,
+		    (unsigned long long)more, u[1].name);
+	else
+		(void)snprintf(out, PRINT_DURATION_ROOM, "%llu %s",
+		    (unsigned long long)(s / u->seconds), u->name);
+	return (out);
+}
+
+void
+print_count(uint64_t n, const char *one, const char *many)
+{
+	(void)printf("%llu %s", (unsigned long long)n, n == 1 ? one : many);
+}
+
 /* --- tables -------------------------------------------------------------- */
 
 #define GAP 2
@@ -36,11 +67,18 @@ print_bytes(uint64_t n, char out[PRINT_BYTES_ROOM])
 static void
 text_add(struct buf *out, const char *text)
 {
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			buf_printf(out, "\\x%02x", (unsigned char)*text);
-		else
-			buf_char(out, *text);
+	const unsigned char *p = (const unsigned char *)text;
+
+	for (; *p != '\0'; p++)
+		if (p[0] == 0xc2 && (p[1] & 0xe0) == 0x80) {
+			/* U+0080 to U+009F command some terminals, too */
+			buf_printf(out, "\\x%02x\\x%02x", p[0], p[1]);
+			p++;
+		} else if (*p < ' ' || *p == 0x7f) {
+			buf_printf(out, "\\x%02x", *p);
+		} else {
+			buf_char(out, (char)*p);
+		}
 }
 
 void
@@ -120,12 +158,17 @@ value_add(struct buf *out, const json_t *v)
 
 /* The text of a cell, the caller's. */
 static char *
-cell_of(const json_t *v)
+cell_of(const json_t *v, enum print_kind kind)
 {
+	char room[PRINT_BYTES_ROOM];
 	struct buf out;
 
 	buf_init(&out, SIZE_MAX);
-	value_add(&out, v);
+	if (kind == PRINT_SIZE && json_is_integer(v))
+		buf_str(
+		    &out, print_bytes((uint64_t)json_integer_value(v), room));
+	else
+		value_add(&out, v);
 	if (out.n == 0)
 		buf_char(&out, '-');
 	return (buf_take(&out, NULL));
@@ -159,18 +202,41 @@ width_of(const char *text)
 }
 
 static void
-cell_print(const char *text, size_t width, bool last)
+spaces_print(size_t n)
 {
-	size_t n = width_of(text);
-
-	(void)fputs(text, stdout);
-	for (; !last && n < width + GAP; n++)
+	for (; n > 0; n--)
 		(void)putchar(' ');
+}
+
+/* The last column has no end to be aligned with. */
+static void
+cell_print(const char *text, size_t width, bool right, bool last)
+{
+	size_t n = width_of(text), left = n < width ? width - n : 0;
+
+	if (right)
+		spaces_print(left);
+	(void)fputs(text, stdout);
+	if (!last)
+		spaces_print((right ? 0 : left) + GAP);
+}
+
+static void
+row_print(char **cells, const size_t *widths,
+    const struct print_column *columns, size_t n)
+{
+	size_t c;
+
+	for (c = 0; c < n; c++)
+		cell_print(cells[c], widths[c], columns[c].kind != PRINT_TEXT,
+		    c + 1 == n);
+	(void)putchar('\n');
 }
 
 /* ${cells}: the rows of the table behind each other, the heads first. */
 static void
-cells_print(char **cells, size_t n_rows, size_t n)
+cells_print(
+    char **cells, size_t n_rows, const struct print_column *columns, size_t n)
 {
 	size_t *widths = xcalloc(n, sizeof(*widths)), r, c, w;
 
@@ -178,11 +244,8 @@ cells_print(char **cells, size_t n_rows, size_t n)
 		for (c = 0; c < n; c++)
 			if ((w = width_of(cells[r * n + c])) > widths[c])
 				widths[c] = w;
-	for (r = 0; r < n_rows; r++) {
-		for (c = 0; c < n; c++)
-			cell_print(cells[r * n + c], widths[c], c + 1 == n);
-		(void)putchar('\n');
-	}
+	for (r = 0; r < n_rows; r++)
+		row_print(cells + r * n, widths, columns, n);
 	free(widths);
 }
 
@@ -198,10 +261,10 @@ print_table(const json_t *rows, const struct print_column *columns, size_t n)
 	json_array_foreach(rows, r, row)
 	{
 		for (c = 0; c < n; c++)
-			cells[(r + 1) * n + c] =
-			    cell_of(member_of(row, columns[c].key));
+			cells[(r + 1) * n + c] = cell_of(
+			    member_of(row, columns[c].key), columns[c].kind);
 	}
-	cells_print(cells, n_rows, n);
+	cells_print(cells, n_rows, columns, n);
 	for (r = 0; r < n_rows * n; r++)
 		free(cells[r]);
 	free(cells);
@@ -220,8 +283,8 @@ print_fields(const json_t *object, const struct print_column *columns, size_t n)
 	for (c = 0; c < n; c++) {
 		if ((v = member_of(object, columns[c].key)) == NULL)
 			continue;
-		text = cell_of(v);
-		cell_print(columns[c].head, width, false);
+		text = cell_of(v, columns[c].kind);
+		cell_print(columns[c].head, width, false, false);
 		(void)puts(text);
 		free(text);
 	}

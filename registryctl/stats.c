@@ -18,7 +18,19 @@ static const char help[] =
     "Show how much is in a registry: repositories, tags, manifests, blobs,\n"
     "bytes, unfinished uploads, the database and the disk. Asks the server\n"
     "that serves the folder, with figures of its own, or reads the folder\n"
-    "where none runs. The counts are kept all the time: this takes no walk.\n";
+    "where none runs. The counts are kept all the time: this takes no walk.\n"
+    "\n"
+    "  manifests              those that can be got, archived ones included\n"
+    "    deleted, restorable  not among them; take their place on the disk\n"
+    "                         until lifecycle.undelete-window is over\n"
+    "  blobs\n"
+    "    in the archive       bytes as they were pushed, and what they take\n"
+    "    held by nothing      go with a collection, gc.grace later\n"
+    "  links to blobs         one for each blob of each repository\n"
+    "    idle                 needed by no image in service: these wait for a\n"
+    "                         collection\n"
+    "\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
 static enum rc
 stats_of_folder(const char *data, char why[CLIENT_WHY_BYTES], json_t **doc_r)
@@ -85,6 +97,66 @@ line_blobs(
 	    print_bytes(print_u64(o, key_bytes), room));
 }
 
+/* What it was, and what it takes there. */
+static void
+line_archive(const json_t *o)
+{
+	char from[PRINT_BYTES_ROOM], to[PRINT_BYTES_ROOM];
+
+	(void)printf("%-22s %llu (%s, stored in %s)\n", "  in the archive",
+	    (unsigned long long)print_u64(o, "archived_blobs"),
+	    print_bytes(print_u64(o, "archived_bytes"), from),
+	    print_bytes(print_u64(o, "archived_stored_bytes"), to));
+}
+
+static const char *
+word_of(const json_t *o, const char *key, const char *without)
+{
+	const char *word = json_string_value(json_object_get(o, key));
+
+	return (word != NULL ? word : without);
+}
+
+/* Since the start of the server. */
+static void
+gc_show(const json_t *o)
+{
+	char room[PRINT_BYTES_ROOM];
+
+	if (!json_is_object(o))
+		return;
+	(void)printf("%-22s %s\n", "last collection",
+	    json_is_true(json_object_get(o, "running"))
+		? "running now"
+		: word_of(o, "last", "none since the start"));
+	(void)printf("%-22s %llu (%s)\n", "  blobs reclaimed",
+	    (unsigned long long)print_u64(o, "blobs"),
+	    print_bytes(print_u64(o, "bytes"), room));
+	if (print_u64(o, "failed") > 0)
+		line_count(o, "  collections failed", "failed");
+}
+
+static void
+lifecycle_show(const json_t *o)
+{
+	const char *running;
+
+	if (!json_is_object(o))
+		return;
+	running = word_of(o, "running", NULL);
+	(void)printf("%-22s ", "last lifecycle run");
+	if (running != NULL)
+		(void)fputs("running now: ", stdout);
+	print_text(running != NULL
+		       ? running
+		       : word_of(o, "last", "none since the start"));
+	(void)putchar('\n');
+	line_count(o, "  images expired", "expired");
+	line_count(o, "  images archived", "archived");
+	if (print_u64(o, "failed") > 0)
+		line_count(o, "  runs failed", "failed");
+}
+
 static void
 server_show(const json_t *o)
 {
@@ -93,10 +165,9 @@ server_show(const json_t *o)
 		return;
 	}
 	(void)printf("%-22s %s, running since %s\n", "server",
-	    json_string_value(json_object_get(o, "version")),
-	    json_string_value(json_object_get(o, "started")));
-	line_count(o, "connections", "connections");
-	line_count(o, "uploads arriving", "uploads_streaming");
+	    word_of(o, "version", "-"), word_of(o, "started", "-"));
+	line_count(o, "  connections", "connections");
+	line_count(o, "  uploads arriving", "uploads_streaming");
 }
 
 static void
@@ -106,23 +177,25 @@ stats_show(const json_t *doc)
 
 	line_count(o, "repositories", "repositories");
 	line_count(o, "manifests", "manifests");
+	line_count(o, "  deleted, restorable", "deleted_images");
 	line_count(o, "tags", "tags");
 	line_count(o, "referrers", "referrers");
 	line_count(o, "blobs", "blobs");
 	line_blobs(o, "  in files", "file_blobs", "file_bytes");
 	line_blobs(o, "  in the database", "inline_blobs", "inline_bytes");
+	line_archive(o);
 	line_blobs(
 	    o, "  held by nothing", "unreferenced_blobs", "unreferenced_bytes");
-	line_blobs(o, "  in the archive", "archived_blobs", "archived_bytes");
-	line_count(o, "blobs in repositories", "blob_links");
-	line_count(o, "  in use by no image", "idle_links");
-	line_count(o, "deleted, restorable", "deleted_images");
+	line_count(o, "links to blobs", "blob_links");
+	line_count(o, "  idle", "idle_links");
 	line_count(o, "unfinished uploads", "upload_sessions");
 	line_bytes(o, "database", "map_used_bytes");
 	line_bytes(o, "  of it to be reused", "map_free_bytes");
 	line_bytes(o, "free on the disk", "disk_free_bytes");
 	line_bytes(o, "  of it kept free", "disk_reserve_bytes");
 	server_show(json_object_get(doc, "server"));
+	gc_show(json_object_get(doc, "gc"));
+	lifecycle_show(json_object_get(doc, "lifecycle"));
 }
 
 static enum ctl_exit

@@ -34,21 +34,22 @@ static const char help[] =
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
+/* Tags, of which there may be many, behind all that is aligned. */
 static const struct print_column images[] = {
-	{ "DIGEST", "digest" },
-	{ "TAGS", "tags" },
 	{ "DELETED", "deleted" },
 	{ "UNTIL", "until" },
 	{ "BY", "why" },
-	{ "RULE", "rule" },
-	{ "BYTES", "bytes" },
+	{ "RULE", "rule", PRINT_NUMBER },
+	{ "SIZE", "bytes", PRINT_SIZE },
+	{ "DIGEST", "digest" },
+	{ "TAGS", "tags" },
 };
 
 static const struct print_column repositories[] = {
 	{ "REPOSITORY", "name" },
 	{ "DELETED", "deleted" },
 	{ "UNTIL", "until" },
-	{ "IMAGES", "images" },
+	{ "IMAGES", "images", PRINT_NUMBER },
 };
 
 /* Where the next page goes on; NULL: that was the last.  The caller's. */
@@ -94,19 +95,45 @@ list_get(struct work *w, const char *path, const char *repository,
 	return (all);
 }
 
+/* For how long they are kept explains why there are none. */
 static enum ctl_exit
-list_show(const struct ctl *ctl, const json_t *all, bool of_images)
+nothing_show(struct work *w, bool of_images)
 {
+	const char *what = of_images ? "images" : "repositories";
+	char room[PRINT_DURATION_ROOM];
+	uint64_t window_ms;
+	json_t *doc;
+
+	doc = work_ask(w, "GET", "/control/lifecycle/status?n=1", NULL);
+	if (doc == NULL)
+		return (CTL_FAILED);
+	window_ms = print_u64(doc, "undelete_window_ms");
+	if (window_ms > 0)
+		(void)printf("no %s were deleted in the last %s\n", what,
+		    print_duration(window_ms, room));
+	else
+		(void)printf("no deleted %s: lifecycle.undelete-window is 0, "
+			     "so that what is deleted is gone at once\n",
+		    what);
+	json_decref(doc);
+	return (CTL_OK);
+}
+
+static enum ctl_exit
+list_show(
+    const struct ctl *ctl, struct work *w, const json_t *all, bool of_images)
+{
+	enum ctl_exit code = CTL_OK;
+
 	if (ctl->output == CTL_JSON)
-		return (print_done(print_json(all)));
-	if (json_array_size(all) == 0)
-		(void)puts(of_images ? "no deleted images"
-				     : "no deleted repositories");
+		code = print_json(all);
+	else if (json_array_size(all) == 0)
+		code = nothing_show(w, of_images);
 	else if (of_images)
 		print_table(all, images, ARRAY_LEN(images));
 	else
 		print_table(all, repositories, ARRAY_LEN(repositories));
-	return (print_done(CTL_OK));
+	return (print_done(code));
 }
 
 static enum ctl_exit
@@ -122,7 +149,7 @@ list_run(struct ctl *ctl, struct work *w, const char *repository)
 		all = list_get(w, "/control/deleted/repositories", NULL,
 		    "repositories", "id");
 	if (all != NULL)
-		code = list_show(ctl, all, repository != NULL);
+		code = list_show(ctl, w, all, repository != NULL);
 	json_decref(all);
 	return (code);
 }
@@ -158,9 +185,11 @@ restored_show(const json_t *doc, const char *repository)
 	words_show("with the tags", json_object_get(doc, "tags"));
 	words_show("without tags that another image has by now:",
 	    json_object_get(doc, "taken"));
-	if (children > 0)
-		(void)printf("and %llu image%s that it needs\n",
-		    (unsigned long long)children, children == 1 ? "" : "s");
+	if (children == 0)
+		return;
+	(void)fputs("and ", stdout);
+	print_count(
+	    children, "image that it needs\n", "images that it needs\n");
 }
 
 static enum ctl_exit
@@ -175,8 +204,12 @@ restore_run(struct ctl *ctl, struct work *w, const char *repository,
 	    "reference", reference, (char *)NULL);
 	doc = work_ask(w, "POST", path, NULL);
 	free(path);
-	if (doc == NULL)
+	if (doc == NULL) {
+		ctl_say("what can be restored: registryctl undelete --list%s%s",
+		    reference != NULL ? " " : "",
+		    reference != NULL ? repository : "");
 		return (CTL_FAILED);
+	}
 	if (ctl->output == CTL_JSON)
 		code = print_json(doc);
 	else
@@ -213,7 +246,8 @@ undelete_command(struct ctl *ctl, int argc, char **argv)
 	if (list && n > 1)
 		ctl_usage(ctl, "--list takes one repository");
 	if (!list && n == 0)
-		ctl_usage(ctl, "which repository?");
+		ctl_usage(ctl, "which repository? --list shows what can be "
+			       "restored");
 	ctl_needs_data(ctl);
 	if (!work_open(&w, ctl))
 		return (CTL_FAILED);

@@ -20,19 +20,28 @@
 #define POLL_MAX_MS 500
 #define PATH_BYTES ((size_t)64 << 10)
 
-bool
-work_open(struct work *w, const struct ctl *ctl)
+enum rc
+work_find(struct work *w, const struct ctl *ctl)
 {
 	enum rc rc;
 
 	w->client = NULL;
 	rc = client_open(ctl->data, w->why, &w->client);
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		ctl_say("%s", w->why);
+	return (rc);
+}
+
+bool
+work_open(struct work *w, const struct ctl *ctl)
+{
+	enum rc rc;
+
+	rc = work_find(w, ctl);
 	if (rc == RC_NOTFOUND)
 		ctl_say("%s: no registryd serves this folder; start one, or "
 			"name the folder of one that runs with --data",
 		    ctl->data);
-	else if (rc != RC_OK)
-		ctl_say("%s", w->why);
 	return (rc == RC_OK);
 }
 
@@ -115,26 +124,6 @@ line_clear(void)
 	(void)fflush(stderr);
 }
 
-/* Whoever only joined leaves the work to the one who began it. */
-static bool
-interrupt_take(struct work *w, const json_t *begun, const char *what)
-{
-	char *path;
-	json_t *doc;
-
-	interrupted = 0;
-	if (json_is_true(json_object_get(begun, "joined"))) {
-		ctl_say("%s goes on in the server", what);
-		return (false);
-	}
-	path = xasprintf("/control/jobs/%s",
-	    json_string_value(json_object_get(begun, "id")));
-	doc = work_ask(w, "DELETE", path, NULL);
-	free(path);
-	json_decref(doc);
-	return (doc != NULL);
-}
-
 /* Wait, and say how long to wait the next time. */
 static long
 pause_take(long ms)
@@ -145,76 +134,172 @@ pause_take(long ms)
 	return (ms * 2 < POLL_MAX_MS ? ms * 2 : POLL_MAX_MS);
 }
 
-/* As it is now; what is new of its list goes behind ${list}. */
-static json_t *
-job_look(struct work *w, const char *id, const char *member, json_t *list)
-{
-	char *path, since[32];
-	json_t *job;
+/* A job that is waited for: in the server, or ... */
+struct watch {
+	const struct work_job *job;
+	struct work *w;
+	const struct work_here *here; /* ... here */
+	char *id;
+	bool joined; /* somebody else had begun it */
+	bool people; /* look at what is shown */
+	bool live;   /* on a terminal */
+	json_t *list;
+};
 
-	(void)snprintf(since, sizeof(since), "%zu", json_array_size(list));
-	path = xasprintf("/control/jobs/%s?since=%s", id, since);
-	job = work_ask(w, "GET", path, NULL);
+static json_t *
+job_look(struct watch *v)
+{
+	size_t since = json_array_size(v->list);
+	json_t *job;
+	char *path;
+
+	if (v->here != NULL)
+		return (v->here->look(v->here->arg, since));
+	path = xasprintf("/control/jobs/%s?since=%zu", v->id, since);
+	job = work_ask(v->w, "GET", path, NULL);
 	free(path);
-	if (job != NULL && member != NULL)
-		(void)json_array_extend(list, json_object_get(job, member));
 	return (job);
 }
 
-/* The list comes in pieces, the last of them after the end. */
-static bool
-list_complete(const json_t *job, const struct work_job *j)
+static void
+job_cancel(struct watch *v)
 {
-	return (j->list == NULL ||
-		json_array_size(json_object_get(job, j->list)) == 0);
+	struct work *w = v->w;
+	json_t *doc = NULL;
+	char *path;
+
+	if (v->here != NULL) {
+		v->here->cancel(v->here->arg);
+		return;
+	}
+	path = xasprintf("/control/jobs/%s", v->id);
+	if (client_call(w->client, "DELETE", path, NULL, w->why, &doc) != RC_OK)
+		ctl_say("cannot cancel %s: %s", v->job->what, w->why);
+	json_decref(doc);
+	free(path);
 }
 
-static json_t *
-job_watch(struct work *w, const struct ctl *ctl, const json_t *begun,
-    const struct work_job *j)
+/* Whoever only joined leaves the work to the one who began it. */
+static bool
+interrupt_take(struct watch *v)
 {
-	bool live = j->progress != NULL && ctl->output == CTL_TEXT &&
-		    isatty(STDERR_FILENO);
-	const char *id = json_string_value(json_object_get(begun, "id"));
-	json_t *job = NULL, *list = json_array();
+	interrupted = 0;
+	if (v->joined) {
+		ctl_say("%s goes on in the server", v->job->what);
+		return (false);
+	}
+	job_cancel(v);
+	return (true);
+}
+
+/* Shows what is new of the list and keeps it.  Was that all?  It comes in
+ * pieces, the last of them after the end. */
+static bool
+news_take(struct watch *v, const json_t *job)
+{
+	json_t *fresh;
+
+	if (v->job->list == NULL)
+		return (true);
+	fresh = json_object_get(job, v->job->list);
+	if (json_array_size(fresh) == 0)
+		return (true);
+	must(json_array_extend(v->list, fresh) == 0);
+	if (v->people && v->job->news != NULL) {
+		if (v->live)
+			line_clear();
+		v->job->news(fresh);
+		(void)fflush(stdout);
+	}
+	return (false);
+}
+
+/* The job as it ended, or NULL. */
+static json_t *
+job_watch(struct watch *v)
+{
 	long pause_ms = POLL_FIRST_MS;
+	json_t *job;
+	bool all;
 
 	for (;;) {
-		if (interrupted && !interrupt_take(w, begun, j->what))
-			break;
-		if ((job = job_look(w, id, j->list, list)) == NULL)
-			break;
-		if (!job_is(job, "running") && list_complete(job, j))
-			break;
-		if (live)
-			j->progress(job);
+		if (interrupted && !interrupt_take(v))
+			return (NULL);
+		if ((job = job_look(v)) == NULL)
+			return (NULL);
+		all = news_take(v, job);
+		if (!job_is(job, "running") && all)
+			return (job);
+		if (v->live)
+			v->job->progress(job);
 		if (job_is(job, "running"))
 			pause_ms = pause_take(pause_ms);
 		json_decref(job);
-		job = NULL;
 	}
-	if (live)
+}
+
+static json_t *
+job_wait(struct watch *v, const struct ctl *ctl)
+{
+	json_t *job;
+
+	v->people = ctl->output == CTL_TEXT;
+	v->live =
+	    v->job->progress != NULL && v->people && isatty(STDERR_FILENO);
+	v->list = json_array();
+	job = job_watch(v);
+	if (v->live)
 		line_clear();
-	if (job != NULL && j->list != NULL)
-		(void)json_object_set(job, j->list, list);
-	json_decref(list);
+	if (job != NULL && v->job->list != NULL)
+		must(json_object_set(job, v->job->list, v->list) == 0);
+	if (job != NULL)
+		must(json_object_set_new(
+			 job, "joined", json_boolean(v->joined)) == 0);
+	json_decref(v->list);
 	return (job);
 }
 
 json_t *
 work_run(struct work *w, const struct ctl *ctl, const struct work_job *j)
 {
-	json_t *begun, *job;
+	struct watch v = { .job = j, .w = w };
+	json_t *begun, *job = NULL;
+	const char *id;
 
 	interrupts_catch();
 	if ((begun = work_ask(w, "POST", j->path, j->body)) == NULL)
 		return (NULL);
-	if (json_is_true(json_object_get(begun, "joined")) &&
-	    ctl->output == CTL_TEXT)
+	id = json_string_value(json_object_get(begun, "id"));
+	v.joined = json_is_true(json_object_get(begun, "joined"));
+	if (v.joined && ctl->output == CTL_TEXT)
 		ctl_say("joined %s that is running", j->what);
-	job = job_watch(w, ctl, begun, j);
+	if (id == NULL) {
+		ctl_say("the server does not say which job %s is: it is of "
+			"another version",
+		    j->what);
+	} else {
+		v.id = xstrdup(id);
+		job = job_wait(&v, ctl);
+		free(v.id);
+	}
 	json_decref(begun);
 	return (job);
+}
+
+json_t *
+work_run_here(const struct work_here *here, const struct ctl *ctl,
+    const struct work_job *j)
+{
+	struct watch v = { .job = j, .here = here };
+
+	interrupts_catch();
+	return (here->begin(here->arg) ? job_wait(&v, ctl) : NULL);
+}
+
+bool
+work_is_done(const json_t *job)
+{
+	return (job_is(job, "done"));
 }
 
 enum ctl_exit

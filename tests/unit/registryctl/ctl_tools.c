@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,6 +148,8 @@ request_read(struct stub *s, int fd)
 	s->body[n - head] = '\0';
 	memcpy(s->head, all, head);
 	s->head[head] = '\0';
+	if (strncmp(s->head, "POST ", 5) == 0)
+		memcpy(s->posted, s->body, n - head + 1);
 	s->n_requests++;
 	return (true);
 }
@@ -161,18 +164,55 @@ is_handshake(int fd)
 }
 
 static void
+peer_interrupt(int fd)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	must(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0);
+	must(kill(peer.pid, SIGINT) == 0);
+}
+
+static void
+answer_write(int fd, int status, const char *body)
+{
+	char *answer = xasprintf("HTTP/1.1 %d OK\r\nContent-Length: %zu\r\n"
+				 "Connection: close\r\n\r\n%s",
+	    status, strlen(body), body);
+	size_t n = strlen(answer);
+
+	must(write(fd, answer, n) == (ssize_t)n);
+	free(answer);
+}
+
+static void
+turn_answer(struct stub *s, int fd)
+{
+	const struct stub_turn *t = s->turns + s->turn;
+	char wrong[512];
+
+	if (t->request == NULL ||
+	    strncmp(s->head, t->request, strlen(t->request)) != 0) {
+		(void)snprintf(wrong, sizeof(wrong),
+		    "{\"errors\":[{\"message\":\"turn %zu: %.*s\"}]}", s->turn,
+		    (int)strcspn(s->head, "\r"), s->head);
+		answer_write(fd, 500, wrong);
+		return;
+	}
+	s->turn++;
+	if (t->interrupt)
+		peer_interrupt(fd);
+	answer_write(fd, t->status, t->answer);
+}
+
+static void
 connection_serve(struct stub *s, int fd)
 {
-	char *answer;
-	size_t n;
-
 	if (!is_handshake(fd) && request_read(s, fd)) {
-		answer = xasprintf("HTTP/1.1 %d OK\r\nContent-Length: %zu\r\n"
-				   "Connection: close\r\n\r\n%s",
-		    s->status, strlen(s->answer), s->answer);
-		n = strlen(answer);
-		must(write(fd, answer, n) == (ssize_t)n);
-		free(answer);
+		if (s->turns != NULL)
+			turn_answer(s, fd);
+		else
+			answer_write(fd, s->status, s->answer);
 	}
 	(void)close(fd);
 }
@@ -222,6 +262,7 @@ stub_start(struct stub *s, const char *path)
 
 	s->path[0] = '\0';
 	s->n_requests = 0;
+	stub_expect(s, NULL);
 	s->fd = listen_at(s, path);
 	s->thread = thread;
 	must(pthread_create(thread, NULL, stub_serve, s) == 0);
@@ -238,6 +279,20 @@ stub_stop(struct stub *s)
 	free(thread);
 	if (s->path[0] != '\0')
 		(void)unlink(s->path);
+}
+
+void
+stub_expect(struct stub *s, const struct stub_turn *turns)
+{
+	s->turns = turns;
+	s->turn = 0;
+	s->posted[0] = '\0';
+}
+
+bool
+stub_satisfied(const struct stub *s)
+{
+	return (s->turns[s->turn].request == NULL);
 }
 
 const char *

@@ -1,6 +1,7 @@
 #ifndef TESTS_UNIT_REGISTRYCTL_CTL_TOOLS_H
 #define TESTS_UNIT_REGISTRYCTL_CTL_TOOLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "registryctl/command.h"
@@ -31,7 +32,16 @@ const struct ran *run(const struct command *, const char *data,
 
 /* --- a server ------------------------------------------------------------ */
 
-/* Answers every request of every connection alike, and keeps the last one. */
+/* What is asked next, and what is said to it. */
+struct stub_turn {
+	const char *request; /* how its line begins; NULL: the end */
+	int status;
+	const char *answer;
+	bool interrupt; /* who asks, with SIGINT, before it is answered */
+};
+
+/* Answers every request of every connection alike, or turn by turn, and keeps
+ * the last one. */
 struct stub {
 	int fd, port;
 	int status;
@@ -39,6 +49,9 @@ struct stub {
 	char head[16384];   /* of the last request, NUL behind */
 	char body[16384];
 	unsigned n_requests;
+	char posted[16384];	       /* the body of the last POST */
+	const struct stub_turn *turns; /* instead of .status and .answer */
+	size_t turn;		       /* the next one */
 	void *thread;
 	char path[128]; /* of its socket, or "" */
 };
@@ -47,6 +60,14 @@ struct stub {
  * of 127.0.0.1. */
 void stub_start(struct stub *, const char *path);
 void stub_stop(struct stub *);
+
+/** stub_expect(s, turns): from now on, ended by a row of zeros; NULL: all
+ * alike.  A request out of turn is answered with 500 and named in the
+ * message. */
+void stub_expect(struct stub *, const struct stub_turn *turns);
+
+/** stub_satisfied(s): every turn was taken. */
+bool stub_satisfied(const struct stub *);
 
 /** stub_header(s, name, out, n): of the last request; "" if it is not there.
  * Returns ${out}. */
