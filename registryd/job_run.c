@@ -24,6 +24,7 @@ struct run_job {
 	uint64_t total, n; /* repositories; .n: it is through with */
 	uint64_t n_failed, n_dropped;
 	struct lifecycle_result sums;
+	uint64_t expired, archived; /* of the repository at hand */
 	struct run_result *results;
 	size_t n_results, room;
 };
@@ -134,6 +135,17 @@ sums_add(struct lifecycle_result *sums, const struct lifecycle_result *r)
 	sums->changed += r->changed;
 }
 
+void
+run_job_acted(struct run_job *job, enum lifecycle_act_kind kind)
+{
+	mutex_lock(&job->state.lock);
+	if (kind == ACT_EXPIRE)
+		job->expired++;
+	else
+		job->archived++;
+	mutex_unlock(&job->state.lock);
+}
+
 /* With the lock held. */
 static void
 result_keep(struct run_job *job, struct span repository,
@@ -165,6 +177,7 @@ run_job_result(struct run_job *job, struct span repository,
 	mutex_lock(&job->state.lock);
 	job->n++;
 	sums_add(&job->sums, result);
+	job->expired = job->archived = 0;
 	if (result->outcome == LIFECYCLE_FAILED)
 		job->n_failed++;
 	result_keep(job, repository, result);
@@ -225,11 +238,15 @@ lifecycle_result_json(const struct lifecycle_result *r, struct buf *out)
 static void
 totals_json(const struct run_job *job, struct buf *out)
 {
+	struct lifecycle_result sums = job->sums;
+
+	sums.expired += job->expired;
+	sums.archived += job->archived;
 	buf_printf(out,
 	    ",\"repositories\":%" PRIu64 ",\"repositories_total\":%" PRIu64
 	    ",\"totals\":{",
 	    job->n, job->total);
-	counts_json(&job->sums, out);
+	counts_json(&sums, out);
 	buf_printf(out, ",\"failed\":%" PRIu64 "}", job->n_failed);
 }
 

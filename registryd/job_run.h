@@ -41,6 +41,9 @@ bool run_job_cancelled(struct run_job *);
 /** run_job_begin(job), run_job_total(job, n): so many repositories. */
 void run_job_begin(struct run_job *);
 void run_job_total(struct run_job *, uint64_t n_repositories);
+/** run_job_acted(job, kind): of the repository at hand one more image; in the
+ * totals at once, and taken over by the result. */
+void run_job_acted(struct run_job *, enum lifecycle_act_kind);
 /** run_job_result(job, repository, result): what came of one. */
 void run_job_result(
     struct run_job *, struct span repository, const struct lifecycle_result *);

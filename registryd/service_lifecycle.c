@@ -96,6 +96,8 @@ acted(void *arg, const struct lifecycle_event *e)
 
 	atomic_fetch_add(expired ? &n->expired : &n->archived, 1);
 	audit_write(c->svc->audit, &event);
+	if (c->job != NULL)
+		run_job_acted(c->job, e->kind);
 }
 
 /* --- when it has ended --------------------------------------------------- */

@@ -353,6 +353,51 @@ a_run_that_waits_is_cancelled_at_once(void **state)
 	json_decref(asked);
 }
 
+static int64_t
+total_of(const json_t *asked, const char *key)
+{
+	struct buf out;
+	json_t *doc;
+	int64_t n;
+
+	buf_init(&out, 1 << 22);
+	assert_int_equal(
+	    jobs_show(jobs, span_of(text_of(asked, "id")), 0, &out), RC_OK);
+	doc = json_loadb(out.p, out.n, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(doc);
+	n = json_integer_value(
+	    json_object_get(json_object_get(doc, "totals"), key));
+	json_decref(doc);
+	buf_free(&out);
+	return (n);
+}
+
+static void
+images_are_counted_while_their_repository_is_at_hand_and_once(void **state)
+{
+	const struct lifecycle_result r = { .outcome = LIFECYCLE_DONE,
+		.images = 9,
+		.expired = 2,
+		.archived = 1 };
+	json_t *asked = run_ask("");
+	struct run_job *job = jobs_run_next(jobs);
+
+	(void)state;
+	run_job_total(job, 2);
+	run_job_acted(job, ACT_EXPIRE);
+	run_job_acted(job, ACT_EXPIRE);
+	run_job_acted(job, ACT_ARCHIVE);
+	assert_int_equal(total_of(asked, "expired"), 2);
+	assert_int_equal(total_of(asked, "archived"), 1);
+	run_job_result(job, SPAN("team/app"), &r);
+	assert_int_equal(total_of(asked, "expired"), 2);
+	assert_int_equal(total_of(asked, "archived"), 1);
+	run_job_acted(job, ACT_EXPIRE);
+	assert_int_equal(total_of(asked, "expired"), 3);
+	run_job_end(job, RC_CANCELLED, NULL);
+	json_decref(asked);
+}
+
 static void
 results_are_told_some_at_a_time_and_summed_all(void **state)
 {
@@ -480,6 +525,8 @@ main(void)
 		TEST(a_run_is_joined_as_long_as_it_has_not_begun),
 		TEST(only_so_many_runs_wait),
 		TEST(a_run_that_waits_is_cancelled_at_once),
+		TEST(
+		    images_are_counted_while_their_repository_is_at_hand_and_once),
 		TEST(results_are_told_some_at_a_time_and_summed_all),
 	};
 
