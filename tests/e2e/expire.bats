@@ -21,6 +21,7 @@ setup() {
 }
 
 teardown() {
+	docker_stop
 	servers_clean
 	client_gone
 }
@@ -422,7 +423,27 @@ images_list() {
 	fsck_clean
 }
 
-@test "docker and podman push, a policy expires, they pull what is kept" {
+@test "docker pushes, a policy expires, docker pulls what is kept and nothing else" {
+	need_root
+	docker_start
+	[ -z "$DOCKER_WHY" ] || { docker_stop; skip "$DOCKER_WHY"; }
+	at_day 0
+	for i in 1 2 3; do
+		head -c 200000 /dev/urandom >"$W/file"
+		tar -C "$W" -c file | docker import - "$HOST/$REPO:v$i" >/dev/null
+		docker push -q "$HOST/$REPO:v$i" >/dev/null
+		docker rmi "$HOST/$REPO:v$i" >/dev/null
+	done
+	policy_put "$REPO" "$(policy "$(rule 1 "$ANY,$(more_than 1)")")"
+	lifecycle_run
+	! docker pull -q "$HOST/$REPO:v1" >/dev/null 2>&1 ||
+		fail 'v1 can be pulled'
+	docker pull -q "$HOST/$REPO:v3" >/dev/null
+	docker_stop
+	fsck_clean
+}
+
+@test "podman pushes, a policy expires, podman pulls what is kept and nothing else" {
 	need podman
 	at_day 0
 	mkdir "$W/root"

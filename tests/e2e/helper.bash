@@ -872,6 +872,8 @@ fake_time() {
 	[ -e "$lib" ] || skip 'libfaketime is not installed'
 	FAKE_TIME="env LD_PRELOAD=$lib FAKETIME=$1"
 	FAKE_TIME+=" FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1"
+	# Or timed waits, which are by that clock, would not wait.
+	FAKE_TIME+=" FAKETIME_FORCE_MONOTONIC_FIX=0"
 }
 
 # Nothing can be preloaded into a program that was built with ASan.
