@@ -230,10 +230,12 @@ conformance: ## the OCI distribution-spec conformance suite (needs Go 1.24 or ne
 	@$(MAKE) -j$(JOBS) all
 	@tests/conformance/run
 
-fuzz: ## every fuzz target for FUZZ_SECONDS=600 each
+fuzz: ## every fuzz target, and the model test, for FUZZ_SECONDS=600 each
 	@tests/lib/setup build test
 	@python3 tests/lib/run-tests --make '$(MAKE)' --jobs $(JOBS) \
 		--fuzz-seconds $(FUZZ_SECONDS) fuzz
+	@$(MAKE) --no-print-directory $(BUILD)/tests/unit/model/test_model
+	@MODEL_SECONDS=$(FUZZ_SECONDS) $(BUILD)/tests/unit/model/test_model
 
 docs-check: ## what the documents say against what the code says
 	@$(MAKE) --no-print-directory -j$(JOBS) all

@@ -1,12 +1,15 @@
 #include "base/thread.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -26,6 +29,7 @@
 #endif
 
 #define NAME_BYTES 16
+#define BACKGROUND_NICE 10
 
 struct start {
 	char name[NAME_BYTES];
@@ -103,6 +107,15 @@ void
 thread_join(pthread_t t)
 {
 	must(pthread_join(t, NULL) == 0);
+}
+
+void
+thread_step_back(void)
+{
+	static const struct sched_param none = { 0 };
+
+	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), BACKGROUND_NICE);
 }
 
 void

@@ -17,6 +17,11 @@ RC_MUST_USE enum rc
 thread_start(const char *name, void (*fn)(void *), void *arg, pthread_t *t_r);
 void thread_join(pthread_t);
 
+/** thread_step_back(): from now on the calling thread gets less of the
+ * processor when it is short, and is never ahead of one that has just been
+ * woken to answer somebody. */
+void thread_step_back(void);
+
 /*
  * Mutex and condition helpers that abort on misuse; the condition waits on
  * CLOCK_MONOTONIC.

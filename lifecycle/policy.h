@@ -75,6 +75,9 @@ struct lifecycle_grammar {
 #define LIFECYCLE_ARCHIVE_DAYS_MIN 90  /* before an archived image expires */
 /* What ECR allows, 30,720 characters, with four bytes for each. */
 #define LIFECYCLE_POLICY_MAX_BYTES 122880
+/* Characters that PutLifecyclePolicy takes. */
+#define LIFECYCLE_POLICY_MIN 100
+#define LIFECYCLE_POLICY_MAX 30720
 
 /**
  * lifecycle_policy_parse(text, grammar, arena, p_r, why):
@@ -87,5 +90,11 @@ struct lifecycle_grammar {
 RC_MUST_USE enum rc lifecycle_policy_parse(struct span text,
     const struct lifecycle_grammar *, struct arena *,
     struct lifecycle_policy *p_r, char why[LIFECYCLE_WHY_BYTES]);
+
+/** lifecycle_policy_size_check(text, why): RC_INVALID: nobody could set it with
+ * PutLifecyclePolicy, which takes LIFECYCLE_POLICY_MIN to LIFECYCLE_POLICY_MAX
+ * characters.  Any thread. */
+RC_MUST_USE enum rc
+lifecycle_policy_size_check(struct span text, char why[LIFECYCLE_WHY_BYTES]);
 
 #endif

@@ -97,3 +97,28 @@ lifecycle_refuse(struct lifecycle_reader *r, const struct lifecycle_place *at,
 	lifecycle_say(r, ")");
 	return (RC_INVALID);
 }
+
+/* Of what is UTF-8; of anything else the parser tells. */
+static size_t
+characters(struct span s)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < s.n; i++)
+		n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+	return (n);
+}
+
+enum rc
+lifecycle_policy_size_check(struct span text, char why[LIFECYCLE_WHY_BYTES])
+{
+	size_t n = characters(text);
+
+	why[0] = '\0';
+	if (n >= LIFECYCLE_POLICY_MIN && n <= LIFECYCLE_POLICY_MAX)
+		return (RC_OK);
+	(void)snprintf(why, LIFECYCLE_WHY_BYTES,
+	    "a policy has from %d to %d characters, and this one has %zu",
+	    LIFECYCLE_POLICY_MIN, LIFECYCLE_POLICY_MAX, n);
+	return (RC_INVALID);
+}

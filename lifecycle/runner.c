@@ -366,6 +366,8 @@ why_of(enum rc rc)
 		return ("it was stopped");
 	if (rc == RC_MISSING)
 		return ("the policy was changed or deleted meanwhile");
+	if (rc == RC_NOTFOUND)
+		return ("the repository was deleted meanwhile");
 	if (rc == RC_TOOBIG)
 		return ("there are more images, or tags of one of them, than "
 			"can be evaluated at once");
@@ -375,6 +377,25 @@ why_of(enum rc rc)
 	return (rc_text(rc));
 }
 
+static enum lifecycle_outcome
+outcome_of(enum rc rc)
+{
+	if (rc == RC_OK)
+		return (LIFECYCLE_DONE);
+	if (rc == RC_CANCELLED || rc == RC_MISSING || rc == RC_NOTFOUND)
+		return (LIFECYCLE_STOPPED);
+	return (LIFECYCLE_FAILED);
+}
+
+/* Is it neither the policy's fault nor that of its images?  Then it is not
+ * an evaluation, and tried again soon. */
+static bool
+unsettled(enum rc rc)
+{
+	return (outcome_of(rc) == LIFECYCLE_FAILED && rc != RC_INVALID &&
+		rc != RC_TOOBIG && rc != RC_CORRUPT);
+}
+
 static void
 result_end(struct carrying *c, enum rc rc, const char *why, struct arena *a)
 {
@@ -382,10 +403,8 @@ result_end(struct carrying *c, enum rc rc, const char *why, struct arena *a)
 	size_t n;
 
 	r->ended_ms = now_ms(c);
-	r->outcome = rc == RC_OK ? LIFECYCLE_DONE
-		     : rc == RC_CANCELLED || rc == RC_MISSING
-			 ? LIFECYCLE_STOPPED
-			 : LIFECYCLE_FAILED;
+	r->outcome = outcome_of(rc);
+	r->unsettled = unsettled(rc);
 	if (rc == RC_OK)
 		return;
 	n = lifecycle_text_cut(why, LIFECYCLE_RESULT_WHY_MAX);
@@ -399,7 +418,7 @@ result_end(struct carrying *c, enum rc rc, const char *why, struct arena *a)
 		    SPAN_ARG(c->repository), SPAN_ARG(r->why));
 }
 
-/* A repository that is deleted meanwhile has nothing left to tell about. */
+/* A repository that is deleted meanwhile has no place left to keep that in. */
 static enum rc
 row_do(struct carrying *c, const struct lifecycle_row *row, struct arena *arena)
 {
@@ -411,12 +430,14 @@ row_do(struct carrying *c, const struct lifecycle_row *row, struct arena *arena)
 		.outcome = LIFECYCLE_RUNNING,
 		.started_ms = c->carry->now_ms,
 	};
-	if ((rc = result_keep(c)) != RC_OK)
+	if ((rc = result_keep(c)) != RC_OK) {
+		c->result.outcome = LIFECYCLE_NEVER;
 		return (rc);
-	if ((rc = text_do(c, row->text, why)) == RC_NOTFOUND)
-		return (rc);
+	}
+	rc = text_do(c, row->text, why);
 	result_end(c, rc, why, arena);
-	return (result_keep(c));
+	rc = result_keep(c);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
 enum rc
@@ -440,8 +461,7 @@ lifecycle_carry_out(struct meta *m, struct span repository,
 	rc = meta_lifecycle_get(m, repository, &own, &row);
 	if (rc == RC_OK)
 		rc = row_do(&c, &row, arena);
-	if (rc == RC_OK)
-		*result_r = c.result;
+	*result_r = c.result;
 	arena_reset(&own);
 	return (rc);
 }

@@ -70,8 +70,9 @@ struct lifecycle_carry {
  * the store as it goes.  RC_NOTFOUND: no repository; RC_MISSING: it has no
  * policy; both leave *${result_r} LIFECYCLE_NEVER.  All else is told by the
  * outcome in *${result_r}, whose .why is a constant or lies in ${arena}, and
- * gives RC_OK; RC_IO and the like when even that could not be kept.  A run that
- * failed is logged.
+ * gives RC_OK.  RC_IO and the like when that could not be kept: *${result_r} is
+ * LIFECYCLE_NEVER if it did not even begin, else as if it had been.  One whose
+ * repository is deleted meanwhile has stopped.  A run that failed is logged.
  */
 RC_MUST_USE enum rc lifecycle_carry_out(struct meta *, struct span repository,
     const struct lifecycle_carry *, struct arena *,

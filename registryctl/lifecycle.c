@@ -50,9 +50,8 @@ static const char help[] =
     "A FILE \"-\" is standard input.\n"
     "\n"
     "Exit status: 0 done, 1 failed (run: also when a policy could not be\n"
-    "carried out; lint: a file could not be read), 2 wrong usage, 3 lint "
-    "found\n"
-    "a file that is no policy.\n";
+    "carried out to its end; lint: a file could not be read), 2 wrong usage,\n"
+    "3 lint found a file that is no policy.\n";
 
 #define TEXT_MAX_BYTES ((size_t)LIFECYCLE_POLICY_MAX_BYTES)
 #define POLICY_ARENA_BYTES ((size_t)8 << 20)
@@ -165,8 +164,8 @@ run_show(const json_t *job)
 		(void)puts("no repository has a lifecycle policy");
 		return;
 	}
-	(void)printf(
-	    "%llu of ", (unsigned long long)(n - total(job, "failed")));
+	(void)printf("%llu of ", (unsigned long long)(n - total(job, "failed") -
+						      total(job, "stopped")));
 	print_count(print_u64(job, "repositories_total"), "policy carried out",
 	    "policies carried out");
 	run_totals(job);
@@ -177,12 +176,18 @@ run_code(const json_t *job, const char *what)
 {
 	enum ctl_exit code = work_code(job, what);
 	uint64_t failed = total(job, "failed");
+	uint64_t stopped = total(job, "stopped");
 
-	if (code != CTL_OK || failed == 0)
+	if (code != CTL_OK || failed + stopped == 0)
 		return (code);
-	ctl_say("%llu polic%s could not be carried out: see WHY, and the log "
-		"of the server",
-	    (unsigned long long)failed, failed == 1 ? "y" : "ies");
+	if (failed > 0)
+		ctl_say("%llu polic%s could not be carried out: see WHY, and "
+			"the log of the server",
+		    (unsigned long long)failed, failed == 1 ? "y" : "ies");
+	if (stopped > 0)
+		ctl_say("%llu polic%s not carried out to the end: see WHY",
+		    (unsigned long long)stopped,
+		    stopped == 1 ? "y was" : "ies were");
 	return (CTL_FAILED);
 }
 
@@ -586,6 +591,8 @@ policy_parse(struct span text, bool extensions, struct verdict *v)
 	arena_init(&arena, POLICY_ARENA_BYTES);
 	rc = lifecycle_policy_parse(text, &grammar, &arena, &policy, v->why);
 	v->n_rules = policy.n_rules;
+	if (rc == RC_OK)
+		rc = lifecycle_policy_size_check(text, v->why);
 	if (rc != RC_OK && v->why[0] == '\0')
 		(void)snprintf(v->why, sizeof(v->why), "%s", rc_text(rc));
 	arena_reset(&arena);
@@ -781,6 +788,8 @@ arguments_check(const struct ctl *ctl, const struct action *action,
     const struct arguments *a)
 {
 	takes_check(ctl, action, a);
+	if (a->repository != NULL && a->repository[0] == '\0')
+		ctl_usage(ctl, "--repository needs the name of a repository");
 	if (a->diff && a->against != NULL)
 		ctl_usage(ctl, "--diff compares with the repository's policy, "
 			       "--against with another one: not both");

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/obj.h"
 #include "registryctl/command.h"
 #include "registryctl/print.h"
@@ -13,8 +14,8 @@
  * lifecycle.undelete-window says.
  */
 static const char help[] =
-    "Usage: registryctl [--data DIR] [--output text|json] undelete REPOSITORY\n"
-    "           [TAG|DIGEST]\n"
+    "Usage: registryctl [--data DIR] [--output text|json] undelete\n"
+    "           [--id ID] REPOSITORY [TAG|DIGEST]\n"
     "       registryctl ... undelete --list [REPOSITORY]\n"
     "Bring back an image that was deleted, by hand or by a lifecycle policy, "
     "or\n"
@@ -25,6 +26,8 @@ static const char help[] =
     "  REPOSITORY TAG       the image deleted last of those that had the tag\n"
     "  REPOSITORY DIGEST    that image\n"
     "  REPOSITORY           the whole repository, deleted last of that name\n"
+    "  --id ID              the repository of that id, of several of one name\n"
+    "                       that were deleted\n"
     "  --list               deleted repositories; with a name, the deleted\n"
     "                       images of that repository\n"
     "\n"
@@ -47,6 +50,7 @@ static const struct print_column images[] = {
 
 static const struct print_column repositories[] = {
 	{ "REPOSITORY", "name" },
+	{ "ID", "id", PRINT_NUMBER },
 	{ "DELETED", "deleted" },
 	{ "UNTIL", "until" },
 	{ "IMAGES", "images", PRINT_NUMBER },
@@ -194,14 +198,14 @@ restored_show(const json_t *doc, const char *repository)
 
 static enum ctl_exit
 restore_run(struct ctl *ctl, struct work *w, const char *repository,
-    const char *reference)
+    const char *reference, const char *id)
 {
 	enum ctl_exit code = CTL_OK;
 	json_t *doc;
 	char *path;
 
 	path = work_path("/control/undelete", "repository", repository,
-	    "reference", reference, (char *)NULL);
+	    "reference", reference, "id", id, (char *)NULL);
 	doc = work_ask(w, "POST", path, NULL);
 	free(path);
 	if (doc == NULL) {
@@ -218,17 +222,32 @@ restore_run(struct ctl *ctl, struct work *w, const char *repository,
 	return (print_done(code));
 }
 
-enum own_code { OPT_LIST = 256 };
+enum own_code { OPT_LIST = 256, OPT_ID };
 
 static const struct option own[] = {
 	{ "list", no_argument, NULL, OPT_LIST },
+	{ "id", required_argument, NULL, OPT_ID },
 	{ NULL, 0, NULL, 0 },
 };
+
+static void
+id_check(const struct ctl *ctl, const char *id, bool of_repository)
+{
+	uint64_t n;
+
+	if (id == NULL)
+		return;
+	if (!of_repository)
+		ctl_usage(ctl, "--id says which of the deleted repositories of "
+			       "one name is restored");
+	if (num_u64(span_of(id), UINT64_MAX, &n) != RC_OK || n == 0)
+		ctl_usage(ctl, "--id: \"%s\" is no id; --list shows them", id);
+}
 
 static enum ctl_exit
 undelete_command(struct ctl *ctl, int argc, char **argv)
 {
-	const char *words[2] = { NULL, NULL }, *word;
+	const char *words[2] = { NULL, NULL }, *id = NULL, *word;
 	enum ctl_exit done;
 	bool list = false;
 	struct work w;
@@ -238,6 +257,8 @@ undelete_command(struct ctl *ctl, int argc, char **argv)
 	while ((code = ctl_next(ctl, argc, argv, own, &word)) != -1) {
 		if (code == OPT_LIST)
 			list = true;
+		else if (code == OPT_ID)
+			id = optarg;
 		else if (n == ARRAY_LEN(words))
 			ctl_usage(ctl, "\"%s\" is one word too many", word);
 		else
@@ -248,11 +269,12 @@ undelete_command(struct ctl *ctl, int argc, char **argv)
 	if (!list && n == 0)
 		ctl_usage(ctl, "which repository? --list shows what can be "
 			       "restored");
+	id_check(ctl, id, !list && n == 1);
 	ctl_needs_data(ctl);
 	if (!work_open(&w, ctl))
 		return (CTL_FAILED);
 	done = list ? list_run(ctl, &w, words[0])
-		    : restore_run(ctl, &w, words[0], words[1]);
+		    : restore_run(ctl, &w, words[0], words[1], id);
 	work_close(&w);
 	return (done);
 }

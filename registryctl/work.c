@@ -161,35 +161,38 @@ job_look(struct watch *v)
 	return (job);
 }
 
-static void
+/* Does it end?  Not while there are others who want it. */
+static bool
 job_cancel(struct watch *v)
 {
 	struct work *w = v->w;
 	json_t *doc = NULL;
 	char *path;
+	bool ends = true;
 
 	if (v->here != NULL) {
 		v->here->cancel(v->here->arg);
-		return;
+		return (true);
 	}
 	path = xasprintf("/control/jobs/%s", v->id);
 	if (client_call(w->client, "DELETE", path, NULL, w->why, &doc) != RC_OK)
 		ctl_say("cannot cancel %s: %s", v->job->what, w->why);
+	else
+		ends = !json_is_false(json_object_get(doc, "cancelled"));
 	json_decref(doc);
 	free(path);
+	return (ends);
 }
 
-/* Whoever only joined leaves the work to the one who began it. */
 static bool
 interrupt_take(struct watch *v)
 {
 	interrupted = 0;
-	if (v->joined) {
-		ctl_say("%s goes on in the server", v->job->what);
-		return (false);
-	}
-	job_cancel(v);
-	return (true);
+	if (job_cancel(v))
+		return (true);
+	ctl_say("%s goes on in the server%s", v->job->what,
+	    v->joined ? "" : ": others wait for it");
+	return (false);
 }
 
 /* Shows what is new of the list and keeps it.  Was that all?  It comes in

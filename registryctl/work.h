@@ -66,7 +66,7 @@ struct work_here {
 /**
  * work_run(w, ctl, job):
  * Start it, or join the one that runs, and wait for its end; an interrupt
- * cancels what was started here.  The job as it ended, with all of its list and
+ * cancels it, unless others wait for it, too.  The job as it ended, with all of its list and
  * with "joined", the caller's; NULL: no job came of it, and that has been said.
  */
 json_t *work_run(struct work *, const struct ctl *, const struct work_job *);

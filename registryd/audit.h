@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/digest.h"
+#include "base/rc.h"
 #include "base/span.h"
 
 /*
@@ -23,8 +24,10 @@
  *
  * A line is written behind the change that it tells of, which is durable then.
  * The log is not synced: the loss of power can take its last lines.  A log that
- * cannot be written stops nothing; it is said once in the log of the server,
- * and once more when it works again.
+ * cannot be written stops nothing: its lines are kept in memory, up to a bound,
+ * and written, in their order, when it can be.  How many were lost beyond that
+ * stands in the log, where they were.  The log of the server says once that it
+ * cannot be written, and once more when it works again.
  */
 #define AUDIT_EVENTS(X) \
 	X(IMAGE_DELETE, "image-delete") /* with the tags that it had */ \
@@ -32,7 +35,11 @@
 	X(BLOB_DELETE, "blob-delete")	/* by DELETE /v2/.../blobs/... */ \
 	X(REPOSITORY_DELETE, "repository-delete") \
 	X(IMAGE_ARCHIVE, "image-archive") /* UpdateImageStorageClass */ \
-	X(IMAGE_RESTORE, "image-restore") \
+	X(IMAGE_RESTORE, \
+	    "image-restore") /* also by a push, or with another */ \
+	X(REFERRER_DELETE, "referrer-delete")	/* by the collector, ... */ \
+	X(REFERRER_ARCHIVE, "referrer-archive") /* ... after its subject */ \
+	X(REFERRER_RESTORE, "referrer-restore") /* ... with it */ \
 	X(UNDELETE, "undelete") /* of an image; without digest: of all */ \
 	X(POLICY_PUT, "lifecycle-policy-put") \
 	X(POLICY_DELETE, "lifecycle-policy-delete") \
@@ -40,7 +47,8 @@
 	X(LIFECYCLE_ARCHIVE, "lifecycle-archive") /* of one image */ \
 	X(LIFECYCLE_RUN, "lifecycle-run") /* of a repository, at its end, if \
 					     anything came of it */ \
-	X(GC, "gc") /* of a repository, what a collection reclaimed */
+	X(GC, "gc") /* of a repository, what a collection reclaimed */ \
+	X(LOST, "lines-lost") /* here; see "lines" */
 
 enum audit_kind {
 #define X(id, text) AUDIT_##id,
@@ -55,6 +63,9 @@ struct audit_event {
 	struct span repository;
 	/* of an image */
 	const struct digest *digest;
+	const struct digest *subject; /* of a referrer */
+	const struct digest *with;    /* another image, with which it came
+					 back */
 	bool tags_known;
 	const struct span *tags;
 	size_t n_tags;
@@ -67,24 +78,41 @@ struct audit_event {
 	/* of AUDIT_LIFECYCLE_RUN; so are these */
 	struct span outcome;
 	uint64_t expired, archived;
+	uint64_t lines; /* of AUDIT_LOST */
 };
 
 struct audit;
 
-/** audit_new(target): "off", "stderr", or the path of a file, which is opened.
- * Never fails: a file that cannot be opened is tried again at the next
- * audit_reopen(), and the log says so. */
-struct audit *audit_new(const char *target);
+#define AUDIT_WHY_BYTES 512
 
-/** audit_reopen(a, target): from now on there; a file is opened anew even if it
- * is the same.  Any thread. */
-void audit_reopen(struct audit *, const char *target);
+/* Where the log goes: "off", "stderr", or the path of a file, which is open. */
+struct audit_target;
+
+/** audit_target_open(target, why, r): RC_IO: a file that cannot be opened;
+ * ${why} names it, and the reason. */
+RC_MUST_USE enum rc audit_target_open(
+    const char *target, char why[AUDIT_WHY_BYTES], struct audit_target **r);
+/** audit_target_drop(target): one that was not used after all; takes NULL. */
+void audit_target_drop(struct audit_target **);
+
+/** audit_new(target): which it takes, and sets to NULL. */
+struct audit *audit_new(struct audit_target **);
+
+/** audit_reopen(a, target): from now on there, from the first line that is not
+ * whole in the old one on.  Takes ${target} as audit_new() does.  Any
+ * thread. */
+void audit_reopen(struct audit *, struct audit_target **);
 
 /** audit_write(a, event): NULL is a log that is off.  Any thread; may wait for
  * the disk: not a loop. */
 void audit_write(struct audit *, const struct audit_event *);
 
-/** audit_free(a): takes NULL; sets it to NULL. */
+/** audit_flush(a): try to write what was kept.  Takes NULL.  As
+ * audit_write(). */
+void audit_flush(struct audit *);
+
+/** audit_free(a): takes NULL; sets it to NULL.  Lines that cannot be written by
+ * then are lost, and the log of the server says so. */
 void audit_free(struct audit **);
 
 #endif

@@ -22,7 +22,7 @@ struct run_job {
 	char *repository;	/* "": all */
 	bool begun;
 	uint64_t total, n; /* repositories; .n: it is through with */
-	uint64_t n_failed, n_dropped;
+	uint64_t n_failed, n_stopped, n_dropped;
 	struct lifecycle_result sums;
 	uint64_t expired, archived; /* of the repository at hand */
 	struct run_result *results;
@@ -180,6 +180,8 @@ run_job_result(struct run_job *job, struct span repository,
 	job->expired = job->archived = 0;
 	if (result->outcome == LIFECYCLE_FAILED)
 		job->n_failed++;
+	else if (result->outcome == LIFECYCLE_STOPPED)
+		job->n_stopped++;
 	result_keep(job, repository, result);
 	mutex_unlock(&job->state.lock);
 }
@@ -223,10 +225,11 @@ counts_json(const struct lifecycle_result *r, struct buf *out)
 }
 
 void
-lifecycle_result_json(const struct lifecycle_result *r, struct buf *out)
+lifecycle_result_json(
+    const struct lifecycle_result *r, const char *outcome, struct buf *out)
 {
-	buf_printf(out, "\"outcome\":\"%s\",\"revision\":%" PRIu64 ",",
-	    lifecycle_outcome_text(r->outcome), r->revision);
+	buf_printf(out, "\"outcome\":\"%s\",\"revision\":%" PRIu64 ",", outcome,
+	    r->revision);
 	counts_json(r, out);
 	buf_str(out, ",\"why\":");
 	if (r->why.n > 0)
@@ -247,7 +250,8 @@ totals_json(const struct run_job *job, struct buf *out)
 	    ",\"totals\":{",
 	    job->n, job->total);
 	counts_json(&sums, out);
-	buf_printf(out, ",\"failed\":%" PRIu64 "}", job->n_failed);
+	buf_printf(out, ",\"failed\":%" PRIu64 ",\"stopped\":%" PRIu64 "}",
+	    job->n_failed, job->n_stopped);
 }
 
 static void
@@ -265,7 +269,9 @@ results_json(const struct run_job *job, uint64_t since, struct buf *out)
 		    out, i > since ? ",{\"repository\":" : "{\"repository\":");
 		buf_json(out, span_of(job->results[i].repository));
 		buf_char(out, ',');
-		lifecycle_result_json(&job->results[i].result, out);
+		lifecycle_result_json(&job->results[i].result,
+		    lifecycle_outcome_text(job->results[i].result.outcome),
+		    out);
 		buf_char(out, '}');
 	}
 	buf_printf(out,

@@ -57,7 +57,7 @@ void run_job_end(struct run_job *, enum rc, const char *why);
  * ("lifecycle"), "state" ("running", "done", "failed", "cancelled"), "error"
  * (when failed), "started", "duration_ms", "repositories" (that it is through
  * with), "repositories_total", "totals" {"images","expired","archived","held",
- * "changed","failed"} (the last one counts repositories), "results"
+ * "changed","failed","stopped"} (the last two count repositories), "results"
  * [{"repository","outcome" ("done", "failed", "stopped"),"revision","images",
  * "expired","archived","held","changed","why"}] from number ${since} on, at
  * most RUN_JOB_RESULTS_SHOWN, "results_next" (the number to ask for then) and
@@ -68,8 +68,9 @@ void run_job_json(struct run_job *, uint64_t since, struct buf *out);
 /** lifecycle_outcome_text(outcome): "never", "running", "done", ... */
 const char *lifecycle_outcome_text(enum lifecycle_outcome);
 
-/** lifecycle_result_json(result, out): its members, without braces, from
- * "outcome" on as above. */
-void lifecycle_result_json(const struct lifecycle_result *, struct buf *out);
+/** lifecycle_result_json(result, outcome, out): its members, without braces,
+ * from "outcome" on as above, with that for it. */
+void lifecycle_result_json(
+    const struct lifecycle_result *, const char *outcome, struct buf *out);
 
 #endif

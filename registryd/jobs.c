@@ -28,6 +28,7 @@ struct entry {
 	const struct job_kind *kind;
 	void *job;
 	bool asked; /* by somebody who may look at it */
+	unsigned n; /* who want it */
 };
 
 struct jobs {
@@ -167,6 +168,7 @@ entry_add(struct jobs *j, const struct job_kind *kind, void *job, bool asked)
 		.kind = kind,
 		.job = job,
 		.asked = asked,
+		.n = 1,
 	};
 	j->first = e;
 }
@@ -221,6 +223,16 @@ joined_object(const struct entry *e, bool joined, struct buf *out)
 {
 	job_object(
 	    e, 0, joined ? ",\"joined\":true" : ",\"joined\":false", out);
+}
+
+/* One more wants what was there; NULL: the youngest has just been made. */
+static struct entry *
+joined_take(struct jobs *j, struct entry *e)
+{
+	if (e == NULL)
+		return (j->first);
+	e->n++;
+	return (e);
 }
 
 /* --- its life ------------------------------------------------------------ */
@@ -292,7 +304,7 @@ jobs_fsck(
 	else if (!joined)
 		rc = fsck_begin(j, options);
 	if (rc == RC_OK)
-		joined_object(joined ? e : j->first, joined, out);
+		joined_object(joined_take(j, e), joined, out);
 	mutex_unlock(&j->lock);
 	return (rc);
 }
@@ -329,7 +341,7 @@ jobs_gc(struct jobs *j, const struct gc_job_options *options, struct buf *out)
 	else if (out != NULL)
 		e->asked = true;
 	if (rc == RC_OK && out != NULL)
-		joined_object(joined ? e : j->first, joined, out);
+		joined_object(joined_take(j, joined ? e : NULL), joined, out);
 	mutex_unlock(&j->lock);
 	return (rc);
 }
@@ -377,7 +389,7 @@ jobs_run(struct jobs *j, struct span repository, struct buf *out)
 	else if (!joined)
 		entry_add(j, &kind_run, run_job_new(repository), true);
 	if (rc == RC_OK)
-		joined_object(joined ? e : j->first, joined, out);
+		joined_object(joined_take(j, e), joined, out);
 	mutex_unlock(&j->lock);
 	return (rc);
 }
@@ -436,14 +448,17 @@ jobs_show(struct jobs *j, struct span id, uint64_t since, struct buf *out)
 }
 
 enum rc
-jobs_cancel(struct jobs *j, struct span id)
+jobs_cancel(struct jobs *j, struct span id, bool *ends_r)
 {
 	struct entry *e;
 
 	mutex_lock(&j->lock);
 	e = job_find(j, id);
-	if (e != NULL)
+	*ends_r = e != NULL && (e->n <= 1 || !e->kind->running(e->job));
+	if (*ends_r)
 		e->kind->cancel(e->job);
+	else if (e != NULL)
+		e->n--;
 	mutex_unlock(&j->lock);
 	return (e != NULL ? RC_OK : RC_NOTFOUND);
 }

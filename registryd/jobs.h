@@ -77,7 +77,9 @@ jobs_preview(struct jobs *, const struct look_request *, struct buf *out);
 RC_MUST_USE enum rc
 jobs_show(struct jobs *, struct span id, uint64_t since, struct buf *out);
 
-/** jobs_cancel(j, id): it ends soon.  RC_NOTFOUND. */
-RC_MUST_USE enum rc jobs_cancel(struct jobs *, struct span id);
+/** jobs_cancel(j, id, ends_r): one of those who asked for it, or joined it, does
+ * not want it any more; with the last of them it ends soon, *${ends_r}.
+ * RC_NOTFOUND. */
+RC_MUST_USE enum rc jobs_cancel(struct jobs *, struct span id, bool *ends_r);
 
 #endif

@@ -64,10 +64,35 @@ service_init(
 	cond_init(&svc->previews_wake);
 	cond_init(&svc->lifecycle_wake);
 	service_lifecycle_ready(svc);
-	svc->audit = audit_new(settings->audit_log);
 	svc->jobs = jobs_new(store);
 	svc->decisions = decide_cache_new();
 	svc->policies = policy_cache_new();
+}
+
+/* Where it goes with these settings. */
+static enum rc
+audit_target(const struct settings *s, char why[SERVICE_WHY_BYTES],
+    struct audit_target **target_r)
+{
+	char text[AUDIT_WHY_BYTES];
+	enum rc rc;
+
+	rc = audit_target_open(s->audit_log, text, target_r);
+	if (rc != RC_OK)
+		(void)snprintf(why, SERVICE_WHY_BYTES, "audit-log: %s", text);
+	return (rc);
+}
+
+enum rc
+service_audit_open(struct service *svc, char why[SERVICE_WHY_BYTES])
+{
+	struct audit_target *target;
+	enum rc rc;
+
+	OBJ_CHECK(svc, SERVICE_MAGIC);
+	if ((rc = audit_target(svc->settings, why, &target)) == RC_OK)
+		svc->audit = audit_new(&target);
+	return (rc);
 }
 
 void
@@ -131,7 +156,8 @@ service_open(
 		return (rc);
 	gc_grace_set(store, s->gc_grace_ms);
 	service_init(svc, store, s);
-	if (s->auth == AUTH_TOKEN)
+	rc = service_audit_open(svc, why);
+	if (rc == RC_OK && s->auth == AUTH_TOKEN)
 		rc = service_identities_open(svc, why);
 	if (rc != RC_OK) {
 		service_fini(svc);
@@ -272,25 +298,39 @@ service_serve(struct service *svc, char why[SERVICE_WHY_BYTES])
 	return (RC_OK);
 }
 
-enum rc
-service_reload(
+static enum rc
+server_reload(
     struct service *svc, struct settings *s, char why[SERVICE_WHY_BYTES])
 {
 	struct http_listener_config *listeners;
 	struct http_server_config config;
-	struct auth_reload *identities;
 	size_t n;
+	enum rc rc;
+
+	listeners = listeners_make(svc, s, &n);
+	config = server_config(svc, s, listeners, n);
+	rc = http_server_reload(atomic_load(&svc->server), &config, why);
+	free(listeners);
+	return (rc);
+}
+
+/* All that can fail comes before all that changes something. */
+enum rc
+service_reload(
+    struct service *svc, struct settings *s, char why[SERVICE_WHY_BYTES])
+{
+	struct audit_target *target = NULL;
+	struct auth_reload *identities;
 	enum rc rc;
 
 	OBJ_CHECK(svc, SERVICE_MAGIC);
 	if ((rc = service_identities_prepare(svc, s, why, &identities)) !=
 	    RC_OK)
 		return (rc);
-	listeners = listeners_make(svc, s, &n);
-	config = server_config(svc, s, listeners, n);
-	rc = http_server_reload(atomic_load(&svc->server), &config, why);
-	free(listeners);
+	if ((rc = audit_target(s, why, &target)) == RC_OK)
+		rc = server_reload(svc, s, why);
 	if (rc != RC_OK) {
+		audit_target_drop(&target);
 		auth_reload_abort(&identities);
 		return (rc);
 	}
@@ -299,7 +339,7 @@ service_reload(
 	settings_swap(svc, s);
 	gc_grace_set(svc->store, s->gc_grace_ms);
 	store_undelete_set(svc->store, s->lifecycle.undelete_ms);
-	audit_reopen(svc->audit, s->audit_log);
+	audit_reopen(svc->audit, &target);
 	service_lifecycle_wake(svc);
 	return (RC_OK);
 }

@@ -75,8 +75,9 @@ struct service {
 	pthread_cond_t lifecycle_wake;
 	pthread_t lifecycle;
 	bool lifecycle_runs, lifecycle_due;
-	int64_t lifecycle_from_ns; /* no policy is carried out by itself
+	int64_t lifecycle_from_ns;  /* no policy is carried out by itself
 				      before */
+	int64_t lifecycle_again_ns; /* nor one that failed again */
 	char lifecycle_now[NAME_REPOSITORY_MAX_BYTES + 1]; /* or "" */
 	_Atomic bool lifecycle_stop; /* of both threads; without the lock too */
 	char *control_address;	     /* "unix:DIR/control.sock", or NULL */
@@ -84,10 +85,15 @@ struct service {
 
 /**
  * service_init(svc, store, settings):
- * A service around an open store, without a server yet; takes a reference of
- * ${settings} of its own and borrows ${store}.
+ * A service around an open store, without a server and without an audit log
+ * yet; takes a reference of ${settings} of its own and borrows ${store}.
  */
 void service_init(struct service *, struct store *, struct settings *);
+
+/** service_audit_open(svc, why): the audit log that the settings name.  RC_IO:
+ * ${why} names the key. */
+RC_MUST_USE enum rc
+service_audit_open(struct service *, char why[SERVICE_WHY_BYTES]);
 
 /** service_fini(svc): what service_init took. */
 void service_fini(struct service *);
@@ -100,8 +106,8 @@ struct settings *service_settings(struct service *);
 
 /**
  * service_open(svc, settings, why):
- * Open the store, service_init.  The codes of store_open; ${why} says what to
- * do.
+ * Open the store, service_init, the audit log.  The codes of store_open;
+ * ${why} says what to do.
  */
 RC_MUST_USE enum rc
 service_open(struct service *, struct settings *, char why[SERVICE_WHY_BYTES]);

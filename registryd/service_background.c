@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/obj.h"
 #include "base/thread.h"
+#include "registryd/audit.h"
 #include "registryd/service.h"
 #include "registryd/service_int.h"
 #include "registryd/settings.h"
@@ -178,8 +179,10 @@ background_round(struct service *svc, struct rounds *r)
 	if (now_ns >= r->sweep_at_ns)
 		r->sweep_at_ns =
 		    now_ns + previews_sweep(svc, &r->sweep) * NS_PER_MS;
-	if (now_ns >= r->flush_at_ns && svc->auth != NULL) {
-		auth_flush(svc->auth);
+	if (now_ns >= r->flush_at_ns) {
+		audit_flush(svc->audit);
+		if (svc->auth != NULL)
+			auth_flush(svc->auth);
 		r->flush_at_ns = now_ns + FLUSH_MS * NS_PER_MS;
 	}
 	if (now_ns >= r->memory_at_ns) {

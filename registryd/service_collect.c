@@ -46,6 +46,42 @@ reclaimed_local(void *arg, const struct gc_reclaimed *r)
 	reclaimed_audit(arg, r, SPAN("local"));
 }
 
+static enum audit_kind
+followed_kind(enum gc_follow what)
+{
+	switch (what) {
+	case GC_FOLLOW_REMOVED:
+		return (AUDIT_REFERRER_DELETE);
+	case GC_FOLLOW_UNTAGGED:
+		return (AUDIT_TAG_DELETE);
+	case GC_FOLLOW_ARCHIVED:
+		return (AUDIT_REFERRER_ARCHIVE);
+	case GC_FOLLOW_RESTORED:
+		return (AUDIT_REFERRER_RESTORE);
+	}
+	wrong("what becomes of a referrer is not known");
+}
+
+/* The collector does that, whoever had it begin. */
+static void
+followed(void *arg, const struct gc_followed *f)
+{
+	struct service *svc = arg;
+	const struct audit_event event = {
+		.kind = followed_kind(f->what),
+		.repository = f->repository,
+		.digest = &f->digest,
+		.subject = &f->subject,
+		.tags_known = true,
+		.tags = f->tags,
+		.n_tags = f->n_tags,
+		.bytes = f->image_bytes,
+	};
+
+	OBJ_CHECK(svc, SERVICE_MAGIC);
+	audit_write(svc->audit, &event);
+}
+
 /* --- what it did, in words ----------------------------------------------- */
 
 static void
@@ -123,6 +159,7 @@ service_collect(struct service *svc, bool dry_run, struct buf *out)
 	const struct gc_job_options options = {
 		.dry_run = dry_run,
 		.reclaimed = dry_run ? NULL : reclaimed_local,
+		.followed = dry_run ? NULL : followed,
 		.ended = dry_run ? NULL : ended,
 		.arg = svc,
 	};
@@ -136,6 +173,7 @@ service_collect_begin(struct service *svc, bool called)
 {
 	const struct gc_job_options options = {
 		.reclaimed = reclaimed,
+		.followed = followed,
 		.ended = ended,
 		.arg = svc,
 	};

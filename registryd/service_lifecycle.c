@@ -24,8 +24,9 @@
  * only, a page at a time, so it costs little when nothing is.
  */
 
-/* After the store would not take a result. */
-#define AGAIN_MS 30000
+/* After a run that failed for what may be over soon, such as a full disk: it is
+ * due still.  Not that all images are read over and over meanwhile. */
+#define AGAIN_MS ((int64_t)5 * 60 * 1000)
 /* Between two looks, at most: settings and clocks may have been changed. */
 #define LOOK_MS 60000
 #define LOOK_MIN_MS 100
@@ -44,6 +45,7 @@ struct carrying {
 	struct service *svc;
 	const struct settings *settings;
 	struct run_job *job; /* NULL: it was due */
+	bool unsettled;	     /* a run is to be tried again soon */
 };
 
 /* --- while it goes on ---------------------------------------------------- */
@@ -186,7 +188,14 @@ run_tell(const struct carrying *c, struct span repository,
 		run_job_result(c->job, repository, r);
 }
 
-/* RC_NOTFOUND, RC_MISSING: there is nothing to carry out. */
+static bool
+nothing_there(enum rc rc)
+{
+	return (rc == RC_NOTFOUND || rc == RC_MISSING);
+}
+
+/* RC_NOTFOUND, RC_MISSING: there is nothing to carry out.  Else it is told what
+ * came of it, also of one that could not begin. */
 static enum rc
 repository_run(struct carrying *c, struct span repository)
 {
@@ -208,8 +217,17 @@ repository_run(struct carrying *c, struct span repository)
 	rc = lifecycle_carry_out(
 	    store_meta(c->svc->store), repository, &carry, &arena, &result);
 	now_set(c->svc, SPAN_NONE);
+	if (result.outcome == LIFECYCLE_NEVER && rc != RC_OK &&
+	    !nothing_there(rc))
+		result = (struct lifecycle_result){
+			.outcome = LIFECYCLE_FAILED,
+			.started_ms = carry.now_ms,
+			.ended_ms = carry.now_ms,
+			.why = span_of(rc_text(rc)),
+		};
 	if (result.outcome != LIFECYCLE_NEVER)
 		run_tell(c, repository, &result);
+	c->unsettled = c->unsettled || result.unsettled;
 	arena_reset(&arena);
 	return (rc);
 }
@@ -271,8 +289,7 @@ names_run(struct carrying *c, const struct names *names)
 			rc = repository_run(c, names->page.rows[i].repository);
 			if (fault_of_one(rc))
 				worst = rc;
-			else if (rc != RC_OK && rc != RC_NOTFOUND &&
-				 rc != RC_MISSING)
+			else if (rc != RC_OK && !nothing_there(rc))
 				return (rc);
 		}
 	return (worst);
@@ -334,6 +351,12 @@ jobs_run_all(struct service *svc)
 
 /* --- what is due --------------------------------------------------------- */
 
+static int64_t
+at_most(int64_t ms, int64_t max_ms)
+{
+	return (ms < max_ms ? ms : max_ms);
+}
+
 void
 service_lifecycle_ready(struct service *svc)
 {
@@ -344,13 +367,19 @@ service_lifecycle_ready(struct service *svc)
 	svc->lifecycle_from_ns = clock_mono_ns() + wait_ms * NS_PER_MS;
 }
 
+static int64_t
+left_ms(int64_t until_ns)
+{
+	int64_t left_ns = until_ns - clock_mono_ns();
+
+	return (left_ns > 0 ? left_ns / NS_PER_MS + 1 : 0);
+}
+
 /* What is left of the time after the start. */
 static int64_t
 ready_in_ms(const struct service *svc)
 {
-	int64_t left_ns = svc->lifecycle_from_ns - clock_mono_ns();
-
-	return (left_ns > 0 ? left_ns / NS_PER_MS + 1 : 0);
+	return (left_ms(svc->lifecycle_from_ns));
 }
 
 int64_t
@@ -358,11 +387,12 @@ service_lifecycle_next(struct service *svc, const struct settings *s,
     uint64_t repo, int64_t basis_ms)
 {
 	const struct lifecycle_settings *l = &s->lifecycle;
-	int64_t due_ms = schedule_due(l, repo, basis_ms), earliest_ms;
+	int64_t now_ms = clock_real_ms(), due_ms, earliest_ms;
 
+	due_ms = schedule_due(l, repo, at_most(basis_ms, now_ms));
 	if (due_ms == INT64_MAX)
 		return (0);
-	earliest_ms = clock_real_ms() + ready_in_ms(svc);
+	earliest_ms = now_ms + ready_in_ms(svc);
 	return (schedule_opens(l, due_ms > earliest_ms ? due_ms : earliest_ms));
 }
 
@@ -407,7 +437,7 @@ due_run(struct look *look, const struct lifecycle_due *row)
 		return (RC_CANCELLED);
 	rc = repository_run(c, row->repository);
 	look->failed = look->failed || fault_of_one(rc);
-	if (rc == RC_NOTFOUND || rc == RC_MISSING || fault_of_one(rc))
+	if (nothing_there(rc) || fault_of_one(rc))
 		return (RC_OK);
 	return (rc);
 }
@@ -464,10 +494,15 @@ pause_ms(const struct look *look)
 	return (ms < LOOK_MIN_MS ? LOOK_MIN_MS : ms);
 }
 
-static int64_t
-at_most(int64_t ms, int64_t max_ms)
+/* A clock that was ahead is set right first. */
+static enum rc
+look_all(struct look *look)
 {
-	return (ms < max_ms ? ms : max_ms);
+	struct meta *m = store_meta(look->carrying.svc->store);
+	enum rc rc;
+
+	rc = meta_lifecycle_future_settle(m, look->now_ms);
+	return (rc == RC_OK ? due_all_run(look) : rc);
 }
 
 static int64_t
@@ -488,10 +523,15 @@ due_round(struct service *svc, const struct settings *s)
 	wait_ms = schedule_opens(l, look.now_ms) - look.now_ms;
 	if (wait_ms > 0)
 		return (at_most(wait_ms, LOOK_MS));
-	rc = due_all_run(&look);
-	if ((rc != RC_OK && rc != RC_CANCELLED) || look.failed)
-		return (AGAIN_MS);
-	return (pause_ms(&look));
+	if ((wait_ms = left_ms(svc->lifecycle_again_ns)) > 0)
+		return (at_most(wait_ms, LOOK_MS));
+	rc = look_all(&look);
+	if ((rc == RC_OK || rc == RC_CANCELLED) && !look.failed &&
+	    !look.carrying.unsettled)
+		return (pause_ms(&look));
+	wait_ms = at_most(AGAIN_MS, l->interval_ms);
+	svc->lifecycle_again_ns = clock_mono_ns() + wait_ms * NS_PER_MS;
+	return (at_most(wait_ms, LOOK_MS));
 }
 
 int64_t

@@ -442,8 +442,11 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .min = 1 * SECOND, .max = 365 * DAY, .zero = true,
 	    .help = "How often each lifecycle policy is carried out. A new or "
 	    "changed one is for the first time so long after it was set, and "
-	    "none is at the start of the server. With 0 none is by itself, "
-	    "but by `registryctl lifecycle run` alone." },
+	    "none is at the start of the server: one that is overdue then "
+	    "waits a minute, or an interval if that is less. One that failed "
+	    "because the disk is full, or the like, is tried again after five "
+	    "minutes. With 0 none is carried out by itself, but by "
+	    "`registryctl lifecycle run` alone." },
 	{ .name = "lifecycle.jitter", .kind = SETTING_TEXT,
 	    FIELD(lifecycle.jitter), .preset = "",
 	    .preset_help = "a tenth of `lifecycle.interval`",
@@ -523,7 +526,10 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .help = "What was deleted, expired, archived, restored or "
 	    "reclaimed, one JSON object on a line for each image: a file of "
 	    "mode 0600, `stderr`, or `off`. The file grows; a reload opens it "
-	    "anew, so it can be moved away before." },
+	    "anew, so it can be moved away before. With a file that cannot be "
+	    "opened the server does not start, and a reload is refused. "
+	    "Lines that cannot be written, as the disk is full, are kept in "
+	    "memory, up to 32 MiB, until they can be." },
 };
 /* clang-format on */
 

@@ -98,10 +98,11 @@ content_open(struct store *s, struct span repository, const struct digest *d,
 }
 
 /*
- * The row, and for as long as a lease lasts it stays.  One that images use
- * needs none: should they all go, its idle time begins then.  A lease that was
- * had is had after a collector who was at it, if there was one: so the row is
- * read again.
+ * The row, and for as long as a lease lasts it stays.  Also one that images
+ * use: should they all go, what is written is since when, which is a time of
+ * the calendar, and that may be set.  A lease that was had is had after a
+ * collector who was at it, if there was one: so the row of an idle one is read
+ * again.
  */
 static enum rc
 row_promise(struct store *s, struct span repository, const struct digest *d,
@@ -111,10 +112,10 @@ row_promise(struct store *s, struct span repository, const struct digest *d,
 	enum rc rc;
 
 	rc = meta_blob_get(m, repository, d, BLOB_ROW, mode, a, row_r);
-	if (rc != RC_OK || !row_r->idle)
+	if (rc != RC_OK)
 		return (rc);
 	rc = lease_take(meta_leases(m), d, mode == READ_BLOCKING);
-	if (rc != RC_OK)
+	if (rc != RC_OK || !row_r->idle)
 		return (rc);
 	return (meta_blob_get(m, repository, d, BLOB_ROW, mode, a, row_r));
 }

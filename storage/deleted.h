@@ -76,7 +76,10 @@ struct image_restored {
 	struct span *taken; /* tags that are another image's by now */
 	size_t n_taken;
 	size_t children; /* deleted images that an index needs, restored, too */
-	struct digest missing; /* with RC_MISSING */
+	struct digest missing;	     /* with RC_MISSING */
+	struct image_list undeleted; /* the .children */
+	struct image_list activated; /* that were archived, and which it needs
+					or which refer to it */
 };
 
 /**
@@ -87,19 +90,24 @@ struct image_restored {
  * policy takes it again for its age at once; and has not been scanned.  One
  * that needs what is archived by now gets it back as by
  * meta_image_status_set().  An index comes back with those deleted images that
- * it needs, to a depth of IMAGE_DEPTH_MAX, and looking at no more than
- * IMAGE_RESTORE_MAX references: what is further away is restored by itself.
+ * it needs, or not at all.
  * RC_NOTFOUND: no such repository, or no such deleted image; RC_MISSING: it
- * needs an image, or a blob, that is not there any more.
+ * needs an image, or a blob, that is not there any more; RC_LIMIT: deleted
+ * images that it needs are more than IMAGE_DEPTH_MAX indexes away, or it takes
+ * a look at more than IMAGE_RESTORE_MAX of those that these need: who restores
+ * the indexes below it first can restore it then.
  */
 RC_MUST_USE enum rc meta_image_undelete(struct meta *, struct span repository,
     const struct reference *, int64_t now_ms, struct arena *,
     struct image_restored *restored_r);
 
-/** meta_repository_undelete(m, name, now_ms): the one of that name that was
- * deleted last, with all that was in it.  RC_NOTFOUND; RC_EXISTS: there is one
- * of that name. */
-RC_MUST_USE enum rc
-meta_repository_undelete(struct meta *, struct span name, int64_t now_ms);
+/** meta_repository_undelete(m, name, id, now_ms): the one of that name and id,
+ * or, with 0, the one of that name that was deleted last, with all that was in
+ * it.  Scans that waited wait again: when
+ * there are very many, some of them only after others can see the repository,
+ * and if the process ends before that, it is fsck that finds them.  RC_NOTFOUND;
+ * RC_EXISTS: there is one of that name. */
+RC_MUST_USE enum rc meta_repository_undelete(
+    struct meta *, struct span name, uint64_t id, int64_t now_ms);
 
 #endif

@@ -90,8 +90,32 @@ fsck_link_row(struct fsck_check *c)
 /*
  * What is wrong with the use of a link, in words; NULL: nothing.  One that
  * nothing uses waits in the queue, unless images need it that are archived or
- * deleted: then the collector may have found it settled.
+ * deleted: then the collector may have settled it, and hidden it if all of them
+ * are deleted.
  */
+static enum rc
+link_rest_wrong(struct fsck_check *c, uint64_t repo, const struct digest *d,
+    const struct link_rec *rec, const char **why_r)
+{
+	struct edge_look look = { 0 };
+	bool needed;
+	enum rc rc;
+
+	rc = edge_needed(c->t, repo, d, &needed);
+	if (rc == RC_OK && needed)
+		rc = edge_kept(c->t, repo, d, SIZE_MAX, &look);
+	if (rc != RC_OK)
+		return (rc);
+	if (rec->hidden && look.kept)
+		*why_r = "it is hidden, but not of deleted images only";
+	else if (!needed && !rec->queued)
+		*why_r = "nothing needs it, and it is not queued";
+	else if (!rec->hidden && !look.kept && !rec->queued)
+		*why_r = "deleted images alone need it, and it is neither "
+			 "hidden nor queued";
+	return (RC_OK);
+}
+
 static enum rc
 link_use_wrong(struct fsck_check *c, uint64_t repo, const struct digest *d,
     const struct link_rec *rec, const char **why_r)
@@ -111,14 +135,14 @@ link_use_wrong(struct fsck_check *c, uint64_t repo, const struct digest *d,
 	if (users > 0) {
 		if (rec->queued)
 			*why_r = "it is used, and said to wait for its end";
+		else if (rec->hidden)
+			*why_r = "it is used, and hidden";
 		return (RC_OK);
 	}
-	if (!rec->queued) {
-		rc = edge_needed(c->t, repo, d, &has);
-		if (rc == RC_OK && !has)
-			*why_r = "nothing needs it, and it is not queued";
+	if (rec->hidden || !rec->queued)
+		rc = link_rest_wrong(c, repo, d, rec, why_r);
+	if (rc != RC_OK || *why_r != NULL || !rec->queued)
 		return (rc);
-	}
 	key_timed(&k, rec->idle_ms, repo, d);
 	rc = fsck_has(c, TABLE_IDLE_LINKS, &k, &has);
 	if (rc == RC_OK && !has)

@@ -167,7 +167,8 @@ fsck_registry_row(struct fsck_check *c)
 	if (span_is(c->key, "counts") && rec_counts_read(c->value, &counts))
 		return (RC_OK);
 	if (span_eq(c->key, NUMBER_GENERATION) ||
-	    span_eq(c->key, NUMBER_POLICY_REVISION))
+	    span_eq(c->key, NUMBER_POLICY_REVISION) ||
+	    span_eq(c->key, NUMBER_ARCHIVE))
 		return (RC_OK);
 	(void)fsck_found(c, FSCK_RECORD, false,
 	    "table registry: the record \"" SPAN_FMT "\" cannot be read",

@@ -19,6 +19,11 @@
 /*
  * A collection: the steps in their order, and what they share.
  *
+ * Some have work for hours now and then: a large repository that was deleted.
+ * So each step has a slice of time, and then the next; and so on in rounds,
+ * until there is nothing left.  Those who wait for an image that is to come out
+ * of the archive have their slice before that of each step.
+ *
  * Each step reads some rows of its queue, claims what it would remove, and
  * removes what a change, in which it looks once more, finds still unneeded.
  * Claims are held for commits of its own and the removal of files, which wait
@@ -32,9 +37,16 @@
  * others wait for the commit thread. */
 #define REST_MAX_NS (200 * INT64_C(1000000))
 #define REST_BUSY_MAX_NS (400 * INT64_C(1000000))
+/* Of a MiB of long content: less, as there are many, and somebody may wait for
+ * what they are of; it takes twice the time at most. */
+#define BREATH_SHARE 4
+#define BREATH_MAX_NS (20 * INT64_C(1000000))
+#define BREATH_BUSY_MAX_NS (40 * INT64_C(1000000))
 
 /* Rows of a deleted repository in one change. */
 #define PURGE_ROWS 256
+/* What became of the referrers of one change. */
+#define FOLLOWED_BYTES (128u << 20)
 
 void
 gc_grace_set(struct store *s, int64_t grace_ms)
@@ -46,6 +58,23 @@ bool
 gc_stopped(const struct gc *g)
 {
 	return (g->options->stop != NULL && atomic_load(g->options->stop));
+}
+
+int64_t
+gc_now_ms(const struct gc *g)
+{
+	int64_t now_ms = g->options->now_ms;
+
+	return (
+	    g->began_ms != 0 ? now_ms + clock_real_ms() - g->began_ms : now_ms);
+}
+
+bool
+gc_slice_over(struct gc *g)
+{
+	if (g->slice_end_ns != 0 && clock_mono_ns() >= g->slice_end_ns)
+		g->cut = true;
+	return (g->cut);
 }
 
 /* --- resting ------------------------------------------------------------- */
@@ -68,26 +97,46 @@ rest_slice(int64_t ns)
 	(void)nanosleep(&t, NULL);
 }
 
-void
-gc_rest(const struct gc *g, int64_t began_ns)
+/* For ${ns}, and for up to ${busy_ns} more while changes wait. */
+static void
+rest(const struct gc *g, int64_t ns, int64_t busy_ns)
 {
-	int64_t left_ns = clock_mono_ns() - began_ns;
-	int64_t busy_ns = REST_BUSY_MAX_NS;
 	int64_t slice_ns;
 
 	if (g->options->progress != NULL)
 		g->options->progress(g->options->arg, g->totals);
-	if (left_ns > REST_MAX_NS)
-		left_ns = REST_MAX_NS;
-	while (left_ns > 0 && !gc_stopped(g)) {
-		slice_ns = left_ns < REST_SLICE_NS ? left_ns : REST_SLICE_NS;
+	while (ns > 0 && !gc_stopped(g)) {
+		slice_ns = ns < REST_SLICE_NS ? ns : REST_SLICE_NS;
 		rest_slice(slice_ns);
-		left_ns -= slice_ns;
+		ns -= slice_ns;
 	}
 	while (busy_ns > 0 && changes_waiting(g) > 0 && !gc_stopped(g)) {
 		rest_slice(REST_SLICE_NS);
 		busy_ns -= REST_SLICE_NS;
 	}
+}
+
+static int64_t
+at_most(int64_t ns, int64_t max_ns)
+{
+	return (ns < max_ns ? ns : max_ns);
+}
+
+void
+gc_rest(const struct gc *g, int64_t began_ns)
+{
+	int64_t took_ns = clock_mono_ns() - began_ns;
+
+	rest(g, at_most(took_ns, REST_MAX_NS), REST_BUSY_MAX_NS);
+}
+
+void
+gc_breathe(const struct gc *g, int64_t began_ns)
+{
+	int64_t took_ns = clock_mono_ns() - began_ns;
+
+	rest(g, at_most(took_ns / BREATH_SHARE, BREATH_MAX_NS),
+	    at_most(took_ns, BREATH_BUSY_MAX_NS));
 }
 
 /* --- what the steps share ------------------------------------------------ */
@@ -132,7 +181,11 @@ gc_file_remove(struct gc *g, enum blob_location location,
 	else
 		rc = blobs_remove(store_blobs(g->store), KEY_DOMAIN_PLAIN, d);
 	*removed_r = rc == RC_OK;
-	return (rc == RC_NOTFOUND ? RC_OK : rc);
+	if (rc == RC_NOTFOUND)
+		return (RC_OK);
+	if (rc != RC_OK)
+		g->file_rc = rc;
+	return (rc);
 }
 
 /* --- steps of others' ---------------------------------------------------- */
@@ -148,15 +201,14 @@ uploads_collect(struct gc *g)
 		if (gc_stopped(g))
 			return (RC_CANCELLED);
 		began_ns = clock_mono_ns();
-		rc = upload_sweep(
-		    g->store, g->options->now_ms, GC_BATCH, &swept);
+		rc = upload_sweep(g->store, gc_now_ms(g), GC_BATCH, &swept);
 		g->totals->uploads += swept.sessions;
 		g->totals->orphan_files += swept.files;
 		g->totals->orphan_bytes += swept.file_bytes;
 		if (rc != RC_OK)
 			return (rc);
 		gc_rest(g, began_ns);
-	} while (swept.sessions + swept.files >= GC_BATCH);
+	} while (swept.sessions + swept.files >= GC_BATCH && !gc_slice_over(g));
 	return (RC_OK);
 }
 
@@ -168,7 +220,7 @@ repositories_collect(struct gc *g)
 	unsigned n;
 	enum rc rc;
 
-	while (more) {
+	do {
 		if (gc_stopped(g))
 			return (RC_CANCELLED);
 		began_ns = clock_mono_ns();
@@ -177,109 +229,245 @@ repositories_collect(struct gc *g)
 			return (rc);
 		g->totals->repository_rows += n;
 		gc_rest(g, began_ns);
-	}
+	} while (more && !gc_slice_over(g));
 	return (RC_OK);
 }
 
 static enum rc
 deleted_collect(struct gc *g)
 {
-	int64_t before_ms = g->options->now_ms - meta_undelete_ms(g->meta);
 	int64_t began_ns;
 	bool more = true;
 	unsigned n;
 	enum rc rc;
 
-	while (more) {
+	do {
 		if (gc_stopped(g))
 			return (RC_CANCELLED);
 		began_ns = clock_mono_ns();
-		rc = meta_deleted_expire(
-		    g->meta, before_ms, GC_BATCH, &n, &more);
+		rc = meta_deleted_expire(g->meta,
+		    gc_now_ms(g) - meta_undelete_ms(g->meta), GC_BATCH, &n,
+		    &more);
 		if (rc != RC_OK)
 			return (rc);
 		g->totals->deleted_images += n;
 		gc_rest(g, began_ns);
-	}
+	} while (more && !gc_slice_over(g));
 	return (RC_OK);
+}
+
+static void
+followed_tell(struct gc *g, const struct orphans_followed *r)
+{
+	size_t i;
+
+	for (i = 0; g->options->followed != NULL && i < r->n_each; i++)
+		g->options->followed(g->options->arg, &r->each[i]);
+}
+
+static enum rc
+referrers_some(struct gc *g, bool *more_r)
+{
+	struct orphans_followed r;
+	struct arena a;
+	enum rc rc;
+
+	arena_init(&a, FOLLOWED_BYTES);
+	rc = meta_orphans_follow_each(
+	    g->meta, g->before_ms, GC_BATCH, gc_now_ms(g), &a, &r);
+	g->totals->referrers += r.removed;
+	g->totals->referrers_archived += r.archived;
+	followed_tell(g, &r);
+	arena_reset(&a);
+	*more_r = r.more;
+	return (rc);
 }
 
 static enum rc
 referrers_collect(struct gc *g)
 {
-	struct orphans_followed followed = { .more = true };
+	bool more = true;
 	int64_t began_ns;
 	enum rc rc;
 
-	while (followed.more) {
+	do {
 		if (gc_stopped(g))
 			return (RC_CANCELLED);
 		began_ns = clock_mono_ns();
-		rc = meta_orphans_follow(g->meta, g->before_ms, GC_BATCH,
-		    g->options->now_ms, &followed);
-		if (rc != RC_OK)
+		if ((rc = referrers_some(g, &more)) != RC_OK)
 			return (rc);
-		g->totals->referrers += followed.removed;
-		g->totals->referrers_archived += followed.archived;
 		gc_rest(g, began_ns);
-	}
+	} while (more && !gc_slice_over(g));
 	return (RC_OK);
 }
 
-/* --- all of it ----------------------------------------------------------- */
+/* --- steps, in rounds ---------------------------------------------------- */
 
-typedef enum rc step_fn(struct gc *);
-
-/* Nobody was promised what these take, and images are restored at any time. */
-static step_fn *const steps_always[] = {
-	gc_activate,
-	uploads_collect,
-	repositories_collect,
-	deleted_collect,
-	gc_removals,
+struct step {
+	enum rc (*run)(struct gc *);
+	bool settled; /* not before a grace has passed since the start */
+	bool last;    /* not before those above have nothing left */
 };
 
-static step_fn *const steps_settled[] = {
-	referrers_collect,
-	gc_links,
-	gc_blobs,
-	gc_archive,
-	gc_orphans,
+/* Nobody was promised what the first ones take. */
+static const struct step steps[] = {
+	{ gc_removals, false, false },
+	{ uploads_collect, false, false },
+	{ repositories_collect, false, false },
+	{ deleted_collect, false, false },
+	{ gc_ahead, true, false },
+	{ referrers_collect, true, false },
+	{ gc_links, true, false },
+	{ gc_blobs, true, false },
+	{ gc_archive, true, false },
+	{ gc_orphans, true, true },
 };
 
-/* Damage ends only the step that has met it: it was logged, and fsck tells
- * more. */
-static enum rc
-steps_run(struct gc *g, step_fn *const *steps, size_t n)
+/*
+ * One that has come to its end may have more to do as soon as one before it
+ * has done something: so it is final only when those before it were so when
+ * it began.  While they are not it is tried now and then.
+ */
+#define STEP_AGAIN_NS (60 * INT64_C(1000000000))
+
+struct step_state {
+	bool cut;   /* it goes on where it was */
+	bool whole; /* those before were final when it began */
+	bool final; /* not once more */
+	int64_t ended_ns;
+};
+
+struct rounds {
+	struct gc *g;
+	struct step_state of[ARRAY_LEN(steps)];
+	enum rc worst;
+};
+
+static bool
+final_before(const struct rounds *r, size_t i)
 {
-	enum rc rc, worst = RC_OK;
+	while (i > 0)
+		if (!r->of[--i].final)
+			return (false);
+	return (true);
+}
+
+static bool
+step_due(const struct rounds *r, size_t i)
+{
+	const struct step_state *st = &r->of[i];
+
+	if (st->final)
+		return (false);
+	if (final_before(r, i) || st->cut)
+		return (true);
+	return (!steps[i].last &&
+		(st->ended_ns == 0 ||
+		    clock_mono_ns() - st->ended_ns >= STEP_AGAIN_NS));
+}
+
+/* Whatever failed, the other steps are tried: only a store that takes nothing
+ * any more ends it.  Damage is the least, as it keeps nothing else. */
+static bool
+goes_on(struct rounds *r, enum rc rc)
+{
+	bool over = rc == RC_CANCELLED || meta_failed(r->g->meta);
+
+	if (rc == RC_OK && over)
+		rc = RC_IO;
+	if (over ||
+	    (rc != RC_OK && (r->worst == RC_OK || r->worst == RC_CORRUPT)))
+		r->worst = rc;
+	return (!over);
+}
+
+static bool
+step_run(struct rounds *r, size_t i)
+{
+	struct step_state *st = &r->of[i];
+	struct gc *g = r->g;
+	enum rc rc;
+
+	if (!st->cut)
+		st->whole = final_before(r, i);
+	g->before_ms = gc_now_ms(g) - lease_grace_ms(g->leases);
+	g->cut = false;
+	g->slice_end_ns = clock_mono_ns() + GC_SLICE_NS;
+	rc = steps[i].run(g);
+	g->slice_end_ns = 0;
+	st->cut = rc == RC_OK && g->cut;
+	g->cut = false;
+	st->final = rc != RC_OK || (!st->cut && st->whole);
+	st->ended_ns = clock_mono_ns();
+	return (goes_on(r, rc));
+}
+
+/* Each that has something to do. */
+static bool
+round_run(struct rounds *r)
+{
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		if (gc_stopped(g))
-			return (RC_CANCELLED);
-		rc = steps[i](g);
-		if (rc == RC_CORRUPT)
-			worst = rc;
-		else if (rc != RC_OK)
-			return (rc);
+	for (i = 0; i < ARRAY_LEN(steps); i++) {
+		if (!step_due(r, i))
+			continue;
+		if (!goes_on(r, gc_activate_due(r->g)) || !step_run(r, i))
+			return (false);
+		if (gc_stopped(r->g))
+			return (goes_on(r, RC_CANCELLED));
 	}
-	return (worst);
+	return (true);
+}
+
+static enum rc
+rounds_run(struct gc *g)
+{
+	struct rounds r = { .g = g };
+	bool on = true;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(steps); i++)
+		r.of[i].final = steps[i].settled && !g->settled;
+	while (on && !final_before(&r, ARRAY_LEN(steps)))
+		on = round_run(&r);
+	while (on && g->waiting_cut)
+		on = goes_on(&r, gc_activate_due(g)) && !gc_stopped(g);
+	return (r.worst);
 }
 
 static enum rc
 collect(struct gc *g)
 {
 	uint64_t folders = blobs_folders_removed(store_blobs(g->store));
-	enum rc rc, rc_settled = RC_OK;
+	enum rc rc;
 
-	rc = steps_run(g, steps_always, ARRAY_LEN(steps_always));
-	if (g->settled && (rc == RC_OK || rc == RC_CORRUPT))
-		rc_settled =
-		    steps_run(g, steps_settled, ARRAY_LEN(steps_settled));
+	rc = rounds_run(g);
 	g->totals->folders +=
 	    blobs_folders_removed(store_blobs(g->store)) - folders;
-	return (rc_settled != RC_OK ? rc_settled : rc);
+	if (rc == RC_OK || rc == RC_CORRUPT)
+		return (g->file_rc != RC_OK ? g->file_rc : rc);
+	return (rc);
+}
+
+/* --- what is left -------------------------------------------------------- */
+
+/* Of links it would take a long look to say what would go with them. */
+static enum rc
+left_count(struct gc *g)
+{
+	struct meta_counts counts;
+	struct meta_txn t;
+	enum rc rc;
+
+	if ((rc = meta_read_begin(g->meta, &t)) != RC_OK)
+		return (rc);
+	g->totals->waiting_links = kv_count(&t, TABLE_IDLE_LINKS);
+	if ((rc = meta_counts_kept(&t, &counts)) == RC_OK) {
+		g->totals->waiting_blobs = counts.unheld_blobs;
+		g->totals->waiting_bytes = counts.unheld_bytes;
+	}
+	meta_read_end(&t);
+	return (rc);
 }
 
 /* What is there at the end, or before a dry run that ends there. */
@@ -291,13 +479,14 @@ left_look(struct gc *g)
 	store_stats(g->store, &st);
 	g->totals->database_bytes = st.map_used_bytes;
 	g->totals->database_free_bytes = st.map_free_bytes;
-	return (gc_dry(g));
+	return (g->options->dry_run ? gc_dry(g) : left_count(g));
 }
 
 /* One run has one of these: what was counted before is another's. */
 static void
 left_clear(struct gc_totals *totals)
 {
+	totals->waiting_links = 0;
 	totals->waiting_blobs = 0;
 	totals->waiting_bytes = 0;
 	totals->leased = 0;
@@ -317,6 +506,7 @@ gc_run(struct store *s, const struct gc_options *options,
 		.options = options,
 		.totals = totals_r,
 		.tally = gc_tally_new(),
+		.began_ms = clock_real_ms(),
 	};
 	enum rc rc, rc_left;
 
@@ -324,6 +514,8 @@ gc_run(struct store *s, const struct gc_options *options,
 	left_clear(totals_r);
 	g.settled = lease_settled(g.leases, &totals_r->settles_ms);
 	rc = options->dry_run ? RC_OK : collect(&g);
+	if (!options->dry_run)
+		store_ballast_renew(s);
 	rc_left = rc == RC_CANCELLED ? rc : left_look(&g);
 	if (options->reclaimed != NULL)
 		gc_tally_tell(g.tally, options->reclaimed, options->arg);

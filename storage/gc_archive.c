@@ -1,4 +1,6 @@
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,7 +20,101 @@
  * after that.  At any moment the record leads to content that is whole; a
  * crash leaves a copy too many, which is known as one to be removed, or is
  * found by the search that follows a crash.
+ *
+ * But somebody may wait for what is to come out of the archive meanwhile.
+ * Those get their turn between two candidates, and between two MiB of one that
+ * is copied; then what goes in goes on for as long as that turn took, so that
+ * neither has to wait until the other has nothing left to do.
+ *
+ * One that cannot be archived now is passed over, and holds nobody up.  A pass
+ * that has to stop says where, and the next one goes on there, so that those in
+ * front are not all that is ever tried.
  */
+
+/* Between two turns of those who wait. */
+#define TURN_MIN_NS (1 * INT64_C(1000000000))
+#define TURN_MAX_NS (10 * INT64_C(1000000000))
+/* Who could not be helped is looked at again. */
+#define TURN_AGAIN_NS (30 * INT64_C(1000000000))
+
+/* So many that fail, and nothing that succeeds between them: what is wrong is
+ * the archive, not one of them. */
+#define FAILED_IN_ROW_MAX 8
+
+/* A pass over the candidates. */
+struct archive_pass {
+	struct gc_batch batch; /* first: found again by it */
+	struct gc *g;
+	uint64_t left;		   /* they waited still after the last turn */
+	int64_t turn_ns, again_ns; /* no other before, and without need */
+	enum rc rc;		   /* of the turns, when it ends all */
+	bool damaged;		   /* met by one */
+	uint64_t failed;	   /* for now: they stay where they are */
+	enum rc why;		   /* of the last one */
+	unsigned in_row;
+	uint64_t too_large; /* for the room that there is */
+};
+
+/* --- turns of those who wait --------------------------------------------- */
+
+static enum rc
+waiting_count(struct gc *g, uint64_t *n_r)
+{
+	struct meta_txn t;
+	enum rc rc;
+
+	if ((rc = meta_read_begin(g->meta, &t)) != RC_OK)
+		return (rc);
+	*n_r = kv_count(&t, TABLE_ACTIVATIONS);
+	meta_read_end(&t);
+	return (RC_OK);
+}
+
+static enum rc
+turn_take(struct archive_pass *p, uint64_t waiting)
+{
+	int64_t began_ns = clock_mono_ns(), now_ns, took_ns;
+	enum rc rc;
+
+	rc = gc_activate_turn(p->g, &p->left);
+	if (rc == RC_CORRUPT) {
+		p->damaged = true;
+		p->left = waiting;
+		rc = RC_OK;
+	}
+	now_ns = clock_mono_ns();
+	took_ns = now_ns - began_ns;
+	if (took_ns < TURN_MIN_NS)
+		took_ns = TURN_MIN_NS;
+	p->turn_ns = now_ns + (took_ns < TURN_MAX_NS ? took_ns : TURN_MAX_NS);
+	p->again_ns = now_ns + TURN_AGAIN_NS;
+	return (rc);
+}
+
+/* If somebody waits who did not when the last one ended. */
+static enum rc
+turn_give(struct archive_pass *p)
+{
+	int64_t now_ns = clock_mono_ns();
+	uint64_t n;
+
+	if (now_ns < p->turn_ns)
+		return (RC_OK);
+	if ((p->rc = waiting_count(p->g, &n)) == RC_OK && n > 0 &&
+	    (n != p->left || now_ns >= p->again_ns))
+		p->rc = turn_take(p, n);
+	return (p->rc);
+}
+
+static enum rc
+chunk_copied(void *arg, int64_t began_ns)
+{
+	struct archive_pass *p = arg;
+
+	gc_breathe(p->g, began_ns);
+	/* What it was is in ${p}. */
+	return (turn_give(p) == RC_OK ? RC_OK : RC_CANCELLED);
+}
 
 /* --- what may be archived ------------------------------------------------ */
 
@@ -43,7 +139,8 @@ link_judge(struct meta_txn *t, uint64_t repo, const struct digest *d,
 	if (rc != RC_OK || link.users != 0)
 		return (rc == RC_NOTFOUND ? RC_OK : rc);
 	*v_r = link.queued ? ARCHIVE_LATER : ARCHIVE_NOW;
-	if (*wanted)
+	/* A hidden one is of deleted images only. */
+	if (*wanted || link.hidden)
 		return (RC_OK);
 	rc = edge_used(t, repo, d, &left, &used, &active);
 	*wanted = rc == RC_OK && used;
@@ -208,7 +305,7 @@ source_remove(struct gc *g, struct archiving *a)
 	rc = gc_file_remove(g, BLOB_IN_FILE, a->digest, &was);
 	if (rc != RC_OK)
 		return (RC_OK);
-	return (meta_change(g->meta, removed_note, a, 0));
+	return (meta_change_freeing(g->meta, removed_note, a));
 }
 
 static void
@@ -226,7 +323,8 @@ archive_claimed(struct gc *g, struct archiving *a)
 {
 	enum rc rc;
 
-	if ((rc = meta_change(g->meta, archive_change, a, 0)) != RC_OK) {
+	rc = meta_change_freeing(g->meta, archive_change, a);
+	if (rc != RC_OK) {
 		/* Perhaps it was written: then the record leads to it. */
 		store_orphans_suspect(g->store, true);
 		return (rc);
@@ -254,13 +352,18 @@ source_damaged(const struct digest *d)
 }
 
 static enum rc
-copy_make(struct gc *g, struct archiving *a)
+copy_make(struct archive_pass *p, struct archiving *a)
 {
+	struct gc *g = p->g;
 	struct tier_put put = {
 		.key_domain = KEY_DOMAIN_PLAIN,
 		.digest = *a->digest,
 		.size_bytes = a->size_bytes,
-		.stop = g->options->stop,
+		.pace = {
+			.stop = g->options->stop,
+			.between = chunk_copied,
+			.arg = p,
+		},
 	};
 	struct tier *tier = store_tier(g->store);
 	uint64_t size;
@@ -271,8 +374,10 @@ copy_make(struct gc *g, struct archiving *a)
 		return (rc);
 	rc = blobs_open(store_blobs(g->store), KEY_DOMAIN_PLAIN, a->digest,
 	    READ_BLOCKING, &put.fd, &size);
+	if (rc == RC_NOTFOUND || rc == RC_IO)
+		return (source_damaged(a->digest));
 	if (rc != RC_OK)
-		return (rc == RC_NOTFOUND ? source_damaged(a->digest) : rc);
+		return (rc);
 	rc = tier_put(tier, &put, &a->place);
 	(void)close(put.fd);
 	return (rc == RC_DIGEST ? source_damaged(a->digest) : rc);
@@ -295,10 +400,36 @@ archive_copied(struct gc *g, struct archiving *a)
 	return (rc);
 }
 
-/* *${full_r}: it cannot be copied now, nor could others be. */
-static enum rc
-candidate_archive(struct gc *g, struct candidate *c, bool *full_r)
+/* Is it the archive that fails, and so would all others? */
+static bool
+candidate_failed(struct archive_pass *p, const struct candidate *c, enum rc rc)
 {
+	p->failed++;
+	p->why = rc;
+	if (rc == RC_NOSPACE) {
+		p->too_large = c->size_bytes;
+		return (false);
+	}
+	return (rc == RC_MISSING || ++p->in_row == FAILED_IN_ROW_MAX);
+}
+
+/* *${full_r}: nor could others be archived now. */
+static enum rc
+candidate_end(
+    struct archive_pass *p, struct candidate *c, enum rc rc, bool *full_r)
+{
+	if (rc == RC_CANCELLED)
+		return (p->rc != RC_OK ? p->rc : rc);
+	c->damaged = rc == RC_DIGEST;
+	if (!c->damaged)
+		*full_r = candidate_failed(p, c, rc);
+	return (RC_OK);
+}
+
+static enum rc
+candidate_archive(struct archive_pass *p, struct candidate *c, bool *full_r)
+{
+	struct gc *g = p->g;
 	struct archiving a = {
 		.digest = &c->digest,
 		.size_bytes = c->size_bytes,
@@ -306,42 +437,65 @@ candidate_archive(struct gc *g, struct candidate *c, bool *full_r)
 	};
 	enum rc rc;
 
-	*full_r = false;
+	if (c->size_bytes >= p->too_large) {
+		p->failed++;
+		return (RC_OK);
+	}
 	if (lease_held(g->leases, &c->digest)) {
 		g->totals->leased++;
 		return (RC_OK);
 	}
-	rc = copy_make(g, &a);
-	if (rc == RC_OK)
-		return (archive_copied(g, &a));
-	c->damaged = rc == RC_DIGEST;
-	if (c->damaged || rc == RC_CANCELLED)
-		return (c->damaged ? RC_OK : rc);
-	log_warn("nothing is archived now, %s: a later collection will",
-	    rc_text(rc));
-	*full_r = true;
-	return (RC_OK);
+	if ((rc = copy_make(p, &a)) != RC_OK)
+		return (candidate_end(p, c, rc, full_r));
+	p->in_row = 0;
+	rc = archive_copied(g, &a);
+	/* A record of it that cannot be read is not the others' matter. */
+	p->damaged = p->damaged || rc == RC_CORRUPT;
+	return (rc == RC_CORRUPT ? RC_OK : rc);
+}
+
+/* Those who wait come first. */
+static enum rc
+candidate_try(struct archive_pass *p, struct candidate *c, bool *full_r)
+{
+	int64_t began_ns;
+	enum rc rc;
+
+	if ((rc = turn_give(p)) != RC_OK)
+		return (rc);
+	began_ns = clock_mono_ns();
+	if ((rc = candidate_archive(p, c, full_r)) == RC_OK)
+		gc_rest(p->g, began_ns);
+	return (rc);
+}
+
+/* The next pass goes on behind it. */
+static void
+place_keep(struct gc *g, const struct digest *d)
+{
+	struct rec_key *from = &g->store->archive_from;
+
+	key_blob(from, KEY_DOMAIN_PLAIN, d);
+	from->p[from->n++] = 0;
 }
 
 static enum rc
 candidates_act(struct gc *g, struct gc_batch *b)
 {
+	struct archive_pass *p = (struct archive_pass *)b;
 	struct candidate *rows = b->rows;
 	bool drop = false, full = false;
-	int64_t began_ns;
 	size_t i;
 	enum rc rc;
 
-	for (i = 0; i < b->n; i++) {
+	for (i = 0; i < b->n && !full; i++) {
 		if (gc_stopped(g))
 			return (RC_CANCELLED);
-		if (rows[i].verdict == ARCHIVE_NOW && !full) {
-			began_ns = clock_mono_ns();
-			rc = candidate_archive(g, &rows[i], &full);
-			if (rc != RC_OK)
-				return (rc);
-			gc_rest(g, began_ns);
-		}
+		if (rows[i].verdict == ARCHIVE_NOW &&
+		    (rc = candidate_try(p, &rows[i], &full)) != RC_OK)
+			return (rc);
+		if (full)
+			place_keep(g, &rows[i].digest);
 		drop =
 		    drop || rows[i].damaged || rows[i].verdict == ARCHIVE_NEVER;
 	}
@@ -352,18 +506,55 @@ candidates_act(struct gc *g, struct gc_batch *b)
 	    g->meta, candidate_drop, rows, b->n, sizeof(rows[0])));
 }
 
+/* --- a pass -------------------------------------------------------------- */
+
+/* From where the last one ended, in this collection or in one before. */
+static enum rc
+pass_run(struct archive_pass *p)
+{
+	struct rec_key *from = &p->g->store->archive_from;
+	struct gc_batch *b = &p->batch;
+	enum rc rc;
+
+	gc_place_set(&b->at, key_span(from));
+	from->n = 0;
+	rc = gc_queue_run(p->g, b);
+	if (rc == RC_OK && p->g->cut && b->at.n <= sizeof(from->p)) {
+		memcpy(from->p, b->at.p, b->at.n);
+		from->n = b->at.n;
+	}
+	return (rc);
+}
+
+/* Of an archive that is away its own part has told. */
+static void
+pass_tell(const struct archive_pass *p)
+{
+	if (p->failed > 0 && p->why != RC_MISSING)
+		log_warn("not archived now: %" PRIu64 " blobs, the last one: "
+			 "%s; a later collection tries again",
+		    p->failed, rc_text(p->why));
+}
+
 enum rc
 gc_archive(struct gc *g)
 {
-	struct gc_batch b = {
-		.table = TABLE_ARCHIVE_QUEUE,
-		.gather = candidate_gather,
-		.act = candidates_act,
-		.rows = xcalloc(GC_BATCH, sizeof(struct candidate)),
+	struct archive_pass p = {
+		.batch = {
+			.table = TABLE_ARCHIVE_QUEUE,
+			.gather = candidate_gather,
+			.act = candidates_act,
+			.rows = xcalloc(GC_BATCH, sizeof(struct candidate)),
+			.anew = true,
+		},
+		.g = g,
+		.too_large = UINT64_MAX,
 	};
 	enum rc rc;
 
-	rc = gc_queue_run(g, &b);
-	free(b.rows);
-	return (rc);
+	tier_look(store_tier(g->store));
+	rc = pass_run(&p);
+	pass_tell(&p);
+	free(p.batch.rows);
+	return (rc == RC_OK && p.damaged ? RC_CORRUPT : rc);
 }

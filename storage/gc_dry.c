@@ -20,7 +20,7 @@
 
 /* How far the links of a blob are. */
 enum fate {
-	FATE_STAYS, /* or another link tells */
+	FATE_STAYS, /* or another link tells, or it has too many */
 	FATE_WAITS, /* not all are old enough */
 	FATE_GOES,
 };
@@ -85,10 +85,15 @@ holder_look(struct gc *g, struct kv_walk *w, const struct idle_row *last,
 	return (RC_OK);
 }
 
+/* Holders of one blob that are looked at, for each of its links: of links that
+ * were put into the queue in a bad order that would be each for each. */
+#define HOLDERS_LOOKED_MAX 1000
+
 /* Those of the keys from ${from} up to ${to}. */
 static enum rc
 holders_look(struct gc *g, struct meta_txn *t, const struct rec_key *from,
-    const struct rec_key *to, const struct idle_row *last, enum fate *fate)
+    const struct rec_key *to, const struct idle_row *last, size_t *left,
+    enum fate *fate)
 {
 	struct rec_key prefix;
 	struct kv_walk w;
@@ -102,8 +107,12 @@ holders_look(struct gc *g, struct meta_txn *t, const struct rec_key *from,
 	while (*fate != FATE_STAYS && (rc = kv_walk_next(&w)) == RC_OK) {
 		if (to != NULL && span_cmp(w.key, key_span(to)) >= 0)
 			break;
-		if ((rc = holder_look(g, &w, last, fate)) != RC_OK)
+		if ((*left)-- == 0) {
+			*left = 0;
+			*fate = FATE_STAYS;
+		} else if ((rc = holder_look(g, &w, last, fate)) != RC_OK) {
 			break;
+		}
 	}
 	kv_walk_end(&w);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
@@ -113,6 +122,7 @@ static enum rc
 fate_of(struct gc *g, struct meta_txn *t, const struct idle_row *row,
     enum fate *fate)
 {
+	size_t left = HOLDERS_LOOKED_MAX;
 	struct rec_key own, first;
 	enum rc rc;
 
@@ -120,9 +130,9 @@ fate_of(struct gc *g, struct meta_txn *t, const struct idle_row *row,
 	key_holder(
 	    &own, KEY_DOMAIN_PLAIN, &row->digest, HOLDER_LINK, row->repo);
 	key_blob(&first, KEY_DOMAIN_PLAIN, &row->digest);
-	rc = holders_look(g, t, &own, NULL, row, fate);
+	rc = holders_look(g, t, &own, NULL, row, &left, fate);
 	if (rc == RC_OK)
-		rc = holders_look(g, t, &first, &own, row, fate);
+		rc = holders_look(g, t, &first, &own, row, &left, fate);
 	return (rc);
 }
 
@@ -147,8 +157,6 @@ blob_bytes(struct meta_txn *t, const struct digest *d, uint64_t *bytes_r)
 static void
 blob_goes(struct gc *g, struct span repository, uint64_t bytes)
 {
-	if (!g->options->dry_run)
-		return;
 	g->totals->blobs++;
 	g->totals->bytes += bytes;
 	gc_tally_add(g->tally, repository, 0, 1, bytes);
@@ -184,8 +192,9 @@ idle_count(struct gc *g, struct meta_txn *t, const struct idle_row *row)
 	uint64_t bytes;
 	enum rc rc;
 
-	if (g->options->dry_run && row->since_ms <= g->before_ms &&
-	    (rc = link_goes(g, t, row, &name)) != RC_OK)
+	if (row->since_ms > g->before_ms)
+		g->totals->waiting_links++;
+	else if ((rc = link_goes(g, t, row, &name)) != RC_OK)
 		return (rc);
 	if ((rc = fate_of(g, t, row, &fate)) != RC_OK || fate == FATE_STAYS)
 		return (rc);
@@ -214,7 +223,7 @@ idle_look(struct gc *g, struct kv_walk *w, struct gc_batch *b)
 	}
 	if (row.since_ms <= g->before_ms &&
 	    lease_held(g->leases, &row.digest)) {
-		g->totals->leased += g->options->dry_run;
+		g->totals->leased++;
 		return (RC_OK);
 	}
 	is = row;
@@ -243,7 +252,7 @@ unheld_look(struct gc *g, struct kv_walk *w, struct gc_batch *b)
 		return (RC_OK);
 	}
 	if (since_ms <= g->before_ms && lease_held(g->leases, &d)) {
-		g->totals->leased += g->options->dry_run;
+		g->totals->leased++;
 		return (RC_OK);
 	}
 	rc = blob_bytes(w->t, &d, &bytes);

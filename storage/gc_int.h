@@ -22,14 +22,22 @@ struct gc_batch {
 	enum rc (*act)(struct gc *, struct gc_batch *);
 	void *rows; /* the step's, GC_BATCH */
 
+	/* Not from where the step's last slice ended, but from the key that is
+	 * ${at}, each time. */
+	bool anew;
+
 	size_t n;
 	bool last;
-	struct rec_key behind; /* which row it goes on */
+	struct gc_place at; /* which row it goes on with */
 	struct digest claims[GC_BATCH];
 	size_t n_claims;
 };
 
-/** gc_queue_run(g, b): all of it.  RC_CANCELLED. */
+/** gc_place_set(p, key): at that row, or the first behind it. */
+void gc_place_set(struct gc_place *, struct span key);
+
+/** gc_queue_run(g, b): to its end, or for a slice: the next time it goes on
+ * there.  RC_CANCELLED. */
 RC_MUST_USE enum rc gc_queue_run(struct gc *, struct gc_batch *);
 
 enum gc_heed { HEED_LEASES, HEED_PINS };
@@ -72,16 +80,26 @@ RC_MUST_USE enum rc gc_rows_change(
     struct meta *m, gc_row_fn *fn, void *rows, size_t n, size_t size);
 
 /** gc_file_remove(g, location, digest, removed_r): RC_OK also when there is
- * none. */
+ * none.  What else it says is remembered in g->file_rc, and is no reason to end
+ * a queue. */
 RC_MUST_USE enum rc gc_file_remove(
     struct gc *, enum blob_location, const struct digest *, bool *removed_r);
 
-/* gc_orphans.c */
+/** gc_breathe(g, began_ns): between two MiB of content that is copied: a
+ * shorter rest than gc_rest(). */
+void gc_breathe(const struct gc *, int64_t began_ns);
 
-/** gc_orphan_remove(g, location, digest): a file that no record leads to, and
- * whose digest is claimed; counted if there was one.  RC_REFERENCED: one does.
- */
-RC_MUST_USE enum rc
-gc_orphan_remove(struct gc *, enum blob_location, const struct digest *);
+/* gc_activate.c */
+
+/** gc_activate_turn(g, left_r): as gc_activate(), for a slice of its own, which
+ * is not taken from that of the step that gives the turn.  So many images wait
+ * still; 0 when the slice was over first. */
+RC_MUST_USE enum rc gc_activate_turn(struct gc *, uint64_t *left_r);
+/** gc_activate_due(g): a turn, if somebody waits who did not a moment ago. */
+RC_MUST_USE enum rc gc_activate_due(struct gc *);
+
+/* gc.c */
+
+#define GC_SLICE_NS (1 * INT64_C(1000000000))
 
 #endif

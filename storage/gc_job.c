@@ -46,6 +46,15 @@ job_reclaimed(void *arg, const struct gc_reclaimed *r)
 }
 
 static void
+job_followed(void *arg, const struct gc_followed *f)
+{
+	const struct gc_job *job = arg;
+
+	OBJ_CHECK(job, GC_JOB_MAGIC);
+	job->options.followed(job->options.arg, f);
+}
+
+static void
 job_progress(void *arg, const struct gc_totals *totals)
 {
 	struct gc_job *job = arg;
@@ -62,7 +71,7 @@ job_once_more(struct gc_job *job, enum rc rc)
 	bool again;
 
 	mutex_lock(&job->lock);
-	again = rc == RC_OK && job->again && !atomic_load(&job->stop);
+	again = rc != RC_CANCELLED && job->again && !atomic_load(&job->stop);
 	job->again = false;
 	job->ending = !again;
 	mutex_unlock(&job->lock);
@@ -76,11 +85,12 @@ job_collect(struct gc_job *job, struct gc_totals *totals)
 		.dry_run = job->options.dry_run,
 		.reclaimed =
 		    job->options.reclaimed != NULL ? job_reclaimed : NULL,
+		.followed = job->options.followed != NULL ? job_followed : NULL,
 		.progress = job_progress,
 		.arg = job,
 		.stop = &job->stop,
 	};
-	enum rc rc;
+	enum rc rc, worst = RC_OK;
 
 	do {
 		/* What would be is not to be added up. */
@@ -88,8 +98,9 @@ job_collect(struct gc_job *job, struct gc_totals *totals)
 			*totals = (struct gc_totals){ 0 };
 		options.now_ms = clock_real_ms();
 		rc = gc_run(job->store, &options, totals);
+		worst = rc != RC_OK ? rc : worst;
 	} while (job_once_more(job, rc));
-	return (rc);
+	return (worst);
 }
 
 static void
@@ -100,6 +111,7 @@ job_main(void *arg)
 	enum rc rc;
 
 	OBJ_CHECK(job, GC_JOB_MAGIC);
+	thread_step_back();
 	rc = job_collect(job, &totals);
 	if (job->options.ended != NULL)
 		job->options.ended(job->options.arg, rc, &totals);
@@ -228,9 +240,10 @@ static const struct row {
 	ROW(repository_rows), ROW(referrers), ROW(referrers_archived),
 	ROW(uploads), ROW(orphan_files), ROW(orphan_bytes), ROW(folders),
 	ROW(archived_blobs), ROW(archived_from_bytes), ROW(archived_to_bytes),
-	ROW(activated_images), ROW(activated_bytes), ROW(waiting_blobs),
-	ROW(waiting_bytes), ROW(leased), ROW(database_bytes),
-	ROW(database_free_bytes), ROW(settles_ms), /* never negative */
+	ROW(activated_images), ROW(activated_bytes), ROW(waiting_links),
+	ROW(waiting_blobs), ROW(waiting_bytes), ROW(leased),
+	ROW(database_bytes), ROW(database_free_bytes),
+	ROW(settles_ms), /* never negative */
 };
 
 _Static_assert(ARRAY_LEN(rows) * sizeof(uint64_t) == sizeof(struct gc_totals),

@@ -21,6 +21,7 @@ struct gc_job_options {
 	bool dry_run;
 	/* As of struct gc_options, on the job's thread. */
 	void (*reclaimed)(void *arg, const struct gc_reclaimed *);
+	void (*followed)(void *arg, const struct gc_followed *);
 	/* When it has ended, on the job's thread; may be NULL. */
 	void (*ended)(void *arg, enum rc, const struct gc_totals *);
 	void *arg;

@@ -16,8 +16,8 @@
  * that nobody gives new content of that digest its place between these.
  */
 
-/* So many images are looked at to see whether a link is of archived ones; of
- * more the archive (gc_archive.c) will see. */
+/* So many images are looked at in one change to see whether a link is of
+ * archived ones; of more there is another. */
 #define LINK_LOOKED_MAX 1000
 
 /* --- links --------------------------------------------------------------- */
@@ -28,7 +28,9 @@ struct link_row {
 	uint64_t repo;
 	struct digest digest;
 	struct gc_name name;
+	struct edge_look look;
 	bool dropped;
+	bool more; /* images have to be looked at still */
 };
 
 static enum rc
@@ -36,6 +38,7 @@ link_gather(struct gc *g, struct kv_walk *w, struct gc_batch *b)
 {
 	struct link_row *row = (struct link_row *)b->rows + b->n;
 
+	row->look = (struct edge_look){ 0 };
 	if (!key_read_timed(w->key, &row->since_ms, &row->repo, &row->digest)) {
 		(void)meta_corrupt(w->table, w->key);
 		return (RC_OK);
@@ -52,23 +55,28 @@ link_gather(struct gc *g, struct kv_walk *w, struct gc_batch *b)
 	return (gc_name_of(w->t, row->repo, &row->name));
 }
 
-/* Images need it that are archived or deleted. */
+/* Images need it that are archived or deleted.  It is claimed, so who was told
+ * of it has had the time to push an image that uses it. */
 static enum rc
-link_rest(struct meta_txn *t, const struct link_row *row, struct link_rec *rec)
+link_rest(struct meta_txn *t, struct link_row *row, struct link_rec *rec)
 {
-	size_t left = LINK_LOOKED_MAX;
-	bool used, active;
+	struct edge_look *look = &row->look;
 	enum rc rc;
 
-	rc = edge_used(t, row->repo, &row->digest, &left, &used, &active);
+	rc = edge_kept(t, row->repo, &row->digest, LINK_LOOKED_MAX, look);
 	if (rc != RC_OK)
 		return (rc);
 	/* Not as its row says. */
-	if (active && left > 0)
+	if (look->active)
 		return (
 		    link_recount(t, row->repo, &row->digest, row->since_ms));
+	row->more = look->more && !look->kept;
+	if (row->more)
+		return (RC_OK);
+	if (!look->kept)
+		return (link_hide(t, row->repo, &row->digest, rec));
 	rc = link_settle(t, row->repo, &row->digest, rec);
-	if (rc != RC_OK || !used)
+	if (rc != RC_OK)
 		return (rc);
 	return (archive_offer(t, &row->digest, row->since_ms));
 }
@@ -93,6 +101,7 @@ link_collect(struct meta_txn *t, void *arg)
 	enum rc rc;
 
 	row->dropped = false;
+	row->more = false;
 	rc = link_load(t, row->repo, &row->digest, &rec);
 	if (rc == RC_NOTFOUND ||
 	    (rc == RC_OK && (!rec.queued || rec.idle_ms != row->since_ms)))
@@ -108,15 +117,31 @@ link_collect(struct meta_txn *t, void *arg)
 	return (link_drop(t, row->repo, &row->digest, &rec, row->since_ms));
 }
 
+/* A link of very many deleted images: other changes get their turn meanwhile.
+ * No rest: it is claimed. */
+static enum rc
+link_finish(struct gc *g, struct link_row *row)
+{
+	enum rc rc = RC_OK;
+
+	while (rc == RC_OK && row->row.done && row->more)
+		rc = gc_stopped(g) ? RC_CANCELLED
+				   : gc_rows_change(g->meta, link_collect, row,
+					 1, sizeof(*row));
+	return (rc);
+}
+
 static enum rc
 links_act(struct gc *g, struct gc_batch *b)
 {
-	const struct link_row *rows = b->rows;
+	struct link_row *rows = b->rows;
 	size_t i;
 	enum rc rc;
 
 	rc = gc_rows_change(
 	    g->meta, link_collect, b->rows, b->n, sizeof(rows[0]));
+	for (i = 0; i < b->n && rc == RC_OK; i++)
+		rc = link_finish(g, &rows[i]);
 	for (i = 0; i < b->n; i++) {
 		if (!rows[i].row.done || !rows[i].dropped)
 			continue;
@@ -162,7 +187,7 @@ unheld_gather(struct gc *g, struct kv_walk *w, struct gc_batch *b)
 	struct span name;
 	uint32_t domain;
 
-	*row = (struct unheld_row){ .now_ms = g->options->now_ms };
+	*row = (struct unheld_row){ .now_ms = gc_now_ms(g) };
 	if (!key_read_unheld(w->key, &row->since_ms, &domain, &row->digest)) {
 		(void)meta_corrupt(w->table, w->key);
 		return (RC_OK);
@@ -245,43 +270,37 @@ unheld_count(struct gc *g, const struct unheld_row *row)
 	gc_tally_add(g->tally, gc_name_span(&row->name), 0, 1, row->bytes);
 }
 
-static enum rc
+/* One that cannot be removed now is by a later collection. */
+static void
 unheld_file_remove(struct gc *g, struct unheld_row *row)
 {
 	bool was;
-	enum rc rc;
 
 	row->gone = false;
 	if (!row->row.done || !row->forgotten)
-		return (RC_OK);
+		return;
 	unheld_count(g, row);
 	if (row->location == BLOB_IN_META)
-		return (RC_OK);
-	rc = gc_file_remove(g, row->location, &row->digest, &was);
-	row->gone = rc == RC_OK;
-	return (rc);
+		return;
+	row->gone =
+	    gc_file_remove(g, row->location, &row->digest, &was) == RC_OK;
 }
 
-/* One that cannot be removed now is by a later collection. */
 static enum rc
 unheld_files_remove(struct gc *g, struct gc_batch *b)
 {
 	struct unheld_row *rows = b->rows;
-	enum rc rc, worst = RC_OK;
 	bool any = false;
 	size_t i;
 
 	for (i = 0; i < b->n; i++) {
-		rc = unheld_file_remove(g, &rows[i]);
+		unheld_file_remove(g, &rows[i]);
 		any = any || rows[i].gone;
-		if (rc != RC_OK)
-			worst = rc;
 	}
 	if (!any)
-		return (worst);
-	rc = gc_rows_change(
-	    g->meta, unheld_removal_drop, b->rows, b->n, sizeof(rows[0]));
-	return (rc != RC_OK ? rc : worst);
+		return (RC_OK);
+	return (gc_rows_change(
+	    g->meta, unheld_removal_drop, b->rows, b->n, sizeof(rows[0])));
 }
 
 /* Of those whose change was made, if not of all. */

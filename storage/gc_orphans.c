@@ -22,9 +22,12 @@
 
 /* --- one file ------------------------------------------------------------ */
 
+enum lead { LEADS_HERE, LEADS_ELSEWHERE, LEADS_NOWHERE };
+
+/* Where the record leads, or that there is none. */
 static enum rc
 record_leads(struct gc *g, enum blob_location location, const struct digest *d,
-    bool *leads_r)
+    enum lead *lead_r)
 {
 	struct blob_rec rec;
 	struct meta_txn t;
@@ -32,56 +35,104 @@ record_leads(struct gc *g, enum blob_location location, const struct digest *d,
 	struct span value;
 	enum rc rc;
 
-	*leads_r = true;
+	*lead_r = LEADS_HERE;
 	if ((rc = meta_read_begin(g->meta, &t)) != RC_OK)
 		return (rc);
 	key_blob(&k, KEY_DOMAIN_PLAIN, d);
 	rc = kv_get(&t, TABLE_BLOBS, key_span(&k), &value);
 	if (rc == RC_OK && !rec_blob_read(value, &rec))
 		rc = meta_corrupt(TABLE_BLOBS, key_span(&k));
-	if (rc == RC_OK)
-		*leads_r = rec.location == location;
+	if (rc == RC_OK && rec.location != location)
+		*lead_r = LEADS_ELSEWHERE;
 	meta_read_end(&t);
 	if (rc != RC_NOTFOUND)
 		return (rc);
-	*leads_r = false;
+	*lead_r = LEADS_NOWHERE;
 	return (RC_OK);
 }
 
-/* Of one in the archive it is not known. */
 static uint64_t
 file_size(struct gc *g, enum blob_location location, const struct digest *d)
 {
 	uint64_t size;
-
-	if (location != BLOB_IN_FILE ||
-	    blobs_stat(store_blobs(g->store), KEY_DOMAIN_PLAIN, d,
-		READ_BLOCKING, &size) != RC_OK)
-		return (0);
-	return (size);
-}
-
-enum rc
-gc_orphan_remove(
-    struct gc *g, enum blob_location location, const struct digest *d)
-{
-	char text[DIGEST_STR_BYTES];
-	uint64_t size;
-	bool leads, removed;
 	enum rc rc;
 
-	if ((rc = record_leads(g, location, d, &leads)) != RC_OK)
+	if (location == BLOB_IN_FILE)
+		rc = blobs_stat(store_blobs(g->store), KEY_DOMAIN_PLAIN, d,
+		    READ_BLOCKING, &size);
+	else
+		rc =
+		    tier_stat(store_tier(g->store), KEY_DOMAIN_PLAIN, d, &size);
+	return (rc == RC_OK ? size : 0);
+}
+
+static void
+orphan_count(struct gc *g, const struct digest *d, uint64_t size)
+{
+	char text[DIGEST_STR_BYTES];
+
+	log_info(
+	    "blob %s: a file without a record removed", digest_str(d, text));
+	g->totals->orphan_files++;
+	g->totals->orphan_bytes += size;
+}
+
+/* It moved, or a push brought it again: this one was to go. */
+static void
+copy_count(struct gc *g, uint64_t size)
+{
+	g->totals->blobs++;
+	g->totals->bytes += size;
+	gc_tally_add(g->tally, SPAN_NONE, 0, 1, size);
+}
+
+/* Does a repository name it that has no record?  It was lost, and fsck makes
+ * it anew from the file. */
+static enum rc
+held_look(struct gc *g, const struct digest *d, bool *held_r)
+{
+	char text[DIGEST_STR_BYTES];
+	struct meta_txn t;
+	struct rec_key k;
+	enum rc rc;
+
+	if ((rc = meta_read_begin(g->meta, &t)) != RC_OK)
 		return (rc);
-	if (leads)
+	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	rc = kv_any(&t, TABLE_HOLDERS, key_span(&k), held_r);
+	meta_read_end(&t);
+	if (rc == RC_OK && *held_r)
+		log_error("blob %s: repositories have it, but it has no "
+			  "record: its file stays; fsck tells more",
+		    digest_str(d, text));
+	return (rc);
+}
+
+/* A file that no record leads to, and whose digest is claimed; counted if
+ * there was one.  RC_REFERENCED: one does, or should. */
+static enum rc
+file_remove(struct gc *g, enum blob_location location, const struct digest *d,
+    bool expected)
+{
+	enum lead lead;
+	uint64_t size;
+	bool removed, held = false;
+	enum rc rc;
+
+	if ((rc = record_leads(g, location, d, &lead)) != RC_OK)
+		return (rc);
+	if (lead == LEADS_NOWHERE && (rc = held_look(g, d, &held)) != RC_OK)
+		return (rc);
+	if (lead == LEADS_HERE || held)
 		return (RC_REFERENCED);
 	size = file_size(g, location, d);
 	rc = gc_file_remove(g, location, d, &removed);
 	if (rc != RC_OK || !removed)
 		return (rc);
-	log_info(
-	    "blob %s: a file without a record removed", digest_str(d, text));
-	g->totals->orphan_files++;
-	g->totals->orphan_bytes += size;
+	if (expected && lead == LEADS_ELSEWHERE)
+		copy_count(g, size);
+	else
+		orphan_count(g, d, size);
 	return (RC_OK);
 }
 
@@ -129,23 +180,25 @@ removal_row_drop(struct meta_txn *t, void *arg)
 	    removal_drop(t, (enum blob_location)row->location, &row->digest));
 }
 
+/* What cannot be removed stays in the queue, and keeps nothing else in it. */
 static enum rc
 removals_act(struct gc *g, struct gc_batch *b)
 {
 	struct removal_row *rows = b->rows;
-	enum rc rc, worst = RC_OK;
+	bool any = false;
 	size_t i;
+	enum rc rc;
 
 	for (i = 0; i < b->n; i++) {
-		rc = gc_orphan_remove(
-		    g, (enum blob_location)rows[i].location, &rows[i].digest);
+		rc = file_remove(g, (enum blob_location)rows[i].location,
+		    &rows[i].digest, true);
 		rows[i].gone = rc == RC_OK || rc == RC_REFERENCED;
-		if (!rows[i].gone)
-			worst = rc;
+		any = any || rows[i].gone;
 	}
-	rc = gc_rows_change(
-	    g->meta, removal_row_drop, rows, b->n, sizeof(rows[0]));
-	return (rc != RC_OK ? rc : worst);
+	if (!any)
+		return (RC_OK);
+	return (gc_rows_change(
+	    g->meta, removal_row_drop, rows, b->n, sizeof(rows[0])));
 }
 
 enum rc
@@ -176,26 +229,28 @@ struct look {
 	enum rc rc;
 };
 
-/* Most files have a record: a look without a claim tells. */
+/* Most files have a record: a look without a claim tells.  One that cannot be
+ * removed is looked at by the next collection. */
 static enum rc
 file_look(struct look *l, const struct digest *d)
 {
 	struct gc *g = l->g;
-	bool leads;
+	enum lead lead;
 	enum rc rc;
 
-	rc = record_leads(g, l->location, d, &leads);
+	rc = record_leads(g, l->location, d, &lead);
 	if (rc == RC_CORRUPT)
 		return (RC_OK);
-	if (rc != RC_OK || leads)
+	if (rc != RC_OK || lead == LEADS_HERE)
 		return (rc);
 	if (!lease_claim_unpinned(g->leases, d)) {
 		l->again = true;
 		return (RC_OK);
 	}
-	rc = gc_orphan_remove(g, l->location, d);
+	rc = file_remove(g, l->location, d, false);
 	lease_give_back(g->leases, d);
-	return (rc == RC_REFERENCED ? RC_OK : rc);
+	l->again = l->again || (rc != RC_OK && rc != RC_REFERENCED);
+	return (RC_OK);
 }
 
 static void
@@ -209,6 +264,9 @@ files_look(struct look *l)
 	if (l->rc == RC_OK && gc_stopped(l->g))
 		l->rc = RC_CANCELLED;
 	gc_rest(l->g, l->began_ns);
+	/* The walk is one, however long it takes. */
+	if (l->rc == RC_OK)
+		l->rc = gc_activate_due(l->g);
 	l->began_ns = clock_mono_ns();
 }
 
@@ -256,17 +314,17 @@ static enum rc
 all_look(struct gc *g)
 {
 	unsigned n = 0;
-	enum rc rc;
+	enum rc rc, rc_archive;
 
-	if ((rc = place_look(g, BLOB_IN_FILE)) != RC_OK)
+	if ((rc = place_look(g, BLOB_IN_FILE)) == RC_CANCELLED)
 		return (rc);
-	rc = blobs_folders_sweep(store_blobs(g->store));
 	if (rc == RC_OK)
-		rc = tier_sweep(store_tier(g->store), &n);
+		rc = blobs_folders_sweep(store_blobs(g->store));
+	rc_archive = tier_sweep(store_tier(g->store), &n);
 	g->totals->orphan_files += n;
-	if (rc != RC_OK)
-		return (rc);
-	return (place_look(g, BLOB_IN_ARCHIVE));
+	if (rc_archive == RC_OK)
+		rc_archive = place_look(g, BLOB_IN_ARCHIVE);
+	return (rc == RC_OK || rc_archive == RC_CANCELLED ? rc_archive : rc);
 }
 
 /* What is suspected while it looks is looked for by the next one. */

@@ -40,15 +40,36 @@ claims_end(struct gc *g, struct gc_batch *b)
 
 /* --- gathering ----------------------------------------------------------- */
 
-/* The next read begins behind this row. */
+void
+gc_place_set(struct gc_place *place, struct span key)
+{
+	must(key.n <= sizeof(place->p));
+	memcpy(place->p, key.p, key.n);
+	place->n = key.n;
+}
+
+/* The next read begins behind this row.  A damaged key may be longer than any
+ * of ours, but not than LMDB's. */
 static void
 place_after(struct gc_batch *b, struct span key)
 {
-	/* No key of a queue is as long as keys may be. */
-	must(key.n < KEY_MAX_BYTES);
-	memcpy(b->behind.p, key.p, key.n);
-	b->behind.p[key.n] = 0;
-	b->behind.n = key.n + 1;
+	must(key.n < sizeof(b->at.p));
+	gc_place_set(&b->at, key);
+	b->at.p[b->at.n++] = 0;
+}
+
+/* Where the last slice of the same queue ended. */
+static struct gc_place *
+place_kept(struct gc *g, enum meta_table table)
+{
+	size_t i;
+
+	for (i = 0; i < g->n_places; i++)
+		if (g->places[i].table == table)
+			return (&g->places[i]);
+	must(g->n_places < GC_PLACES);
+	g->places[g->n_places].table = table;
+	return (&g->places[g->n_places++]);
 }
 
 static enum rc
@@ -81,7 +102,8 @@ rows_gather(struct gc *g, struct gc_batch *b)
 	b->n = 0;
 	if ((rc = meta_read_begin(g->meta, &t)) != RC_OK)
 		return (rc);
-	rc = kv_walk_begin(&t, b->table, SPAN_NONE, key_span(&b->behind), &w);
+	rc = kv_walk_begin(
+	    &t, b->table, SPAN_NONE, (struct span){ b->at.p, b->at.n }, &w);
 	if (rc == RC_OK) {
 		rc = rows_walk(g, &w, b);
 		kv_walk_end(&w);
@@ -90,8 +112,9 @@ rows_gather(struct gc *g, struct gc_batch *b)
 	return (rc);
 }
 
-enum rc
-gc_queue_run(struct gc *g, struct gc_batch *b)
+/* A step that does much with one row may say itself that its slice is over. */
+static enum rc
+queue_run(struct gc *g, struct gc_batch *b)
 {
 	int64_t began_ns;
 	enum rc rc = RC_OK;
@@ -105,7 +128,34 @@ gc_queue_run(struct gc *g, struct gc_batch *b)
 			rc = b->act(g, b);
 		claims_end(g, b);
 		gc_rest(g, began_ns);
+		if (g->cut || (!b->last && gc_slice_over(g)))
+			break;
 	}
+	return (rc);
+}
+
+/* What is leased is counted once, however often the queue is gone through. */
+enum rc
+gc_queue_run(struct gc *g, struct gc_batch *b)
+{
+	uint64_t leased;
+	struct gc_place *kept;
+	enum rc rc;
+
+	if (b->anew)
+		return (queue_run(g, b));
+	kept = place_kept(g, b->table);
+	gc_place_set(&b->at, (struct span){ kept->p, kept->n });
+	if (kept->n == 0) {
+		g->totals->leased -= kept->leased;
+		kept->leased = 0;
+	}
+	leased = g->totals->leased;
+	rc = queue_run(g, b);
+	kept->leased += g->totals->leased - leased;
+	kept->n = 0;
+	if (rc == RC_OK && g->cut)
+		gc_place_set(kept, (struct span){ b->at.p, b->at.n });
 	return (rc);
 }
 
@@ -153,13 +203,13 @@ gc_rows_change(struct meta *m, gc_row_fn *fn, void *rows, size_t n, size_t size)
 	rows_done(&all, false);
 	if (n == 0)
 		return (RC_OK);
-	if ((rc = meta_change(m, rows_change, &all, 0)) == RC_OK)
+	if ((rc = meta_change_freeing(m, rows_change, &all)) == RC_OK)
 		rows_done(&all, true);
 	if (rc != RC_CORRUPT)
 		return (rc);
 	for (i = 0; i < n; i++) {
 		one.rows = all.rows + i * size;
-		rc = meta_change(m, rows_change, &one, 0);
+		rc = meta_change_freeing(m, rows_change, &one);
 		if (rc == RC_OK)
 			rows_done(&one, true);
 		else if (rc != RC_CORRUPT)

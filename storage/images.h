@@ -53,6 +53,14 @@ struct image_row {
 	bool subject_here;   /* it has a subject, which is in the repository */
 };
 
+/* Images to which the same happened along with another one, for whoever tells
+ * of it. */
+struct image_list {
+	struct arena *arena; /* set by who wants to know; NULL: nobody */
+	struct digest *rows;
+	size_t n, room;
+};
+
 /** meta_image_get(m, repository, ref, arena, row_r): by tag or digest.
  * RC_NOTFOUND: no such repository, tag or manifest.  Worker. */
 RC_MUST_USE enum rc meta_image_get(struct meta *, struct span repository,
@@ -122,6 +130,7 @@ struct image_deleted {
 	struct span *tags;    /* that are gone, in byte order */
 	size_t n_tags;
 	bool image;		/* the image is gone too */
+	uint64_t image_bytes;	/* then: as of struct image_row */
 	struct holding holding; /* RC_REFERENCED */
 };
 
@@ -144,7 +153,7 @@ meta_image_delete(struct meta *, const struct image_delete *, struct arena *,
  * archive is IMAGE_ACTIVATING first, as is an index that needs such an image,
  * and the collector (storage/gc.h) makes it active; archived meanwhile, it is
  * that.  Those that refer to it as their subject and were archived after it are
- * restored with it.
+ * restored with it; of more than a thousand the others by the collector.
  * Where an index is active then, those archived images are restored, too, that
  * it needs and that these need; of indexes within indexes down to a depth of
  * IMAGE_DEPTH_MAX, and looking at no more than IMAGE_RESTORE_MAX references:
@@ -155,6 +164,13 @@ meta_image_delete(struct meta *, const struct image_delete *, struct arena *,
 RC_MUST_USE enum rc meta_image_status_set(struct meta *, struct span repository,
     const struct reference *, enum image_status, int64_t now_ms, struct arena *,
     struct image_row *row_r, struct holding *holding_r);
+
+/** meta_image_restore(m, repository, ref, now_ms, arena, row_r, others):
+ * meta_image_status_set(IMAGE_ACTIVE), and ${others} is told who came back with
+ * it; those that the collector restores later are not among them. */
+RC_MUST_USE enum rc meta_image_restore(struct meta *, struct span repository,
+    const struct reference *, int64_t now_ms, struct arena *,
+    struct image_row *row_r, struct image_list *others);
 
 #define IMAGE_DEPTH_MAX 8
 #define IMAGE_RESTORE_MAX 100000
@@ -209,8 +225,8 @@ enum blob_use {
 #define BLOB_USE_LOOKED_MAX 1000
 
 /** meta_blob_use(m, repository, digest, use_r): which manifests of the
- * repository name it as config or layer?  A repository that is not there has
- * none.  Worker. */
+ * repository, but for deleted ones, name it as config or layer?  A repository
+ * that is not there has none.  Worker. */
 RC_MUST_USE enum rc meta_blob_use(struct meta *, struct span repository,
     const struct digest *, enum blob_use *use_r);
 

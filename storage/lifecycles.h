@@ -26,11 +26,11 @@ struct lifecycle_row {
 	int64_t evaluated_ms; /* 0: never */
 };
 
-/** meta_lifecycle_set(m, repository, text, now_ms): RC_NOTFOUND: no
+/** meta_lifecycle_set(m, repository, text, now_ms, revision_r): RC_NOTFOUND: no
  * repository; RC_INVALID: empty; RC_TOOBIG.  The same text again changes
- * nothing. */
-RC_MUST_USE enum rc meta_lifecycle_set(
-    struct meta *, struct span repository, struct span text, int64_t now_ms);
+ * nothing.  *${revision_r}: that it has then; NULL: nobody asks. */
+RC_MUST_USE enum rc meta_lifecycle_set(struct meta *, struct span repository,
+    struct span text, int64_t now_ms, uint64_t *revision_r);
 
 /** meta_lifecycle_get(m, repository, arena, row_r): RC_NOTFOUND: no
  * repository; RC_MISSING: it has no policy. */
@@ -59,6 +59,12 @@ struct lifecycle_due_page {
 	bool more;
 };
 
+/** meta_lifecycle_future_settle(m, now_ms): a clock that was ahead has left
+ * policies that were set or evaluated later than now: these times become
+ * ${now_ms}, as nothing would be due for so long.  Costs a read when there are
+ * none. */
+RC_MUST_USE enum rc meta_lifecycle_future_settle(struct meta *, int64_t now_ms);
+
 /** meta_lifecycle_due_page(m, before_ms, after, max, arena, page_r): those
  * whose basis is not later than ${before_ms}, from behind ${after}; NULL: from
  * the first. */
@@ -86,13 +92,16 @@ struct lifecycle_result {
 	uint64_t held;		    /* an index needs them: left */
 	uint64_t changed; /* tagged, pulled, pushed or gone meanwhile: left */
 	struct span why;  /* of one that failed or stopped, in words */
+	bool unsettled;	  /* it failed for what may be over soon, a full disk:
+			     not stored */
 };
 
 #define LIFECYCLE_RESULT_WHY_MAX 512
 
 /** meta_lifecycle_result_put(m, repository, result): of a run that begins, goes
  * on or ends.  One that is done counts as an evaluation of the policy at
- * .started_ms, if it has the same revision still; one that failed does, too.
+ * .started_ms, if it has the same revision still; one that failed does, too,
+ * unless it is .unsettled, which stays due.
  * RC_NOTFOUND: no repository; RC_TOOBIG: .why. */
 RC_MUST_USE enum rc meta_lifecycle_result_put(
     struct meta *, struct span repository, const struct lifecycle_result *);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "storage/ballast_int.h"
 #include "storage/commit_int.h"
 #include "storage/lease.h"
 #include "storage/store.h"
@@ -435,6 +436,26 @@ meta_change(struct meta *m, meta_change_fn *fn, void *arg, size_t weight_bytes)
 	/* The commit may have to wait until nobody reads. */
 	must(!meta_reading(m));
 	return (commit_run(m->commit, fn, arg, weight_bytes));
+}
+
+void
+meta_ballast_set(struct meta *m, struct ballast *b)
+{
+
+	m->ballast = b;
+}
+
+enum rc
+meta_change_freeing(struct meta *m, meta_change_fn *fn, void *arg)
+{
+	struct ballast *b = m->ballast;
+	unsigned drops = b != NULL ? ballast_drops(b) : 0;
+	enum rc rc;
+
+	rc = meta_change(m, fn, arg, 0);
+	if (rc == RC_NOSPACE && b != NULL && ballast_drop(b, drops))
+		rc = meta_change(m, fn, arg, 0);
+	return (rc);
 }
 
 void

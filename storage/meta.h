@@ -131,6 +131,8 @@ struct manifest_put {
 	bool scan; /* queue a scan, as the repository's own settings may too,
 		      when the manifest was not here and is ${scannable} */
 	bool scannable;
+	struct image_list *restored; /* who came back from the archive by it, it
+					among them; or NULL */
 	int64_t now_ms;
 };
 
@@ -241,8 +243,8 @@ enum blob_want { BLOB_ROW, BLOB_CONTENT };
 
 /** meta_blob_get(m, repository, digest, want, mode, arena, row_r):
  * RC_NOTFOUND: no such repository, or not linked in it, or quarantined, or in
- * the archive.  What a client is to be told of an idle one needs a lease:
- * content_stat() takes it. */
+ * the archive, or hidden since deleted images alone need it.  What a client is
+ * to be told of an idle one needs a lease: content_stat() takes it. */
 RC_MUST_USE enum rc
 meta_blob_get(struct meta *, struct span repository, const struct digest *,
     enum blob_want, enum read_mode, struct arena *, struct blob_row *row_r);
@@ -277,11 +279,12 @@ struct blob_mount {
 RC_MUST_USE enum rc meta_blob_mount(struct meta *, const struct blob_mount *);
 
 /** meta_blob_holders(m, digest, max, arena, page_r): the names of up to
- * ${max} repositories in which the blob is linked. */
+ * ${max} repositories in which the blob is linked, and not hidden. */
 RC_MUST_USE enum rc meta_blob_holders(struct meta *, const struct digest *,
     size_t max, struct arena *, struct page *page_r);
 
-/** meta_blob_unlink(m, repository, digest, holding_r): RC_NOTFOUND;
+/** meta_blob_unlink(m, repository, digest, holding_r): RC_NOTFOUND, also when
+ * it is hidden;
  * RC_REFERENCED: manifests of the repository need it; ${holding_r} is empty
  * when all that do were deleted and can be restored. */
 RC_MUST_USE enum rc meta_blob_unlink(struct meta *, struct span repository,

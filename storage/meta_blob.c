@@ -111,6 +111,8 @@ blob_unlink(struct meta_txn *t, void *arg)
 		link = (struct link_rec){ 0 };
 	else if (rc != RC_OK)
 		return (rc);
+	if (link.hidden)
+		return (RC_NOTFOUND);
 	if ((rc = unlink_allowed(t, row.id, u)) != RC_OK)
 		return (rc);
 	return (link_drop(t, row.id, u->digest, &link, u->now_ms));
@@ -127,30 +129,46 @@ meta_blob_unlink(struct meta *m, struct span repository, const struct digest *d,
 		.now_ms = clock_real_ms(),
 	};
 
-	return (meta_change(m, blob_unlink, &u, 0));
+	return (meta_change_freeing(m, blob_unlink, &u));
 }
 
 /* Reading. */
+
+static enum rc
+blob_use(struct meta_txn *t, struct span repository, const struct digest *d,
+    enum blob_use *use_r)
+{
+	size_t left = BLOB_USE_LOOKED_MAX;
+	struct repository_row repo;
+	struct link_rec link;
+	bool used, active;
+	enum rc rc;
+
+	if ((rc = repo_find(t, repository, &repo)) != RC_OK)
+		return (rc);
+	rc = link_load(t, repo.id, d, &link);
+	if (rc == RC_OK && link.hidden)
+		return (RC_OK);
+	if (rc != RC_OK && rc != RC_NOTFOUND && rc != RC_CORRUPT)
+		return (rc);
+	rc = edge_used(t, repo.id, d, &left, &used, &active);
+	if (rc == RC_OK && used)
+		*use_r = active ? BLOB_USED : BLOB_USED_ARCHIVED;
+	return (rc);
+}
 
 enum rc
 meta_blob_use(struct meta *m, struct span repository, const struct digest *d,
     enum blob_use *use_r)
 {
-	size_t left = BLOB_USE_LOOKED_MAX;
-	bool used = false, active = false;
-	struct repository_row repo;
 	struct meta_txn t;
 	enum rc rc;
 
 	*use_r = BLOB_UNUSED;
 	if ((rc = meta_read_begin(m, &t)) != RC_OK)
 		return (rc);
-	rc = repo_find(&t, repository, &repo);
-	if (rc == RC_OK)
-		rc = edge_used(&t, repo.id, d, &left, &used, &active);
+	rc = blob_use(&t, repository, d, use_r);
 	meta_read_end(&t);
-	if (rc == RC_OK && used)
-		*use_r = active ? BLOB_USED : BLOB_USED_ARCHIVED;
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
@@ -167,6 +185,8 @@ blob_get(struct meta_txn *t, struct span repository, const struct digest *d,
 		return (rc);
 	if ((rc = link_load(t, repo.id, d, &link)) != RC_OK)
 		return (rc);
+	if (link.hidden)
+		return (RC_NOTFOUND);
 	if ((rc = blob_shown(t, d, &rec)) != RC_OK)
 		return (rc);
 	*row_r = (struct blob_row){
@@ -207,11 +227,12 @@ name_cmp(const void *a, const void *b)
 	return (span_cmp(*(const struct span *)a, *(const struct span *)b));
 }
 
-/* RC_NOTFOUND: of one that has been deleted. */
+/* RC_NOTFOUND: of one that has been deleted, or that hides it. */
 static enum rc
 holder_name(struct kv_walk *w, struct arena *a, struct span *name_r)
 {
 	struct digest d;
+	struct link_rec link;
 	uint32_t domain;
 	uint64_t repo;
 	uint8_t kind;
@@ -222,6 +243,11 @@ holder_name(struct kv_walk *w, struct arena *a, struct span *name_r)
 		return (meta_corrupt(w->table, w->key));
 	if ((rc = repo_doomed(w->t, repo, &doomed)) != RC_OK || doomed)
 		return (doomed ? RC_NOTFOUND : rc);
+	rc = link_load(w->t, repo, &d, &link);
+	if (rc == RC_OK && link.hidden)
+		return (RC_NOTFOUND);
+	if (rc != RC_OK && rc != RC_CORRUPT)
+		return (rc);
 	return (repo_name(w->t, repo, a, name_r));
 }
 

@@ -111,13 +111,14 @@ enum rc
 blob_linked(struct meta_txn *t, uint64_t repo, const struct digest *d,
     struct blob_rec *rec_r)
 {
-	struct rec_key k;
-	struct span value;
+	struct link_rec link;
 	enum rc rc;
 
-	key_repo_digest(&k, repo, d);
-	rc = kv_get(t, TABLE_BLOB_LINKS, key_span(&k), &value);
-	if (rc == RC_OK)
+	rc = link_load(t, repo, d, &link);
+	if (rc == RC_OK && link.hidden)
+		return (RC_NOTFOUND);
+	/* A damaged one is made anew by the change that asks. */
+	if (rc == RC_OK || rc == RC_CORRUPT)
 		rc = blob_shown(t, d, rec_r);
 	return (rc);
 }

@@ -70,8 +70,9 @@ blob_in_archive(
 	struct blob_rec rec = { 0 };
 	enum rc rc;
 
+	/* A damaged one does not tell where its content lies either way. */
 	rc = link_load(t, repo, d, &link);
-	if (rc == RC_OK)
+	if (rc == RC_OK || rc == RC_CORRUPT)
 		rc = blob_find(t, d, &rec);
 	*is_r = rc == RC_OK && rec.location == BLOB_IN_ARCHIVE;
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
@@ -160,15 +161,48 @@ image_class_set(struct meta_txn *t, uint64_t repo, const struct digest *d,
 
 /* --- restoring ----------------------------------------------------------- */
 
+#define LIST_ROWS_FIRST 16
+
+/* The array doubles; what it leaves behind goes with the arena. */
+enum rc
+image_list_add(struct image_list *list, const struct digest *d)
+{
+	struct digest *rows;
+	size_t room;
+
+	if (list == NULL || list->arena == NULL)
+		return (RC_OK);
+	if (list->n == list->room) {
+		room = list->room > 0 ? 2 * list->room : LIST_ROWS_FIRST;
+		rows = arena_calloc(list->arena, room, sizeof(*rows));
+		if (rows == NULL)
+			return (RC_TOOBIG);
+		if (list->n > 0)
+			memcpy(rows, list->rows, list->n * sizeof(*rows));
+		list->rows = rows;
+		list->room = room;
+	}
+	list->rows[list->n++] = *d;
+	return (RC_OK);
+}
+
+/* Referrers that one change looks at. */
+#define REFERRERS_MAX 1000
+
 /*
  * An image comes back with those around it: an index with what it needs, and
  * a subject with those that refer to it.  From the leaves up, so that an index
  * knows whether it has to wait for a child.
+ *
+ * Of very many referrers the collector restores the others, from behind the
+ * last one that was looked at (meta_orphan.c).
  */
 struct restoring {
 	int64_t now_ms;
-	size_t left; /* so many references may still be looked at */
+	size_t left; /* so many references of indexes may still be looked at */
+	size_t referrers_left;	    /* and so many that refer to a subject */
 	const struct digest *apart; /* whoever asks sees to it; or NULL */
+	struct image_list *others;  /* that came back; or NULL */
 };
 
 static enum rc restore(struct meta_txn *, uint64_t repo, const struct digest *,
@@ -240,31 +274,101 @@ restore_tagged(struct meta_txn *t, uint64_t repo, const struct digest *d,
 	return (RC_OK);
 }
 
+/* RC_RANGE: there are others behind ${rec}, which says which was the last. */
 static enum rc
-restore_referrers(struct meta_txn *t, uint64_t repo, const struct digest *d,
-    int64_t since_ms, unsigned depth, struct restoring *r)
+referrers_walk(struct kv_walk *w, int64_t since_ms, unsigned depth,
+    struct restoring *r, struct orphan_rec *rec)
 {
 	struct digest subject, referrer;
-	struct rec_key prefix;
+	uint64_t repo;
+	enum rc rc;
+
+	while ((rc = kv_walk_next(w)) == RC_OK) {
+		if (!key_read_referrer(w->key, &repo, &subject, &referrer))
+			return (meta_corrupt(w->table, w->key));
+		if (rec->begun && digest_eq(&referrer, &rec->at))
+			continue;
+		if (r->referrers_left == 0)
+			return (RC_RANGE);
+		r->referrers_left--;
+		rec->begun = true;
+		rec->at = referrer;
+		rc =
+		    restore_referrer(w->t, repo, &referrer, since_ms, depth, r);
+		if (rc != RC_OK)
+			return (rc);
+	}
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+/* From behind ${rec}, which is then where it ends: RC_RANGE as above. */
+static enum rc
+referrers_restore(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    int64_t since_ms, unsigned depth, struct restoring *r,
+    struct orphan_rec *rec)
+{
+	struct rec_key prefix, from = { 0 };
 	struct kv_walk w;
 	enum rc rc;
 
 	key_repo_digest(&prefix, repo, d);
-	rc =
-	    kv_walk_begin(t, TABLE_REFERRERS, key_span(&prefix), SPAN_NONE, &w);
+	if (rec->begun)
+		key_referrer(&from, repo, d, &rec->at);
+	rc = kv_walk_begin(
+	    t, TABLE_REFERRERS, key_span(&prefix), key_span(&from), &w);
 	if (rc != RC_OK)
 		return (rc);
-	while (r->left > 0 && (rc = kv_walk_next(&w)) == RC_OK) {
-		r->left--;
-		if (!key_read_referrer(w.key, &repo, &subject, &referrer))
-			rc = meta_corrupt(w.table, w.key);
-		else
-			rc = restore_referrer(
-			    t, repo, &referrer, since_ms, depth, r);
-		if (rc != RC_OK)
-			break;
-	}
+	rc = referrers_walk(&w, since_ms, depth, r, rec);
 	kv_walk_end(&w);
+	return (rc);
+}
+
+static enum rc
+rest_note(struct meta_txn *t, int64_t at_ms, uint64_t repo,
+    const struct digest *d, const struct orphan_rec *rec)
+{
+	uint8_t value[REC_ORPHAN_MAX_BYTES];
+	struct rec_key k;
+
+	key_timed(&k, at_ms > 0 ? at_ms : 1, repo, d);
+	rec_orphan_write(rec, value);
+	return (kv_put(t, TABLE_ORPHAN_SUBJECTS, key_span(&k),
+	    (struct span){ (const char *)value, rec_orphan_size(rec) }));
+}
+
+/* Its place is that of when the subject went: nobody waits a grace for what is
+ * restored. */
+static enum rc
+restore_referrers(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    int64_t since_ms, unsigned depth, struct restoring *r)
+{
+	struct orphan_rec rec = { .back = true, .gone_ms = since_ms };
+	enum rc rc;
+
+	rc = referrers_restore(t, repo, d, since_ms, depth, r, &rec);
+	return (rc == RC_RANGE ? rest_note(t, since_ms, repo, d, &rec) : rc);
+}
+
+enum rc
+image_restore_referrers(struct meta_txn *t, uint64_t repo,
+    const struct digest *d, unsigned max, int64_t now_ms,
+    struct orphan_rec *rec, unsigned *n_r, struct image_list *others)
+{
+	struct restoring r = {
+		.now_ms = now_ms,
+		.left = IMAGE_RESTORE_MAX,
+		.referrers_left = max,
+		.others = others,
+	};
+	struct manifest_rec subject;
+	enum rc rc;
+
+	/* Archived, or deleted, since: then they follow it in their time, of
+	 * which another row tells. */
+	rc = manifest_row_any(t, repo, d, &subject);
+	if (rc == RC_OK)
+		rc = referrers_restore(t, repo, d, rec->gone_ms, 1, &r, rec);
+	*n_r = max - (unsigned)r.referrers_left;
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
@@ -299,7 +403,7 @@ restore_above(struct meta_txn *t, uint64_t repo, const struct digest *d,
 /* Itself, when it is archived. */
 static enum rc
 restore_row(struct meta_txn *t, uint64_t repo, const struct digest *d,
-    const struct manifest_rec *rec, int64_t now_ms, bool *wait_r)
+    const struct manifest_rec *rec, struct restoring *r, bool *wait_r)
 {
 	enum image_status status = rec->status;
 	bool away = false;
@@ -310,7 +414,9 @@ restore_row(struct meta_txn *t, uint64_t repo, const struct digest *d,
 		if (rc != RC_OK)
 			return (rc);
 		status = away || *wait_r ? IMAGE_ACTIVATING : IMAGE_ACTIVE;
-		rc = image_class_set(t, repo, d, rec, status, now_ms);
+		rc = image_class_set(t, repo, d, rec, status, r->now_ms);
+		if (rc == RC_OK)
+			rc = image_list_add(r->others, d);
 		if (rc != RC_OK)
 			return (rc);
 	}
@@ -334,20 +440,22 @@ restore(struct meta_txn *t, uint64_t repo, const struct digest *d,
 		return (rc == RC_NOTFOUND ? RC_OK : rc);
 	rc = restore_below(t, repo, d, &rec, depth, r, waits_r);
 	if (rc == RC_OK)
-		rc = restore_row(t, repo, d, &rec, r->now_ms, waits_r);
+		rc = restore_row(t, repo, d, &rec, r, waits_r);
 	if (rc == RC_OK)
 		rc = restore_above(t, repo, d, &rec, depth, r);
 	return (rc);
 }
 
 enum rc
-image_restore_below(
-    struct meta_txn *t, uint64_t repo, const struct digest *d, int64_t now_ms)
+image_restore_below(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    int64_t now_ms, struct image_list *others)
 {
 	struct restoring r = {
 		.now_ms = now_ms,
 		.left = IMAGE_RESTORE_MAX,
+		.referrers_left = REFERRERS_MAX,
 		.apart = d,
+		.others = others,
 	};
 	struct manifest_rec rec;
 	bool waits = false;
@@ -451,6 +559,7 @@ struct status_arg {
 	struct arena *arena;
 	struct image_row *row;
 	struct holding *holding;
+	struct image_list *others; /* or NULL */
 };
 
 static enum rc
@@ -460,6 +569,8 @@ status_apply(struct meta_txn *t, uint64_t repo, const struct digest *d,
 	struct restoring r = {
 		.now_ms = sa->now_ms,
 		.left = IMAGE_RESTORE_MAX,
+		.referrers_left = REFERRERS_MAX,
+		.others = sa->others,
 	};
 	struct manifest_rec rec;
 	bool waits;
@@ -486,6 +597,8 @@ status_set(struct meta_txn *t, void *arg)
 	enum rc rc;
 
 	*sa->holding = (struct holding){ 0 };
+	if (sa->others != NULL)
+		sa->others->n = 0;
 	if ((rc = repo_find(t, sa->repository, &repo)) != RC_OK)
 		return (rc);
 	if (!sa->ref->is_digest)
@@ -495,6 +608,26 @@ status_set(struct meta_txn *t, void *arg)
 	if (rc != RC_OK)
 		return (rc);
 	return (image_get(t, repo.id, &d, sa->arena, sa->row));
+}
+
+enum rc
+meta_image_restore(struct meta *m, struct span repository,
+    const struct reference *ref, int64_t now_ms, struct arena *a,
+    struct image_row *row_r, struct image_list *others)
+{
+	struct holding holding;
+	struct status_arg arg = {
+		.repository = repository,
+		.ref = ref,
+		.status = IMAGE_ACTIVE,
+		.now_ms = now_ms,
+		.arena = a,
+		.row = row_r,
+		.holding = &holding,
+		.others = others,
+	};
+
+	return (meta_change(m, status_set, &arg, 0));
 }
 
 enum rc

@@ -1,5 +1,8 @@
 #include "storage/meta_ops_int.h"
 
+#include <stdlib.h>
+
+#include "base/mem.h"
 #include "base/obj.h"
 
 /*
@@ -9,6 +12,9 @@
  */
 
 #define ROWS_FIRST 16
+/* Rows of one read, and of a queue in one change. */
+#define READ_ROWS 4096
+#define QUEUE_ROWS 1024
 
 static bool
 restorable(struct span value, struct doomed_rec *rec)
@@ -106,12 +112,15 @@ meta_deleted_repository_page(struct meta *m, uint64_t after_id, size_t max,
 
 struct undelete_arg {
 	struct span name;
+	uint64_t id; /* 0: the one deleted last */
 	int64_t now_ms;
+	struct scans *scans;
 };
 
-/* The one of that name that was deleted last. */
+/* Of that name the one of that id, or, with 0, the one that was deleted last. */
 static enum rc
-doomed_find(struct meta_txn *t, struct span name, struct repository_row *row_r)
+doomed_find(struct meta_txn *t, struct span name, uint64_t wanted,
+    struct repository_row *row_r)
 {
 	struct doomed_rec rec, last = { 0 };
 	struct kv_walk w;
@@ -124,7 +133,7 @@ doomed_find(struct meta_txn *t, struct span name, struct repository_row *row_r)
 		return (rc);
 	while ((rc = kv_walk_next(&w)) == RC_OK) {
 		if (!key_read_repo(w.key, &id) || !restorable(w.value, &rec) ||
-		    !span_eq(rec.name, name) ||
+		    !span_eq(rec.name, name) || (wanted != 0 && id != wanted) ||
 		    (row_r->id != 0 && rec.deleted_ms < last.deleted_ms))
 			continue;
 		last = rec;
@@ -135,44 +144,158 @@ doomed_find(struct meta_txn *t, struct span name, struct repository_row *row_r)
 	return (rc == RC_NOTFOUND && row_r->id != 0 ? RC_OK : rc);
 }
 
-/* Scans that wait have left the queue while nobody could have found what they
- * are of. */
+/*
+ * Scans that wait have left the queue while nobody could have found what they
+ * are of.  There may be very many images: those that wait are looked for in
+ * reads, before the change, which queues some of them, and with very many of
+ * them others after it.
+ */
+
+struct waiting_scan {
+	struct digest digest;
+	int64_t started_ms;
+};
+
+struct scans {
+	uint64_t repo;
+	struct waiting_scan *rows;
+	size_t n, room;
+	size_t queued;	       /* of these */
+	struct rec_key behind; /* the row that was looked at last */
+};
+
+static void
+scan_note(struct scans *s, const struct digest *d, const struct scan_rec *rec)
+{
+
+	if (rec->status != SCAN_IN_PROGRESS)
+		return;
+	if (s->n == s->room) {
+		s->room = s->room > 0 ? 2 * s->room : ROWS_FIRST;
+		s->rows = xrealloc(s->rows, s->room * sizeof(*s->rows));
+	}
+	s->rows[s->n++] = (struct waiting_scan){ *d, rec->started_ms };
+}
+
+/* No key of this table is as long as keys may be. */
+static void
+scans_behind(struct scans *s, struct span key)
+{
+	size_t n = key.n < KEY_MAX_BYTES ? key.n : KEY_MAX_BYTES - 1;
+
+	memcpy(s->behind.p, key.p, n);
+	s->behind.p[n] = n == key.n ? 0 : UINT8_MAX;
+	s->behind.n = n + 1;
+}
+
+/* What cannot be read is for fsck.  RC_NOTFOUND: those were all. */
 static enum rc
-scan_again(struct kv_walk *w)
+scans_take(struct scans *s, struct kv_walk *w)
 {
 	struct scan_rec rec;
 	struct digest d;
-	struct rec_key k;
 	uint64_t repo;
+	unsigned n;
+	enum rc rc;
 
-	if (!key_read_repo_digest(w->key, &repo, &d) ||
-	    !rec_scan_read(w->value, &rec))
-		return (meta_corrupt(w->table, w->key));
-	if (rec.status != SCAN_IN_PROGRESS)
-		return (RC_OK);
-	key_timed(&k, rec.started_ms, repo, &d);
-	return (kv_put(w->t, TABLE_SCAN_QUEUE, key_span(&k), rec_none()));
+	for (n = 0; n < READ_ROWS; n++) {
+		if ((rc = kv_walk_next(w)) != RC_OK)
+			return (rc);
+		scans_behind(s, w->key);
+		if (key_read_repo_digest(w->key, &repo, &d) &&
+		    rec_scan_read(w->value, &rec))
+			scan_note(s, &d, &rec);
+		else
+			(void)meta_corrupt(w->table, w->key);
+	}
+	return (RC_OK);
 }
 
 static enum rc
-scans_again(struct meta_txn *t, uint64_t repo)
+scans_read(struct scans *s, struct meta *m)
 {
 	struct rec_key prefix;
+	struct meta_txn t;
 	struct kv_walk w;
 	enum rc rc;
 
-	key_repo(&prefix, repo);
-	rc = kv_walk_begin(
-	    t, TABLE_IMAGE_SCANS, key_span(&prefix), SPAN_NONE, &w);
-	if (rc != RC_OK)
+	if ((rc = meta_read_begin(m, &t)) != RC_OK)
 		return (rc);
-	while ((rc = kv_walk_next(&w)) == RC_OK) {
-		rc = scan_again(&w);
-		if (rc != RC_OK && rc != RC_CORRUPT)
-			break;
+	key_repo(&prefix, s->repo);
+	rc = kv_walk_begin(
+	    &t, TABLE_IMAGE_SCANS, key_span(&prefix), key_span(&s->behind), &w);
+	if (rc == RC_OK) {
+		rc = scans_take(s, &w);
+		kv_walk_end(&w);
 	}
-	kv_walk_end(&w);
+	meta_read_end(&t);
+	return (rc);
+}
+
+/* Of the repository of that name that would come back. */
+static enum rc
+scans_find(struct scans *s, struct meta *m, const struct undelete_arg *ua)
+{
+	struct repository_row row;
+	struct meta_txn t;
+	enum rc rc;
+
+	if ((rc = meta_read_begin(m, &t)) != RC_OK)
+		return (rc);
+	rc = doomed_find(&t, ua->name, ua->id, &row);
+	meta_read_end(&t);
+	s->repo = row.id;
+	while (rc == RC_OK)
+		rc = scans_read(s, m);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+static enum rc
+scan_again(struct meta_txn *t, uint64_t repo, const struct waiting_scan *scan)
+{
+	struct scan_rec rec;
+	struct rec_key k;
+	enum rc rc;
+
+	rc = scan_load(t, repo, &scan->digest, &rec);
+	if (rc != RC_OK)
+		return (rc == RC_NOTFOUND || rc == RC_CORRUPT ? RC_OK : rc);
+	if (rec.status != SCAN_IN_PROGRESS ||
+	    rec.started_ms != scan->started_ms)
+		return (RC_OK);
+	key_timed(&k, scan->started_ms, repo, &scan->digest);
+	return (kv_put(t, TABLE_SCAN_QUEUE, key_span(&k), rec_none()));
+}
+
+/* Where that ends is told when it is done. */
+static size_t
+scans_end(const struct scans *s)
+{
+
+	return (s->n - s->queued > QUEUE_ROWS ? s->queued + QUEUE_ROWS : s->n);
+}
+
+static enum rc
+scans_again(struct meta_txn *t, void *arg)
+{
+	const struct scans *s = arg;
+	size_t i, end = scans_end(s);
+	enum rc rc;
+
+	for (i = s->queued; i < end; i++)
+		if ((rc = scan_again(t, s->repo, &s->rows[i])) != RC_OK)
+			return (rc);
+	return (RC_OK);
+}
+
+static enum rc
+scans_rest(struct scans *s, struct meta *m)
+{
+	enum rc rc = RC_OK;
+
+	for (; rc == RC_OK && s->queued < s->n; s->queued = scans_end(s))
+		rc = meta_change(m, scans_again, s, 0);
+	return (rc);
 }
 
 /* Its policy is evaluated an interval from now, as if it had been set: there
@@ -210,22 +333,47 @@ repository_undelete(struct meta_txn *t, void *arg)
 	rc = repo_find(t, ua->name, &row);
 	if (rc != RC_NOTFOUND)
 		return (rc == RC_OK ? RC_EXISTS : rc);
-	if ((rc = doomed_find(t, ua->name, &row)) != RC_OK)
+	if ((rc = doomed_find(t, ua->name, ua->id, &row)) != RC_OK)
 		return (rc);
+	/* Another one of that name may have been deleted just now. */
+	if (row.id != ua->scans->repo)
+		return (RC_RANGE);
 	key_repo(&k, row.id);
 	if ((rc = kv_delete(t, TABLE_DOOMED, key_span(&k))) != RC_OK)
 		return (rc);
 	if ((rc = repo_create(t, ua->name, &row)) != RC_OK)
 		return (rc);
-	if ((rc = scans_again(t, row.id)) != RC_OK)
+	if ((rc = scans_again(t, ua->scans)) != RC_OK)
 		return (rc);
 	return (policy_again(t, row.id, ua->now_ms));
 }
 
-enum rc
-meta_repository_undelete(struct meta *m, struct span name, int64_t now_ms)
+static enum rc
+undelete_once(struct meta *m, struct undelete_arg *ua)
 {
-	struct undelete_arg arg = { .name = name, .now_ms = now_ms };
+	struct scans scans = { 0 };
+	enum rc rc;
 
-	return (meta_change(m, repository_undelete, &arg, 0));
+	ua->scans = &scans;
+	if ((rc = scans_find(&scans, m, ua)) == RC_OK)
+		rc = meta_change(m, repository_undelete, ua, 0);
+	if (rc == RC_OK) {
+		scans.queued = scans_end(&scans);
+		rc = scans_rest(&scans, m);
+	}
+	free(scans.rows);
+	return (rc);
+}
+
+enum rc
+meta_repository_undelete(
+    struct meta *m, struct span name, uint64_t id, int64_t now_ms)
+{
+	struct undelete_arg arg = { .name = name, .id = id, .now_ms = now_ms };
+	enum rc rc;
+
+	do {
+		rc = undelete_once(m, &arg);
+	} while (rc == RC_RANGE);
+	return (rc);
 }

@@ -194,6 +194,76 @@ edge_used(struct meta_txn *t, uint64_t repo, const struct digest *blob,
 	return (rc);
 }
 
+/* *${left} images may be looked at. */
+static enum rc
+kept_walk(struct kv_walk *w, size_t *left, struct edge_look *look)
+{
+	enum holder_state state;
+	struct digest child, parent;
+	uint64_t repo;
+	uint8_t kind;
+	enum rc rc;
+
+	while (!look->active) {
+		if ((rc = kv_walk_next(w)) != RC_OK)
+			return (rc == RC_NOTFOUND ? RC_OK : rc);
+		if (!key_read_edge(w->key, &repo, &child, &kind, &parent))
+			return (meta_corrupt(w->table, w->key));
+		if (look->begun && digest_eq(&parent, &look->at))
+			continue;
+		look->more = *left == 0;
+		if (look->more)
+			return (RC_OK);
+		(*left)--;
+		rc = holder_look(w->t, repo, &parent, &state);
+		if (rc != RC_OK)
+			return (rc);
+		look->kept = look->kept || state != HOLDER_DELETED;
+		look->active = state == HOLDER_ACTIVE;
+		look->begun = true;
+		look->at = parent;
+	}
+	return (RC_OK);
+}
+
+static enum rc
+kept_as(struct meta_txn *t, uint64_t repo, const struct digest *blob,
+    size_t *left, struct edge_look *look)
+{
+	struct rec_key prefix, from = { 0 };
+	struct kv_walk w;
+	enum rc rc;
+
+	key_edge(&prefix, repo, blob, look->kind, NULL);
+	if (look->begun)
+		key_edge(&from, repo, blob, look->kind, &look->at);
+	rc = kv_walk_begin(
+	    t, TABLE_PARENTS, key_span(&prefix), key_span(&from), &w);
+	if (rc != RC_OK)
+		return (rc);
+	rc = kept_walk(&w, left, look);
+	kv_walk_end(&w);
+	return (rc);
+}
+
+enum rc
+edge_kept(struct meta_txn *t, uint64_t repo, const struct digest *blob,
+    size_t max, struct edge_look *look)
+{
+	enum rc rc;
+
+	look->more = false;
+	if (look->kind != EDGE_LAYER) {
+		look->kind = EDGE_CONFIG;
+		rc = kept_as(t, repo, blob, &max, look);
+		if (rc != RC_OK || look->active || look->more)
+			return (rc);
+		look->kind = EDGE_LAYER;
+		look->begun = false;
+	}
+	return (kept_as(t, repo, blob, &max, look));
+}
+
 static enum rc
 child_find(struct meta_txn *t, uint64_t repo, const struct descriptor *e,
     bool *active_r)

@@ -47,6 +47,7 @@ struct meta_gate {
 	struct meta_reader *readers;
 };
 
+struct ballast;
 struct commit;
 struct pulled;
 
@@ -70,6 +71,7 @@ struct meta {
 	struct commit *commit;	   /* NULL: read-only */
 	struct pulled *pulled;
 	struct leases *leases;
+	struct ballast *ballast; /* borrowed; NULL: none */
 	_Atomic int64_t undelete_ms;
 };
 
@@ -109,8 +111,8 @@ bool pulled_any(struct pulled *);
 struct pulled_note *pulled_take(struct pulled *, size_t max);
 /** pulled_find(p, repository, digest): when it was pulled, of what is not
  * written yet; 0: not. */
-int64_t pulled_find(
-    struct pulled *, struct span repository, const struct digest *);
+int64_t
+pulled_find(struct pulled *, struct span repository, const struct digest *);
 /** pulled_return(p, notes): they could not be written. */
 void pulled_return(struct pulled *, struct pulled_note *);
 /** pulled_drop(p, notes): they are written. */

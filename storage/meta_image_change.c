@@ -9,6 +9,9 @@
 
 /* Deleting. */
 
+/* Edges that are looked at for the size of an image that nobody knows. */
+#define SIZE_LOOKED_MAX 20000
+
 struct delete_arg {
 	const struct image_delete *del;
 	struct arena *arena;
@@ -52,6 +55,22 @@ delete_tag(struct meta_txn *t, uint64_t repo, const struct delete_arg *da)
 	return (rc);
 }
 
+/* One of which that cannot be read can be deleted all the same. */
+static enum rc
+delete_bytes(struct meta_txn *t, uint64_t repo, const struct manifest_rec *rec,
+    struct image_deleted *deleted)
+{
+	struct image_size size = { .left = SIZE_LOOKED_MAX };
+	enum rc rc = RC_OK;
+
+	size.bytes = rec->image_bytes;
+	if (rec->image_bytes == MANIFEST_BYTES_UNKNOWN)
+		rc = image_size_walk(t, repo, &deleted->digest, &size);
+	if (rc == RC_OK)
+		deleted->image_bytes = size.bytes;
+	return (rc == RC_CORRUPT ? RC_OK : rc);
+}
+
 static enum rc
 delete_image(struct meta_txn *t, uint64_t repo, const struct manifest_rec *rec,
     const struct delete_arg *da)
@@ -67,6 +86,8 @@ delete_image(struct meta_txn *t, uint64_t repo, const struct manifest_rec *rec,
 	rc = image_tags(
 	    t, repo, &d, da->arena, &deleted->tags, &deleted->n_tags);
 	if (rc != RC_OK)
+		return (rc);
+	if ((rc = delete_bytes(t, repo, rec, deleted)) != RC_OK)
 		return (rc);
 	deleted->image = true;
 	return (manifest_retire(t, repo, &d, rec, &da->retire));
@@ -114,7 +135,7 @@ meta_image_delete(struct meta *m, const struct image_delete *del,
 	enum rc rc;
 
 	*deleted_r = (struct image_deleted){ 0 };
-	rc = meta_change(m, image_delete, &arg, 0);
+	rc = meta_change_freeing(m, image_delete, &arg);
 	if (rc != RC_OK) {
 		deleted_r->image = false;
 		deleted_r->n_tags = 0;

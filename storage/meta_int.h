@@ -102,6 +102,12 @@ typedef enum rc meta_change_fn(struct meta_txn *, void *arg);
 RC_MUST_USE enum rc
 meta_change(struct meta *m, meta_change_fn *fn, void *arg, size_t weight_bytes);
 
+/** meta_change_freeing(m, fn, arg): of one that takes something away, so that
+ * there is more room afterwards: when the disk is full the ballast is given up
+ * for it (ballast_int.h), and it is tried once more. */
+RC_MUST_USE enum rc
+meta_change_freeing(struct meta *m, meta_change_fn *fn, void *arg);
+
 /** kv_put(t, table, key, value): insert or replace. */
 RC_MUST_USE enum rc
 kv_put(struct meta_txn *, enum meta_table, struct span key, struct span value);
@@ -173,12 +179,18 @@ RC_MUST_USE enum rc meta_format_set(struct meta_txn *, unsigned format);
  */
 #define NUMBER_GENERATION SPAN("generation")
 #define NUMBER_POLICY_REVISION SPAN("policy_revision")
+/* But for this one: what the archive with our content is marked with. */
+#define NUMBER_ARCHIVE SPAN("archive")
 
 /** meta_number_get(t, key, n_r): 0 if there is none yet. */
 RC_MUST_USE enum rc
 meta_number_get(struct meta_txn *, struct span key, uint64_t *n_r);
 RC_MUST_USE enum rc
 meta_number_set(struct meta_txn *, struct span key, uint64_t n);
+
+/** meta_ballast_set(m, b): borrowed.  Before other threads have ${m}. */
+struct ballast;
+void meta_ballast_set(struct meta *, struct ballast *);
 
 /** meta_leases(m): its own. */
 struct leases;

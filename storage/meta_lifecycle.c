@@ -104,6 +104,7 @@ struct lifecycle_arg {
 	struct span repository;
 	struct span text; /* to be set */
 	int64_t now_ms;
+	uint64_t *revision_r;
 	struct arena *arena; /* of what was */
 	struct lifecycle_row *row_r;
 };
@@ -113,19 +114,28 @@ lifecycle_set(struct meta_txn *t, void *arg)
 {
 	const struct lifecycle_arg *la = arg;
 	struct repository_row row;
+	struct lifecycle_row policy;
 	enum rc rc;
 
 	if ((rc = repo_find(t, la->repository, &row)) != RC_OK)
 		return (rc);
-	return (repo_lifecycle_put(t, row.id, la->text, la->now_ms));
+	rc = repo_lifecycle_put(t, row.id, la->text, la->now_ms);
+	if (rc != RC_OK || la->revision_r == NULL)
+		return (rc);
+	rc = lifecycle_load(t, row.id, &policy);
+	*la->revision_r = rc == RC_OK ? policy.revision : 0;
+	return (rc);
 }
 
 enum rc
-meta_lifecycle_set(
-    struct meta *m, struct span repository, struct span text, int64_t now_ms)
+meta_lifecycle_set(struct meta *m, struct span repository, struct span text,
+    int64_t now_ms, uint64_t *revision_r)
 {
 	struct lifecycle_arg arg = {
-		.repository = repository, .text = text, .now_ms = now_ms
+		.repository = repository,
+		.text = text,
+		.now_ms = now_ms,
+		.revision_r = revision_r,
 	};
 	enum rc rc;
 

@@ -201,7 +201,7 @@ apply_each(struct meta *m, const struct apply *all)
 		one.acts = &all->acts[i];
 		one.acted = &all->acted[i];
 		if (rc == RC_OK || rc == RC_CORRUPT)
-			rc = meta_change(m, apply, &one, 0);
+			rc = meta_change_freeing(m, apply, &one);
 		if (rc != RC_OK && rc != RC_CORRUPT && i == 0)
 			return (rc);
 		if (rc != RC_OK)
@@ -227,6 +227,6 @@ meta_lifecycle_apply(struct meta *m, struct span repository, uint64_t revision,
 	};
 	enum rc rc;
 
-	rc = meta_change(m, apply, &a, 0);
+	rc = meta_change_freeing(m, apply, &a);
 	return (rc == RC_CORRUPT && a.begun ? apply_each(m, &a) : rc);
 }

@@ -150,6 +150,138 @@ meta_lifecycle_due_page(struct meta *m, int64_t before_ms,
 	return (rc);
 }
 
+/* The text is taken out of the map before it is overwritten there. */
+static enum rc
+times_save(struct meta_txn *t, uint64_t repo, struct lifecycle_row *row,
+    int64_t set_ms, int64_t evaluated_ms)
+{
+	int64_t from_ms = lifecycle_basis(row);
+	char *copy = xmalloc(row->text.n);
+	enum rc rc;
+
+	memcpy(copy, row->text.p, row->text.n);
+	row->text.p = copy;
+	row->set_ms = set_ms;
+	row->evaluated_ms = evaluated_ms;
+	rc = lifecycle_queue_set(t, repo, from_ms, lifecycle_basis(row));
+	if (rc == RC_OK)
+		rc = lifecycle_save(t, repo, row);
+	free(copy);
+	return (rc);
+}
+
+/* Those from behind now: of when a clock was ahead. */
+
+#define FUTURE_ROWS 256
+
+struct future {
+	int64_t now_ms;
+	int64_t at_ms; /* looked at last */
+	uint64_t at_repo;
+	struct {
+		int64_t ms;
+		uint64_t repo;
+	} rows[FUTURE_ROWS];
+	size_t n;
+};
+
+/* RC_NOTFOUND: there are no others. */
+static enum rc
+future_take(struct future *f, struct kv_walk *w)
+{
+	int64_t ms;
+	uint64_t repo;
+	enum rc rc;
+
+	while (f->n < FUTURE_ROWS) {
+		if ((rc = kv_walk_next(w)) != RC_OK)
+			return (rc);
+		/* What cannot be read is for fsck. */
+		if (!key_read_timed_repo(w->key, &ms, &repo) ||
+		    (ms == f->at_ms && repo == f->at_repo))
+			continue;
+		f->rows[f->n].ms = f->at_ms = ms;
+		f->rows[f->n++].repo = f->at_repo = repo;
+	}
+	return (RC_OK);
+}
+
+static enum rc
+future_read(struct future *f, struct meta *m)
+{
+	struct rec_key from;
+	struct meta_txn t;
+	struct kv_walk w;
+	enum rc rc;
+
+	f->n = 0;
+	if ((rc = meta_read_begin(m, &t)) != RC_OK)
+		return (rc);
+	key_timed_repo(&from, f->at_ms, f->at_repo);
+	rc = kv_walk_begin(
+	    &t, TABLE_LIFECYCLE_QUEUE, SPAN_NONE, key_span(&from), &w);
+	if (rc == RC_OK) {
+		rc = future_take(f, &w);
+		kv_walk_end(&w);
+	}
+	meta_read_end(&t);
+	return (rc);
+}
+
+static int64_t
+at_most(int64_t ms, int64_t max_ms)
+{
+
+	return (ms < max_ms ? ms : max_ms);
+}
+
+/* One whose place is another by now, or nobody's, is left as it is. */
+static enum rc
+future_one(struct meta_txn *t, const struct future *f, size_t i)
+{
+	uint64_t repo = f->rows[i].repo;
+	struct lifecycle_row row;
+	enum rc rc;
+
+	rc = lifecycle_load(t, repo, &row);
+	if (rc != RC_OK)
+		return (rc == RC_NOTFOUND || rc == RC_CORRUPT ? RC_OK : rc);
+	if (lifecycle_basis(&row) != f->rows[i].ms)
+		return (RC_OK);
+	return (times_save(t, repo, &row, at_most(row.set_ms, f->now_ms),
+	    at_most(row.evaluated_ms, f->now_ms)));
+}
+
+static enum rc
+future_settle(struct meta_txn *t, void *arg)
+{
+	const struct future *f = arg;
+	size_t i;
+	enum rc rc = RC_OK;
+
+	for (i = 0; rc == RC_OK && i < f->n; i++)
+		rc = future_one(t, f, i);
+	return (rc);
+}
+
+enum rc
+meta_lifecycle_future_settle(struct meta *m, int64_t now_ms)
+{
+	struct future f = {
+		.now_ms = now_ms, .at_ms = now_ms, .at_repo = UINT64_MAX
+	};
+	enum rc found, rc = RC_OK;
+
+	do {
+		found = future_read(&f, m);
+		if (f.n > 0)
+			rc = meta_change(m, future_settle, &f, 0);
+	} while (found == RC_OK && rc == RC_OK);
+	if (rc != RC_OK || found == RC_NOTFOUND)
+		return (rc);
+	return (found);
+}
+
 /* Results. */
 
 struct result_arg {
@@ -173,25 +305,6 @@ run_put(
 	return (rc);
 }
 
-/* The text is taken out of the map before it is overwritten there. */
-static enum rc
-evaluated_save(struct meta_txn *t, uint64_t repo, struct lifecycle_row *row,
-    int64_t evaluated_ms)
-{
-	int64_t from_ms = lifecycle_basis(row);
-	char *copy = xmalloc(row->text.n);
-	enum rc rc;
-
-	memcpy(copy, row->text.p, row->text.n);
-	row->text.p = copy;
-	row->evaluated_ms = evaluated_ms;
-	rc = lifecycle_queue_set(t, repo, from_ms, lifecycle_basis(row));
-	if (rc == RC_OK)
-		rc = lifecycle_save(t, repo, row);
-	free(copy);
-	return (rc);
-}
-
 /* Another policy than the one that was evaluated, or none: RC_OK. */
 static enum rc
 evaluated_set(
@@ -201,14 +314,14 @@ evaluated_set(
 	enum rc rc;
 
 	if (result->outcome != LIFECYCLE_DONE &&
-	    result->outcome != LIFECYCLE_FAILED)
+	    (result->outcome != LIFECYCLE_FAILED || result->unsettled))
 		return (RC_OK);
 	rc = lifecycle_load(t, repo, &row);
 	if (rc == RC_NOTFOUND || rc == RC_CORRUPT)
 		return (RC_OK);
 	if (rc != RC_OK || row.revision != result->revision)
 		return (rc);
-	return (evaluated_save(t, repo, &row, result->started_ms));
+	return (times_save(t, repo, &row, row.set_ms, result->started_ms));
 }
 
 static enum rc

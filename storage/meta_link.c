@@ -12,7 +12,15 @@
  * Those that need a blob are only counted where the number is not known: when
  * a link is made for images that were here before the blob was, and of links
  * of an older format.
+ *
+ * One that deleted images alone need is there so that these can be restored,
+ * and for nothing else: the collector hides it, once whoever was told of it has
+ * had the time to use it.  A client that pushes finds no blob then and uploads
+ * it, which makes a link like any other of it.
  */
+
+/* So many images are looked at before it is left to the collector. */
+#define LOOKED_MAX 64
 
 /* Used and not idle, or idle and not used, or not known. */
 static bool
@@ -20,9 +28,9 @@ link_plausible(const struct link_rec *rec)
 {
 
 	if (rec->users == LINK_USERS_UNKNOWN)
-		return (!rec->queued);
+		return (!rec->queued && !rec->hidden);
 	return ((rec->users > 0) == (rec->idle_ms == 0) &&
-		(!rec->queued || rec->users == 0));
+		((!rec->queued && !rec->hidden) || rec->users == 0));
 }
 
 static enum rc
@@ -191,6 +199,7 @@ link_refresh(struct meta_txn *t, uint64_t repo, const struct digest *d,
 		rc = link_count(t, repo, d, &rec->users);
 	else if (rec->users > 0)
 		return (RC_OK);
+	rec->hidden = false;
 	if (rc == RC_OK && rec->users == 0)
 		rc = queue_join(t, repo, d, rec, now_ms);
 	return (rc == RC_OK ? link_save(t, repo, d, rec) : rc);
@@ -245,7 +254,37 @@ link_settle(struct meta_txn *t, uint64_t repo, const struct digest *d,
 		return (RC_OK);
 	if ((rc = queue_leave(t, repo, d, rec)) != RC_OK)
 		return (rc);
+	rec->hidden = false;
 	return (link_save(t, repo, d, rec));
+}
+
+enum rc
+link_hide(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    struct link_rec *rec)
+{
+	enum rc rc;
+
+	if ((rc = queue_leave(t, repo, d, rec)) != RC_OK)
+		return (rc);
+	rec->hidden = true;
+	return (link_save(t, repo, d, rec));
+}
+
+/* It may stay as it is: archived images need it, or it is hidden, and deleted
+ * ones do. */
+static enum rc
+link_rests(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    const struct link_rec *rec, bool *rests_r)
+{
+	struct edge_look look = { 0 };
+	enum rc rc;
+
+	rc = edge_needed(t, repo, d, rests_r);
+	if (rc != RC_OK || !*rests_r || rec->hidden)
+		return (rc);
+	rc = edge_kept(t, repo, d, LOOKED_MAX, &look);
+	*rests_r = look.kept;
+	return (rc);
 }
 
 enum rc
@@ -253,7 +292,7 @@ link_unneeded(
     struct meta_txn *t, uint64_t repo, const struct digest *d, int64_t now_ms)
 {
 	struct link_rec rec;
-	bool needed;
+	bool rests;
 	enum rc rc;
 
 	rc = link_take(t, repo, d, now_ms, &rec);
@@ -263,11 +302,35 @@ link_unneeded(
 		return (link_recount(t, repo, d, now_ms));
 	if (rec.users > 0 || rec.queued)
 		return (RC_OK);
-	if ((rc = edge_needed(t, repo, d, &needed)) != RC_OK || needed)
+	if ((rc = link_rests(t, repo, d, &rec, &rests)) != RC_OK || rests)
 		return (rc);
 	if ((rc = queue_join(t, repo, d, &rec, now_ms)) != RC_OK)
 		return (rc);
 	return (link_save(t, repo, d, &rec));
+}
+
+/* An image needs it that is archived and not deleted any more.  A collector who
+ * has looked at some of those that need it sees by its time to begin anew. */
+static enum rc
+link_kept(
+    struct meta_txn *t, uint64_t repo, const struct digest *d, int64_t now_ms)
+{
+	struct link_rec rec;
+	enum rc rc;
+
+	rc = link_take(t, repo, d, now_ms, &rec);
+	if (rc != RC_OK)
+		return (rc == RC_NOTFOUND ? RC_OK : rc);
+	if (rec.users == LINK_USERS_UNKNOWN)
+		return (link_recount(t, repo, d, now_ms));
+	if (rec.users > 0 || (!rec.queued && !rec.hidden))
+		return (RC_OK);
+	rec.hidden = false;
+	if (now_ms <= rec.idle_ms)
+		now_ms = rec.idle_ms + 1;
+	if (rec.queued)
+		rc = queue_join(t, repo, d, &rec, now_ms);
+	return (rc == RC_OK ? link_save(t, repo, d, &rec) : rc);
 }
 
 /* From some users to some, or none. */
@@ -280,14 +343,30 @@ link_set(struct meta_txn *t, uint64_t repo, const struct digest *d,
 	if (rec->users > 0) {
 		rc = queue_leave(t, repo, d, rec);
 		rec->idle_ms = 0;
+		rec->hidden = false;
 	} else if (rec->idle_ms == 0) {
 		rc = queue_join(t, repo, d, rec, now_ms);
 	}
 	return (rc == RC_OK ? link_save(t, repo, d, rec) : rc);
 }
 
+/* Hidden is what deleted images alone need. */
+static enum rc
+link_show(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    struct link_rec *rec)
+{
+	struct edge_look look = { 0 };
+	enum rc rc;
+
+	if (!rec->hidden)
+		return (RC_OK);
+	rc = edge_kept(t, repo, d, SIZE_MAX, &look);
+	rec->hidden = !look.kept;
+	return (rc);
+}
+
 /* One that is idle stays so since then; it waits again if it is in no queue
- * and nothing needs it. */
+ * and nothing needs it, or deleted images alone do and it can be seen. */
 enum rc
 link_recount(
     struct meta_txn *t, uint64_t repo, const struct digest *d, int64_t now_ms)
@@ -299,6 +378,8 @@ link_recount(
 	if ((rc = link_take(t, repo, d, now_ms, &rec)) != RC_OK)
 		return (rc);
 	if ((rc = link_count(t, repo, d, &rec.users)) != RC_OK)
+		return (rc);
+	if ((rc = link_show(t, repo, d, &rec)) != RC_OK)
 		return (rc);
 	if ((rc = link_set(t, repo, d, &rec, now_ms)) != RC_OK)
 		return (rc);
@@ -352,9 +433,12 @@ link_use(struct meta_txn *t, uint64_t repo, const struct digest *blob,
 	return (link_set(t, repo, blob, &rec, u->now_ms));
 }
 
+typedef enum rc link_fn(struct meta_txn *, uint64_t repo,
+    const struct digest *blob, const struct using *);
+
 static enum rc
-uses_of_kind(
-    struct meta_txn *t, uint64_t repo, uint8_t kind, const struct using *u)
+uses_of_kind(struct meta_txn *t, uint64_t repo, uint8_t kind, link_fn *fn,
+    const struct using *u)
 {
 	struct digest parent, child;
 	struct rec_key prefix;
@@ -369,7 +453,7 @@ uses_of_kind(
 		if (!key_read_edge(w.key, &repo, &parent, &kind, &child))
 			rc = meta_corrupt(w.table, w.key);
 		else
-			rc = link_use(t, repo, &child, u);
+			rc = fn(t, repo, &child, u);
 		if (rc != RC_OK)
 			break;
 	}
@@ -377,15 +461,40 @@ uses_of_kind(
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
+static enum rc
+uses_all(struct meta_txn *t, uint64_t repo, link_fn *fn, const struct using *u)
+{
+	enum rc rc;
+
+	must(u->one == 1 || u->one == -1);
+	if ((rc = uses_of_kind(t, repo, EDGE_CONFIG, fn, u)) != RC_OK)
+		return (rc);
+	return (uses_of_kind(t, repo, EDGE_LAYER, fn, u));
+}
+
 enum rc
 image_uses(struct meta_txn *t, uint64_t repo, const struct digest *manifest,
     int one, int64_t now_ms)
 {
 	const struct using u = { manifest, one, now_ms };
-	enum rc rc;
 
-	must(one == 1 || one == -1);
-	if ((rc = uses_of_kind(t, repo, EDGE_CONFIG, &u)) != RC_OK)
-		return (rc);
-	return (uses_of_kind(t, repo, EDGE_LAYER, &u));
+	return (uses_all(t, repo, link_use, &u));
+}
+
+static enum rc
+link_of_archived(struct meta_txn *t, uint64_t repo, const struct digest *blob,
+    const struct using *u)
+{
+
+	return (u->one > 0 ? link_kept(t, repo, blob, u->now_ms)
+			   : link_unneeded(t, repo, blob, u->now_ms));
+}
+
+enum rc
+image_archived_uses(struct meta_txn *t, uint64_t repo,
+    const struct digest *manifest, bool back, int64_t now_ms)
+{
+	const struct using u = { manifest, back ? 1 : -1, now_ms };
+
+	return (uses_all(t, repo, link_of_archived, &u));
 }

@@ -340,5 +340,5 @@ meta_manifest_delete(struct meta *m, struct span repository,
 		.retire = { DELETED_BY_REQUEST, .now_ms = clock_real_ms() },
 	};
 
-	return (meta_change(m, manifest_delete, &arg, 0));
+	return (meta_change_freeing(m, manifest_delete, &arg));
 }

@@ -10,6 +10,10 @@
  * archived, or waits for its content from the archive, is active from then on,
  * since what it needs is here, or the push would have failed; unless it was
  * pushed without some of that, which may lie in the archive: then it waits.
+ *
+ * One whose subject is not there, or not active, may be about to follow that
+ * (meta_orphan.c); pushed again it is about one that is yet to come, as if it
+ * were new, and does not.
  */
 
 /* Children of an index that are looked at to know its size, and theirs. */
@@ -29,6 +33,7 @@ struct put_state {
 	bool shown;    /* it is neither in quarantine nor archived */
 	bool archived; /* and comes back, with what it needs */
 	bool returns;  /* the same, or it was to come back by itself */
+	bool awaits;   /* its subject, which is to come, or to come back */
 	bool new_tags;
 	bool scan;
 	/* Of its row, while it existed. */
@@ -59,6 +64,21 @@ state_of_row(
 	st->archived_ms = old.archived_ms;
 	st->activated_ms = old.activated_ms;
 	return (RC_OK);
+}
+
+static enum rc
+state_of_subject(
+    struct meta_txn *t, const struct manifest_put *put, struct put_state *st)
+{
+	struct manifest_rec subject;
+	enum rc rc;
+
+	if (!st->existed || !put->manifest->has_subject)
+		return (RC_OK);
+	rc = manifest_row(t, st->repo, &put->manifest->subject, &subject);
+	st->awaits = rc == RC_NOTFOUND ||
+		     (rc == RC_OK && subject.status == IMAGE_ARCHIVED);
+	return (rc == RC_NOTFOUND || rc == RC_CORRUPT ? RC_OK : rc);
 }
 
 /* What is read of the settings borrows, and says nothing after a change. */
@@ -94,6 +114,8 @@ put_look(struct meta_txn *t, const struct manifest_put *put,
 	enum rc rc;
 
 	if ((rc = state_of_row(t, put, st)) != RC_OK)
+		return (rc);
+	if ((rc = state_of_subject(t, put, st)) != RC_OK)
 		return (rc);
 	if ((rc = repo_settings_load(t, st->repo, room, &s)) != RC_OK)
 		return (rc);
@@ -221,6 +243,15 @@ put_size(struct meta_txn *t, uint64_t repo, const struct manifest_put *put,
 	return (rc);
 }
 
+static int64_t
+put_time(const struct manifest_put *put, const struct put_state *st)
+{
+
+	if (st->existed && (!st->awaits || st->pushed_ms > put->now_ms))
+		return (st->pushed_ms);
+	return (put->now_ms);
+}
+
 static enum rc
 put_row(struct meta_txn *t, const struct manifest_put *put,
     const struct put_state *st)
@@ -229,7 +260,7 @@ put_row(struct meta_txn *t, const struct manifest_put *put,
 	struct manifest_rec rec = {
 		.flags = m->has_subject ? MANIFEST_HAS_SUBJECT : 0,
 		.size_bytes = put->text.n,
-		.pushed_ms = st->existed ? st->pushed_ms : put->now_ms,
+		.pushed_ms = put_time(put, st),
 		.pulled_ms = st->pulled_ms,
 		.media_type = m->media_type,
 		.artifact_type = m->artifact_type,
@@ -308,13 +339,17 @@ static enum rc
 put_before(struct meta_txn *t, const struct manifest_put *put,
     const struct put_state *st)
 {
+	enum rc rc;
 
 	if (st->deleted)
 		return (deleted_forget(t, st->repo, &put->digest));
-	if (st->archived)
-		return (image_restore_below(
-		    t, st->repo, &put->digest, put->now_ms));
-	return (RC_OK);
+	if (!st->archived)
+		return (RC_OK);
+	rc = image_list_add(put->restored, &put->digest);
+	if (rc != RC_OK)
+		return (rc);
+	return (image_restore_below(
+	    t, st->repo, &put->digest, put->now_ms, put->restored));
 }
 
 static enum rc
@@ -381,6 +416,8 @@ manifest_put(struct meta_txn *t, void *arg)
 	enum rc rc;
 
 	*result = (struct manifest_put_result){ .limit = LIMIT_REPOSITORIES };
+	if (put->restored != NULL)
+		put->restored->n = 0;
 	rc = repo_take(t, put->repository, put->create, put->now_ms, &st.repo);
 	if (rc != RC_OK)
 		return (rc);

@@ -39,8 +39,8 @@ RC_MUST_USE enum rc repo_take(struct meta_txn *, struct span name,
     const struct repository_preset *create, int64_t now_ms, uint64_t *id_r);
 
 /** repo_create(t, name, row): write it under that name; there is none. */
-RC_MUST_USE enum rc repo_create(
-    struct meta_txn *, struct span name, const struct repository_row *);
+RC_MUST_USE enum rc
+repo_create(struct meta_txn *, struct span name, const struct repository_row *);
 
 /** repo_preset_apply(t, repo, preset, now_ms): give a new repository, which
  * has no rows yet, its settings, resource tags, policy and lifecycle policy.
@@ -109,8 +109,8 @@ int64_t lifecycle_basis(const struct lifecycle_row *);
 RC_MUST_USE enum rc
 lifecycle_load(struct meta_txn *, uint64_t repo, struct lifecycle_row *row_r);
 /** lifecycle_save(t, repo, row): the row only; none of it lies in the map. */
-RC_MUST_USE enum rc lifecycle_save(
-    struct meta_txn *, uint64_t repo, const struct lifecycle_row *);
+RC_MUST_USE enum rc
+lifecycle_save(struct meta_txn *, uint64_t repo, const struct lifecycle_row *);
 /** lifecycle_text_check(text): RC_INVALID: empty; RC_TOOBIG. */
 RC_MUST_USE enum rc lifecycle_text_check(struct span text);
 
@@ -125,7 +125,9 @@ RC_MUST_USE enum rc tag_load(
 /** tag_other(t, repo, digest, tag, other_r): has it one besides that? */
 RC_MUST_USE enum rc tag_other(struct meta_txn *, uint64_t repo,
     const struct digest *, struct span tag, bool *other_r);
-/** tag_set(t, repo, tag, digest, now_ms): RC_INVALID: not a tag. */
+/** tag_set(t, repo, tag, digest, now_ms): one that points there already keeps
+ * its time, but for one that is made of the digest of a subject, which was
+ * said to be about that once more.  RC_INVALID: not a tag. */
 RC_MUST_USE enum rc tag_set(struct meta_txn *, uint64_t repo, struct span tag,
     const struct digest *, int64_t now_ms);
 /** tag_drop(t, repo, tag, digest): one that points at ${digest}. */
@@ -160,7 +162,8 @@ blob_find(struct meta_txn *, const struct digest *, struct blob_rec *rec_r);
 /** blob_shown(t, digest, rec_r): as above; RC_NOTFOUND also in the archive. */
 RC_MUST_USE enum rc
 blob_shown(struct meta_txn *, const struct digest *, struct blob_rec *rec_r);
-/** blob_linked(t, repo, digest, rec_r): RC_NOTFOUND: no link, or as above. */
+/** blob_linked(t, repo, digest, rec_r): RC_NOTFOUND: no link, or a hidden one,
+ * or as above. */
 RC_MUST_USE enum rc blob_linked(struct meta_txn *, uint64_t repo,
     const struct digest *, struct blob_rec *rec_r);
 /** blob_moved(t, digest, location, encoding, stored_bytes): where it lies now,
@@ -202,9 +205,14 @@ RC_MUST_USE enum rc link_drop(struct meta_txn *, uint64_t repo,
 /** link_settle(t, repo, digest, rec): it leaves the queue and stays idle. */
 RC_MUST_USE enum rc link_settle(
     struct meta_txn *, uint64_t repo, const struct digest *, struct link_rec *);
-/** link_unneeded(t, repo, digest, now_ms): an image does not need it any more;
- * when it is idle and none needs it, it waits for the collector.  Also when
- * there is no link. */
+/** link_hide(t, repo, digest, rec): the same, and nobody sees it any more.  Its
+ * content is claimed: who was promised it has a lease. */
+RC_MUST_USE enum rc link_hide(
+    struct meta_txn *, uint64_t repo, const struct digest *, struct link_rec *);
+/** link_unneeded(t, repo, digest, now_ms): an image does not need it any more,
+ * or is deleted; when it is idle, and none needs it, or perhaps deleted ones
+ * alone do and it is not hidden, it waits for the collector.  Also when there
+ * is no link. */
 RC_MUST_USE enum rc link_unneeded(
     struct meta_txn *, uint64_t repo, const struct digest *, int64_t now_ms);
 /** link_count(t, repo, digest, users_r): by walking those that need it. */
@@ -221,6 +229,13 @@ RC_MUST_USE enum rc link_recount(
  */
 RC_MUST_USE enum rc image_uses(struct meta_txn *, uint64_t repo,
     const struct digest *manifest, int one, int64_t now_ms);
+
+/** image_archived_uses(t, repo, manifest, back, now_ms): one that is archived
+ * has been deleted, which its row says, or (${back}) undeleted: the links of
+ * its config and layers may be of deleted images only now, or are not any more
+ * and are shown. */
+RC_MUST_USE enum rc image_archived_uses(struct meta_txn *, uint64_t repo,
+    const struct digest *manifest, bool back, int64_t now_ms);
 
 /* Manifests. */
 
@@ -278,6 +293,10 @@ RC_MUST_USE enum rc deleted_put(struct meta_txn *, uint64_t repo,
 /** deleted_forget(t, repo, digest): only the rows that say it was deleted. */
 RC_MUST_USE enum rc
 deleted_forget(struct meta_txn *, uint64_t repo, const struct digest *);
+/** deleted_restore(t, repo, digest, now_ms): as meta_image_undelete() does, and
+ * when that says no, what was done is not to be committed: meta_undelete.c */
+RC_MUST_USE enum rc deleted_restore(
+    struct meta_txn *, uint64_t repo, const struct digest *, int64_t now_ms);
 /** deleted_load(t, repo, digest, rec_r): borrowed.  RC_NOTFOUND. */
 RC_MUST_USE enum rc deleted_load(struct meta_txn *, uint64_t repo,
     const struct digest *, struct deleted_rec *rec_r);
@@ -379,6 +398,20 @@ RC_MUST_USE enum rc edge_held(struct meta_txn *, uint64_t repo,
  * images need as config or layer. */
 RC_MUST_USE enum rc edge_used(struct meta_txn *, uint64_t repo,
     const struct digest *blob, size_t *left, bool *used_r, bool *active_r);
+/* How far edge_kept() came, and what it saw; begins as { 0 }. */
+struct edge_look {
+	bool kept;   /* an image that is not deleted needs it */
+	bool active; /* one that is not archived either: no more were looked at
+		      */
+	bool more;   /* there are others */
+	bool begun;
+	uint8_t kind; /* of the one looked at last */
+	struct digest at;
+};
+/** edge_kept(t, repo, blob, max, look): looks at the next ${max} images that
+ * need it as config or layer.  One that is damaged counts as active. */
+RC_MUST_USE enum rc edge_kept(struct meta_txn *, uint64_t repo,
+    const struct digest *blob, size_t max, struct edge_look *look);
 /** edge_child(t, repo, e, sparse, there_r): RC_MISSING: it is not there, or
  * archived, and must be. */
 RC_MUST_USE enum rc edge_child(struct meta_txn *, uint64_t repo,
@@ -417,11 +450,24 @@ RC_MUST_USE enum rc image_tags(struct meta_txn *, uint64_t repo,
 RC_MUST_USE enum rc image_get(struct meta_txn *, uint64_t repo,
     const struct digest *, struct arena *, struct image_row *row_r);
 
-/** image_restore_below(t, repo, digest, now_ms): those archived images that an
- * index needs, and those that refer to it when it is archived itself, as
- * meta_image_status_set() says. */
-RC_MUST_USE enum rc image_restore_below(
-    struct meta_txn *, uint64_t repo, const struct digest *, int64_t now_ms);
+/** image_restore_below(t, repo, digest, now_ms, others): those archived images
+ * that an index needs, and those that refer to it when it is archived itself,
+ * as meta_image_status_set() says; they are added to ${others}, or NULL. */
+RC_MUST_USE enum rc image_restore_below(struct meta_txn *, uint64_t repo,
+    const struct digest *, int64_t now_ms, struct image_list *others);
+
+/** image_list_add(list, digest): NULL, or without an arena: nothing.
+ * RC_TOOBIG. */
+RC_MUST_USE enum rc image_list_add(struct image_list *, const struct digest *);
+
+/** image_restore_referrers(t, repo, subject, max, now_ms, rec, n_r): those that
+ * were archived since rec->gone_ms and come behind rec->at, unless the subject
+ * is gone for good; ${max} are looked at, of them and of theirs, *${n_r} were.
+ * RC_RANGE: there are others, ${rec} says behind which.  Who came back is added
+ * to ${others}. */
+RC_MUST_USE enum rc image_restore_referrers(struct meta_txn *, uint64_t repo,
+    const struct digest *subject, unsigned max, int64_t now_ms,
+    struct orphan_rec *rec, unsigned *n_r, struct image_list *others);
 
 /** image_count(t, repo, n_r): manifests of a repository, those in quarantine
  * too; of one that has not changed since format 2 they are counted. */

@@ -313,7 +313,7 @@ settle_some(struct meta *m, bool *more_r)
 	struct settle s = { .pulled = m->pulled };
 	enum rc rc;
 
-	rc = meta_change(m, settle, &s, 0);
+	rc = meta_change_freeing(m, settle, &s);
 	*more_r = settle_more(&s);
 	if (rc == RC_OK)
 		pulled_drop(m->pulled, s.notes);

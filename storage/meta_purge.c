@@ -21,6 +21,11 @@
  * that purges one says so in its record.
  */
 
+/* Manifests that are looked at for one that is not deleted. */
+#define LOOKED_MAX 1000
+/* A time further ahead than this is not one of this clock. */
+#define AHEAD_MAX_MS INT64_C(86400000)
+
 /* Deleting. */
 
 struct delete_arg {
@@ -31,13 +36,15 @@ struct delete_arg {
 	int64_t now_ms;
 };
 
-/* Deleted ones are none; one that cannot be read is one. */
+/* Deleted ones are none; one that cannot be read is one.  RC_RANGE: of so many
+ * none is one, and there are others. */
 static enum rc
-manifests_any(struct meta_txn *t, uint64_t repo, bool *any_r)
+manifests_look(struct meta_txn *t, uint64_t repo, bool *any_r)
 {
 	struct manifest_rec rec;
 	struct rec_key prefix;
 	struct kv_walk w;
+	unsigned n = 0;
 	enum rc rc;
 
 	*any_r = false;
@@ -46,11 +53,32 @@ manifests_any(struct meta_txn *t, uint64_t repo, bool *any_r)
 	    kv_walk_begin(t, TABLE_MANIFESTS, key_span(&prefix), SPAN_NONE, &w);
 	if (rc != RC_OK)
 		return (rc);
-	while (!*any_r && (rc = kv_walk_next(&w)) == RC_OK)
+	while (!*any_r && n++ < LOOKED_MAX && (rc = kv_walk_next(&w)) == RC_OK)
 		*any_r = !rec_manifest_read(w.value, &rec) ||
 			 (rec.flags & MANIFEST_DELETED) == 0;
 	kv_walk_end(&w);
+	if (rc == RC_OK && !*any_r)
+		return (RC_RANGE);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+/* The rows tell, unless there are very many of deleted images: then their
+ * count does, and should that be wrong, that no tag is left. */
+static enum rc
+manifests_any(struct meta_txn *t, uint64_t repo, bool *any_r)
+{
+	struct rec_key prefix;
+	uint64_t n;
+	enum rc rc;
+
+	if ((rc = manifests_look(t, repo, any_r)) != RC_RANGE)
+		return (rc);
+	if ((rc = image_count(t, repo, &n)) != RC_OK)
+		return (rc);
+	*any_r = n > 0;
+	key_repo(&prefix, repo);
+	return (
+	    n > 0 ? RC_OK : kv_any(t, TABLE_TAGS, key_span(&prefix), any_r));
 }
 
 /* One with damaged settings can be deleted too. */
@@ -140,7 +168,7 @@ meta_repository_delete(struct meta *m, struct span name, bool force,
 		.now_ms = clock_real_ms(),
 	};
 
-	return (meta_change(m, repository_delete, &arg, 0));
+	return (meta_change_freeing(m, repository_delete, &arg));
 }
 
 /* Purging. */
@@ -151,6 +179,7 @@ struct purge_arg {
 	unsigned left; /* of this change */
 	bool more;
 	int64_t now_ms;
+	bool settled; /* the clock has had time to be put right */
 };
 
 /* Does it have a name?  Then it lives, whatever else is written of it. */
@@ -165,22 +194,32 @@ repository_lives(struct meta_txn *t, const struct rec_key *id, bool *lives_r)
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
+/* Was the clock ahead when it was deleted?  It would wait for as long. */
+static bool
+doomed_ahead(const struct doomed_rec *rec, const struct purge_arg *pa)
+{
+
+	return (pa->settled && rec->deleted_ms > pa->now_ms &&
+		rec->deleted_ms - pa->now_ms > AHEAD_MAX_MS);
+}
+
 /* Is its time up?  One whose record says nothing that could be used to restore
  * it is not kept. */
 static bool
-doomed_due(struct meta_txn *t, struct span value, int64_t now_ms)
+doomed_due(struct meta_txn *t, struct span value, const struct purge_arg *pa)
 {
 	struct doomed_rec rec;
 
 	if (!rec_doomed_read(value, &rec) || rec.purging || rec.name.n == 0)
 		return (true);
-	return (now_ms - rec.deleted_ms >= meta_undelete_ms(t->m));
+	return (doomed_ahead(&rec, pa) ||
+		pa->now_ms - rec.deleted_ms >= meta_undelete_ms(t->m));
 }
 
 /* The first that can be purged; what cannot be true is left for fsck. */
 static enum rc
-doomed_find(
-    struct kv_walk *w, int64_t now_ms, struct rec_key *id_r, uint64_t *repo_r)
+doomed_find(struct kv_walk *w, const struct purge_arg *pa, struct rec_key *id_r,
+    uint64_t *repo_r)
 {
 	bool lives;
 	enum rc rc;
@@ -190,7 +229,7 @@ doomed_find(
 			(void)meta_corrupt(w->table, w->key);
 			continue;
 		}
-		if (!doomed_due(w->t, w->value, now_ms))
+		if (!doomed_due(w->t, w->value, pa))
 			continue;
 		key_repo(id_r, *repo_r);
 		if ((rc = repository_lives(w->t, id_r, &lives)) != RC_OK)
@@ -204,29 +243,32 @@ doomed_find(
 
 /* From behind those that were looked at already.  RC_NOTFOUND: none. */
 static enum rc
-doomed_first(struct meta_txn *t, const struct rec_key *from, int64_t now_ms,
+doomed_first(struct meta_txn *t, const struct purge_arg *pa,
     struct rec_key *id_r, uint64_t *repo_r)
 {
 	struct kv_walk w;
 	enum rc rc;
 
-	rc = kv_walk_begin(t, TABLE_DOOMED, SPAN_NONE, key_span(from), &w);
+	rc = kv_walk_begin(t, TABLE_DOOMED, SPAN_NONE, key_span(&pa->from), &w);
 	if (rc != RC_OK)
 		return (rc);
-	rc = doomed_find(&w, now_ms, id_r, repo_r);
+	rc = doomed_find(&w, pa, id_r, repo_r);
 	kv_walk_end(&w);
 	return (rc);
 }
 
-/* From now on it cannot be restored. */
+/* From now on it cannot be restored; or, of a time that is yet to come, it can
+ * from now on for as long as others. */
 static enum rc
-doomed_begin(struct meta_txn *t, const struct rec_key *id)
+doomed_begin(struct meta_txn *t, const struct rec_key *id,
+    const struct purge_arg *pa, bool *begun_r)
 {
 	char name[KEY_MAX_BYTES];
 	struct doomed_rec rec;
 	struct span value;
 	enum rc rc;
 
+	*begun_r = true;
 	rc = kv_get(t, TABLE_DOOMED, key_span(id), &value);
 	if (rc != RC_OK || !rec_doomed_read(value, &rec) || rec.purging ||
 	    rec.name.n > sizeof(name))
@@ -234,7 +276,12 @@ doomed_begin(struct meta_txn *t, const struct rec_key *id)
 	if (rec.name.n > 0)
 		memcpy(name, rec.name.p, rec.name.n);
 	rec.name.p = name;
-	rec.purging = true;
+	if (rec.name.n > 0 && meta_undelete_ms(t->m) > 0 &&
+	    doomed_ahead(&rec, pa)) {
+		rec.deleted_ms = pa->now_ms;
+		*begun_r = false;
+	}
+	rec.purging = *begun_r;
 	return (doomed_put(t, id, &rec));
 }
 
@@ -434,11 +481,15 @@ doomed_purge(struct meta_txn *t, const struct rec_key *id, uint64_t repo,
 		TABLE_LIFECYCLE_PREVIEWS, TABLE_PREVIEW_QUEUE,
 		TABLE_LIFECYCLE_PREVIEW_RESULTS, TABLE_DELETED_IMAGES,
 		TABLE_ACTIVATIONS, TABLE_LIFECYCLE_RUNS };
+	bool begun;
 	size_t i;
 	enum rc rc;
 
-	if ((rc = doomed_begin(t, id)) != RC_OK)
+	rc = doomed_begin(t, id, pa, &begun);
+	if (rc != RC_OK || !begun) {
+		pa->left--;
 		return (rc);
+	}
 	for (i = 0; i < ARRAY_LEN(tables); i++)
 		if ((rc = rows_purge(t, tables[i], repo, pa)) != RC_OK)
 			return (rc);
@@ -457,9 +508,7 @@ repositories_purge(struct meta_txn *t, void *arg)
 	enum rc rc;
 
 	pa->left = pa->max_rows;
-	while ((rc = doomed_first(t, &pa->from, pa->now_ms, &id, &repo)) ==
-		   RC_OK &&
-	       pa->left > 0)
+	while ((rc = doomed_first(t, pa, &id, &repo)) == RC_OK && pa->left > 0)
 		if ((rc = doomed_purge(t, &id, repo, pa)) != RC_OK)
 			return (rc);
 	pa->more = rc == RC_OK;
@@ -478,7 +527,7 @@ doomed_any(struct meta *m, struct purge_arg *pa, bool *any_r)
 	*any_r = false;
 	if ((rc = meta_read_begin(m, &t)) != RC_OK)
 		return (rc);
-	rc = doomed_first(&t, &pa->from, pa->now_ms, &id, &repo);
+	rc = doomed_first(&t, pa, &id, &repo);
 	meta_read_end(&t);
 	*any_r = rc == RC_OK;
 	if (*any_r)
@@ -490,16 +539,18 @@ enum rc
 meta_repositories_purge(
     struct meta *m, unsigned max_rows, unsigned *n_r, bool *more_r)
 {
+	int64_t left_ms;
 	struct purge_arg arg = {
 		.max_rows = max_rows > 0 ? max_rows : 1,
 		.now_ms = clock_real_ms(),
+		.settled = lease_settled(meta_leases(m), &left_ms),
 	};
 	enum rc rc;
 
 	*n_r = 0;
 	if ((rc = doomed_any(m, &arg, more_r)) != RC_OK || !*more_r)
 		return (rc);
-	rc = meta_change(m, repositories_purge, &arg, 0);
+	rc = meta_change_freeing(m, repositories_purge, &arg);
 	if (rc == RC_OK) {
 		*n_r = arg.max_rows - arg.left;
 		*more_r = arg.more;

@@ -296,20 +296,23 @@ rec_manifest_read(struct span value, struct manifest_rec *m)
 		image_status_ok(m->status));
 }
 
+enum { LINK_QUEUED = 1, LINK_HIDDEN = 2 };
+
 void
 rec_link_write(const struct link_rec *l, uint8_t *p)
 {
 
 	p = put_i64(put_u8(p, LINK_VERSION), l->linked_ms);
 	p = put_u64(put_i64(p, l->idle_ms), l->users);
-	(void)put_u8(p, l->queued ? 1 : 0);
+	(void)put_u8(
+	    p, (l->queued ? LINK_QUEUED : 0) | (l->hidden ? LINK_HIDDEN : 0));
 }
 
 bool
 rec_link_read(struct span value, struct link_rec *l)
 {
 	struct reader r = reader_of(value);
-	uint8_t version = get_u8(&r), queued = 0;
+	uint8_t version = get_u8(&r), flags = 0;
 
 	l->linked_ms = get_i64(&r);
 	l->idle_ms = 0;
@@ -317,11 +320,12 @@ rec_link_read(struct span value, struct link_rec *l)
 	if (version == LINK_VERSION) {
 		l->idle_ms = get_i64(&r);
 		l->users = get_u64(&r);
-		queued = get_u8(&r);
+		flags = get_u8(&r);
 	}
-	l->queued = queued == 1;
-	return (
-	    reader_end(&r) && version_ok(version, LINK_VERSION) && queued <= 1);
+	l->queued = (flags & LINK_QUEUED) != 0;
+	l->hidden = (flags & LINK_HIDDEN) != 0;
+	return (reader_end(&r) && version_ok(version, LINK_VERSION) &&
+		(flags & ~(LINK_QUEUED | LINK_HIDDEN)) == 0);
 }
 
 /* Only what lies in the archive is ever written in another way. */

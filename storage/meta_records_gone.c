@@ -6,6 +6,7 @@
  * Values to bytes and back: what is about to go, and who takes it away: rows
  * of the queues, deleted images, runs of lifecycle policies.
  */
+#define ORPHAN_VERSION 2
 
 size_t
 rec_unheld_size(struct span repository)
@@ -110,18 +111,43 @@ rec_deleted_tag(struct span *tag_bytes, struct span *tag_r)
 	return (true);
 }
 
+enum { ORPHAN_HELD = 1, ORPHAN_BACK = 2 };
+
+/* What is as ever is written as ever. */
+static bool
+orphan_again(const struct orphan_rec *rec)
+{
+
+	return (rec->gone_ms != 0 || rec->held || rec->back);
+}
+
+static uint8_t
+orphan_state(const struct orphan_rec *rec)
+{
+
+	if (rec->back)
+		return (ORPHAN_BACK);
+	return (rec->held ? ORPHAN_HELD : 0);
+}
+
 size_t
 rec_orphan_size(const struct orphan_rec *rec)
 {
 
-	return (1 + (rec->begun ? 1 + digest_len(rec->at.alg) : 0));
+	return (1 + (orphan_again(rec) ? 8 + 1 : 0) +
+		(rec->begun ? 1 + digest_len(rec->at.alg) : 0));
 }
 
 void
 rec_orphan_write(const struct orphan_rec *rec, uint8_t *p)
 {
 
-	p = put_u8(p, RECORD_VERSION);
+	if (orphan_again(rec)) {
+		p = put_i64(put_u8(p, ORPHAN_VERSION), rec->gone_ms);
+		p = put_u8(p, orphan_state(rec));
+	} else {
+		p = put_u8(p, RECORD_VERSION);
+	}
 	if (rec->begun)
 		(void)put_digest(p, &rec->at);
 }
@@ -129,12 +155,22 @@ rec_orphan_write(const struct orphan_rec *rec, uint8_t *p)
 bool
 rec_orphan_read(struct span value, struct orphan_rec *rec)
 {
-	struct reader r = reader_of_value(value);
+	struct reader r = reader_of(value);
+	uint8_t version = get_u8(&r), state = 0;
 
-	*rec = (struct orphan_rec){ .begun = r.n > 0 };
+	*rec = (struct orphan_rec){ 0 };
+	if (version == ORPHAN_VERSION) {
+		rec->gone_ms = get_i64(&r);
+		state = get_u8(&r);
+		rec->held = state == ORPHAN_HELD;
+		rec->back = state == ORPHAN_BACK;
+	}
+	rec->begun = r.n > 0;
 	if (rec->begun)
 		get_digest(&r, &rec->at);
-	return (reader_end(&r));
+	return (reader_end(&r) && state <= ORPHAN_BACK &&
+		(version == RECORD_VERSION ||
+		    (version == ORPHAN_VERSION && orphan_again(rec))));
 }
 
 size_t

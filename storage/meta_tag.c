@@ -1,5 +1,7 @@
 #include "storage/meta_ops_int.h"
 
+#include <string.h>
+
 #include "base/name.h"
 #include "base/obj.h"
 
@@ -79,6 +81,24 @@ tag_write(struct meta_txn *t, uint64_t repo, struct span tag,
 	return (kv_put(t, TABLE_DIGEST_TAGS, key_span(&k), rec_none()));
 }
 
+/* Is it one of those that clients make of a digest ("sha256-...")?  Its time
+ * says whether it came before or after its subject went: meta_orphan.c. */
+static bool
+tag_refers(struct span tag)
+{
+	static const uint8_t algs[] = { DIGEST_SHA256, DIGEST_SHA512 };
+	const char *name;
+	size_t i, n;
+
+	for (i = 0; i < ARRAY_LEN(algs); i++) {
+		name = digest_alg_name(algs[i]);
+		n = strlen(name);
+		if (tag.n > n && memcmp(tag.p, name, n) == 0 && tag.p[n] == '-')
+			return (true);
+	}
+	return (false);
+}
+
 enum rc
 tag_set(struct meta_txn *t, uint64_t repo, struct span tag,
     const struct digest *d, int64_t now_ms)
@@ -89,7 +109,7 @@ tag_set(struct meta_txn *t, uint64_t repo, struct span tag,
 	if (!name_tag_ok(tag))
 		return (RC_INVALID);
 	rc = tag_load(t, repo, tag, &old);
-	if (rc == RC_OK && digest_eq(&old.digest, d))
+	if (rc == RC_OK && digest_eq(&old.digest, d) && !tag_refers(tag))
 		return (RC_OK);
 	if (rc == RC_OK)
 		rc = digest_tag_drop(t, repo, &old.digest, tag);
@@ -216,5 +236,5 @@ meta_tag_delete(struct meta *m, struct span repository, struct span tag)
 {
 	struct tag_delete del = { repository, tag };
 
-	return (meta_change(m, tag_delete, &del, 0));
+	return (meta_change_freeing(m, tag_delete, &del));
 }

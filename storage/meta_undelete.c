@@ -9,14 +9,16 @@
  *
  * An index comes back with those of its children that are deleted.  Blobs are
  * there, since a deleted image still needs them; but a child that was deleted
- * before the index may be gone for good, and then neither comes back.
+ * before the index may be gone for good, and then neither comes back.  Nor does
+ * an index of which not all could be looked at: what it needs would go when the
+ * time of that is up.
  */
 
 #define READ_ROWS 512
 
 struct undelete {
 	int64_t now_ms;
-	size_t left; /* so many references may still be looked at */
+	size_t left; /* so many images that indexes need may be looked at */
 	struct arena work;
 	/* The caller's. */
 	struct arena *arena;
@@ -36,12 +38,14 @@ child_restore(struct meta_txn *t, uint64_t repo, const struct digest *d,
 	enum rc rc;
 
 	rc = manifest_row_any(t, repo, d, &rec);
-	if (rc != RC_OK || (rec.flags & MANIFEST_DELETED) == 0 ||
-	    depth >= IMAGE_DEPTH_MAX)
+	if (rc != RC_OK || (rec.flags & MANIFEST_DELETED) == 0)
 		return (rc);
-	if ((rc = image_restore(t, repo, d, depth + 1, u)) == RC_OK)
-		u->restored->children++;
-	return (rc);
+	if (depth >= IMAGE_DEPTH_MAX)
+		return (RC_LIMIT);
+	if ((rc = image_restore(t, repo, d, depth + 1, u)) != RC_OK)
+		return (rc);
+	u->restored->children++;
+	return (image_list_add(&u->restored->undeleted, d));
 }
 
 /* One that was not there when the manifest was pushed need not be. */
@@ -58,10 +62,14 @@ need_restore(struct kv_walk *w, unsigned depth, struct undelete *u)
 	if (!key_read_edge(w->key, &repo, &parent, &kind, &child) ||
 	    !rec_edge_read(w->value, &rec))
 		return (meta_corrupt(w->table, w->key));
-	if (kind == EDGE_MANIFEST)
+	if (kind == EDGE_MANIFEST && u->left == 0)
+		return (RC_LIMIT);
+	if (kind == EDGE_MANIFEST) {
+		u->left--;
 		rc = child_restore(w->t, repo, &child, depth, u);
-	else
+	} else {
 		rc = link_load(w->t, repo, &child, &link);
+	}
 	if (rc != RC_NOTFOUND)
 		return (rc);
 	if ((rec.flags & EDGE_ABSENT) != 0)
@@ -82,11 +90,9 @@ needs_restore(struct meta_txn *t, uint64_t repo, const struct digest *d,
 	rc = kv_walk_begin(t, TABLE_EDGES, key_span(&prefix), SPAN_NONE, &w);
 	if (rc != RC_OK)
 		return (rc);
-	while (u->left > 0 && (rc = kv_walk_next(&w)) == RC_OK) {
-		u->left--;
+	while ((rc = kv_walk_next(&w)) == RC_OK)
 		if ((rc = need_restore(&w, depth, u)) != RC_OK)
 			break;
-	}
 	kv_walk_end(&w);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
@@ -271,18 +277,22 @@ needs_offer(
 /* What it needs may have been archived meanwhile, or even be in the archive. */
 static enum rc
 class_again(struct meta_txn *t, uint64_t repo, const struct digest *d,
-    const struct manifest_rec *rec, int64_t now_ms)
+    const struct manifest_rec *rec, struct undelete *u)
 {
+	int64_t now_ms = u->now_ms;
 	enum image_status status;
 	enum rc rc;
 
-	if (rec->status == IMAGE_ARCHIVED)
-		return (needs_offer(t, repo, d, now_ms));
+	if (rec->status == IMAGE_ARCHIVED) {
+		rc = image_archived_uses(t, repo, d, true, now_ms);
+		return (rc == RC_OK ? needs_offer(t, repo, d, now_ms) : rc);
+	}
 	if ((rc = image_uses(t, repo, d, 1, now_ms)) != RC_OK)
 		return (rc);
 	if ((rc = activation_put(t, repo, d, now_ms)) != RC_OK)
 		return (rc);
-	if ((rc = image_restore_below(t, repo, d, now_ms)) != RC_OK)
+	if ((rc = image_restore_below(
+		 t, repo, d, u->now_ms, &u->restored->activated)) != RC_OK)
 		return (rc);
 	return (image_activate(t, repo, d, now_ms, &status));
 }
@@ -300,11 +310,30 @@ image_restore(struct meta_txn *t, uint64_t repo, const struct digest *d,
 		return (rc);
 	if ((rc = row_again(t, repo, d, &rec, u->now_ms)) != RC_OK)
 		return (rc);
-	if ((rc = class_again(t, repo, d, &rec, u->now_ms)) != RC_OK)
+	if ((rc = class_again(t, repo, d, &rec, u)) != RC_OK)
 		return (rc);
 	if ((rc = referrer_again(t, repo, d, &rec, u)) != RC_OK)
 		return (rc);
 	return (tags_again(t, repo, d, depth, u));
+}
+
+enum rc
+deleted_restore(
+    struct meta_txn *t, uint64_t repo, const struct digest *d, int64_t now_ms)
+{
+	struct image_restored restored = { 0 };
+	struct undelete u = {
+		.now_ms = now_ms,
+		.left = IMAGE_RESTORE_MAX,
+		.arena = &u.work,
+		.restored = &restored,
+	};
+	enum rc rc;
+
+	arena_init(&u.work, SIZE_MAX);
+	rc = image_restore(t, repo, d, 0, &u);
+	arena_reset(&u.work);
+	return (rc);
 }
 
 struct undelete_arg {
@@ -328,7 +357,11 @@ image_undelete(struct meta_txn *t, void *arg)
 	struct repository_row repo;
 	enum rc rc;
 
-	*ua->restored = (struct image_restored){ .digest = ua->digest };
+	*ua->restored = (struct image_restored){
+		.digest = ua->digest,
+		.undeleted = { .arena = ua->arena },
+		.activated = { .arena = ua->arena },
+	};
 	if ((rc = repo_find(t, ua->repository, &repo)) != RC_OK)
 		return (rc);
 	arena_init(&u.work, SIZE_MAX);

@@ -186,7 +186,7 @@ enum rc
 meta_upload_delete(struct meta *m, struct span id)
 {
 
-	return (meta_change(m, upload_delete, &id, 0));
+	return (meta_change_freeing(m, upload_delete, &id));
 }
 
 /* The array is full at ${n}; a walk that ends before leaves room over. */

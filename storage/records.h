@@ -51,8 +51,9 @@
  *                                                i64 archived, i64 activated
  *  blob_links        repo, digest                version 2 (1 is read, as of
  *                                                unknown use): i64 linked,
- *                                                i64 idle, u64 users, u8
- *                                                queued; of 1: i64 linked
+ *                                                i64 idle, u64 users, u8 (1:
+ *                                                queued, 2: hidden, 3: both);
+ *                                                of 1: i64 linked
  *  blobs             blob                        version 2 (1 is read, as not
  *                                                in the archive): u8
  *                                                location, u8 encoding, u8
@@ -112,7 +113,10 @@
  *                                                i64 priority, i64 pushed
  *  idle_links        i64 since, repo, digest     -
  *  orphan_subjects   i64 since, repo, digest     nothing, or digest of the
- *                                                referrer looked at last
+ *                                                referrer looked at last;
+ *                                                version 2 (when it is looked
+ *                                                at again): i64 gone, u8 (1:
+ *                                                held, 2: back), and that
  *  deleted_images    repo, digest                i64 deleted, u8 why, i64
  *                                                priority, u64 revision, u32
  *                                                n, n x str tag
@@ -143,7 +147,10 @@
  * and as layer is two).  While there are none it is idle, since when stands in
  * it, and it waits in idle_links (queued) until the collector has looked at it.
  * What the collector finds needed by archived or deleted images only leaves the
- * queue and stays idle.
+ * queue and stays idle.  If all of these are deleted it is hidden from then on:
+ * whoever reads finds no blob there, until it is uploaded or mounted again, or
+ * one of the images comes back.  It stays hidden when these go for good, and it
+ * is queued once more.
  *
  * An image with MANIFEST_DELETED among its flags has been deleted and can be
  * restored: it has no tags, is no referrer and is not counted, nobody but
@@ -354,6 +361,7 @@ struct link_rec {
 	int64_t idle_ms; /* since when it has no users; 0: it has */
 	uint64_t users;	 /* LINK_USERS_UNKNOWN: of version 1 */
 	bool queued;	 /* in idle_links, with .idle_ms */
+	bool hidden;	 /* only deleted images need it: as if not here */
 };
 #define LINK_USERS_UNKNOWN UINT64_MAX
 #define REC_LINK_BYTES 26
@@ -500,8 +508,13 @@ bool rec_deleted_tag(struct span *tag_bytes, struct span *tag_r);
 struct orphan_rec {
 	bool begun;	  /* up to and with this one all have been looked at: */
 	struct digest at; /* a referrer */
+	bool held;	  /* an index held one of them */
+	bool back; /* not held: the subject is, and those are restored that
+			     were archived since .gone_ms */
+	int64_t gone_ms; /* when the subject went; 0: as the key says, which of
+			     a second look says when that is due */
 };
-#define REC_ORPHAN_MAX_BYTES (1 + 1 + DIGEST_BYTES_MAX)
+#define REC_ORPHAN_MAX_BYTES (1 + 8 + 1 + 1 + DIGEST_BYTES_MAX)
 size_t rec_orphan_size(const struct orphan_rec *);
 void rec_orphan_write(const struct orphan_rec *, uint8_t *p);
 bool rec_orphan_read(struct span, struct orphan_rec *);

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/obj.h"
+#include "storage/ballast_int.h"
 #include "storage/collect_int.h"
 #include "storage/meta_int.h"
 #include "storage/tier.h"
@@ -77,17 +78,64 @@ format_settle(struct store *s, char *why)
 	return (rc);
 }
 
+/* --- the archive --------------------------------------------------------- */
+
+static enum rc
+archive_recall(void *arg, uint64_t *id_r, bool *content_r)
+{
+	const struct store *s = arg;
+	struct meta_counts counts;
+	struct meta_txn t;
+	enum rc rc;
+
+	if ((rc = meta_read_begin(s->meta, &t)) != RC_OK)
+		return (rc);
+	rc = meta_number_get(&t, NUMBER_ARCHIVE, id_r);
+	if (rc == RC_OK)
+		rc = meta_counts_kept(&t, &counts);
+	*content_r = rc == RC_OK && counts.archived_blobs > 0;
+	meta_read_end(&t);
+	return (rc);
+}
+
+static enum rc
+archive_id_set(struct meta_txn *t, void *arg)
+{
+	const uint64_t *id = arg;
+	uint64_t was;
+	enum rc rc;
+
+	if ((rc = meta_number_get(t, NUMBER_ARCHIVE, &was)) != RC_OK)
+		return (rc);
+	if (was != 0 && t->counts->archived_blobs > 0)
+		return (RC_EXISTS);
+	return (meta_number_set(t, NUMBER_ARCHIVE, *id));
+}
+
+static enum rc
+archive_adopt(void *arg, uint64_t id)
+{
+	const struct store *s = arg;
+
+	return (meta_change(s->meta, archive_id_set, &id, 0));
+}
+
 /* Where .archive_dir does not say otherwise. */
 static enum rc
 archive_open(struct store *s)
 {
+	const struct tier_owner owner = {
+		.recall = archive_recall,
+		.adopt = archive_adopt,
+		.arg = s,
+	};
 	char *dir = NULL;
 	enum rc rc;
 
 	if (s->options.archive_dir == NULL)
 		dir = xasprintf("%s/" STORE_ARCHIVE_DIR, s->options.dir);
 	rc = tier_open(dir != NULL ? dir : s->options.archive_dir,
-	    s->options.read_only, &s->tier);
+	    s->options.read_only, &owner, &s->tier);
 	free(dir);
 	return (rc);
 }
@@ -115,6 +163,16 @@ content_open(struct store *s, char *why)
 	return (rc);
 }
 
+static void
+ballast_setup(struct store *s)
+{
+	if (s->options.read_only)
+		return;
+	s->ballast = ballast_new(s->dir_fd, s->options.dir);
+	meta_ballast_set(s->meta, s->ballast);
+	store_ballast_renew(s);
+}
+
 static enum rc
 parts_open(struct store *s, char *why)
 {
@@ -136,7 +194,10 @@ parts_open(struct store *s, char *why)
 	store_disk_refresh(s);
 	if ((rc = content_open(s, why)) != RC_OK)
 		return (rc);
-	return (format_settle(s, why));
+	if ((rc = format_settle(s, why)) != RC_OK)
+		return (rc);
+	ballast_setup(s);
+	return (RC_OK);
 }
 
 enum rc
@@ -175,6 +236,7 @@ store_close(struct store **s_r)
 	uploads_close(&s->uploads);
 	blobs_fs_close(&s->blobs);
 	meta_close(&s->meta);
+	ballast_free(&s->ballast);
 	store_unlock(s);
 	if (s->dir_fd >= 0)
 		(void)close(s->dir_fd);
@@ -260,4 +322,9 @@ store_stats(struct store *s, struct store_stats *st_r)
 	store_disk_refresh(s);
 	st_r->disk_free_bytes = atomic_load(&s->disk.free_bytes);
 	st_r->disk_reserve_bytes = atomic_load(&s->disk.reserve_bytes);
+	if (s->ballast != NULL)
+		st_r->ballast_bytes = ballast_bytes(s->ballast);
+	/* The uploads ask before it is open. */
+	if (s->tier != NULL)
+		st_r->archive_away = tier_away(s->tier);
 }

@@ -18,6 +18,8 @@
  *	DIR/blobs/<alg>/<2 hex>/<hex>
  *	DIR/uploads/<session>	scratch of unfinished uploads
  *	DIR/quarantine/		what fsck --repair took out of service
+ *	DIR/ballast		some MiB that are given up when the disk is full
+ *				and something is to be deleted
  *	DIR/archive/		content that only archived images need, named as
  *				in blobs/; or the folder that .archive_dir says
  *
@@ -40,12 +42,12 @@ struct store_options {
 	uint64_t part_max_bytes; /* of all upload_part together; 0: no limit */
 	unsigned upload_sessions_max;
 	int64_t upload_lifetime_ms;
-	unsigned max_threads; /* that will ever read at once */
-	const char *archive_dir; /* created (0700) when missing; NULL:
-				    DIR/archive, made when it is needed */
+	unsigned max_threads;	 /* that will ever read at once */
+	const char *archive_dir; /* NULL: DIR/archive; made (0700) when
+				    something is put there, but not anew */
 	int64_t undelete_ms; /* deleted images can be restored for so long; 0:
 				they are gone at once */
-	bool read_only;	      /* fsck and stats of a stopped folder */
+	bool read_only;	     /* fsck and stats of a stopped folder */
 };
 
 /**
@@ -105,6 +107,9 @@ struct store_stats {
 	uint64_t map_bytes, map_used_bytes, page_bytes;
 	uint64_t map_free_bytes; /* of those used: to be used again */
 	uint64_t disk_free_bytes, disk_reserve_bytes;
+	uint64_t ballast_bytes; /* 0: it was given up, or never made */
+	uint64_t archive_away;	/* 1: the archive with our content was not there
+				  when it was looked for last */
 	uint64_t commit_queue, commits, commit_ops; /* depth now; since start */
 };
 

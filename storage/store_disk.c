@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "storage/ballast_int.h"
 
 /*
  * Room on the filesystem.  Asked before every piece of an upload, so what
@@ -59,7 +60,7 @@ enum rc
 store_room(struct store *s, uint64_t n_bytes)
 {
 	struct store_disk *d = &s->disk;
-	uint64_t free_bytes, reserve_bytes;
+	uint64_t free_bytes, kept_bytes;
 
 	if (s->options.read_only)
 		return (RC_READONLY);
@@ -69,8 +70,19 @@ store_room(struct store *s, uint64_t n_bytes)
 	if (atomic_load(&d->read_only))
 		return (RC_READONLY);
 	free_bytes = atomic_load(&d->free_bytes);
-	reserve_bytes = atomic_load(&d->reserve_bytes);
-	if (free_bytes < reserve_bytes || free_bytes - reserve_bytes < n_bytes)
+	kept_bytes = atomic_load(&d->reserve_bytes);
+	/* What was given up for deleting is not for pushes. */
+	if (s->ballast != NULL && kept_bytes < UINT64_MAX - BALLAST_BYTES)
+		kept_bytes += ballast_owed(s->ballast);
+	if (free_bytes < kept_bytes || free_bytes - kept_bytes < n_bytes)
 		return (RC_NOSPACE);
 	return (RC_OK);
+}
+
+void
+store_ballast_renew(struct store *s)
+{
+	if (s->ballast != NULL && ballast_bytes(s->ballast) == 0 &&
+	    !store_failed(s) && store_room(s, BALLAST_BYTES) == RC_OK)
+		ballast_make(s->ballast);
 }

@@ -16,6 +16,7 @@
 #include "base/num.h"
 #include "base/obj.h"
 #include "base/span.h"
+#include "storage/ballast_int.h"
 
 /*
  * The folder itself: is it ours, whose is it now, and how is it written.
@@ -97,7 +98,7 @@ entry_ok(const char *name, bool half_made)
 		"audit.log", "control.sock", "master.key", "master.key.new",
 		NULL };
 	static const char *const made[] = { "meta.mdb", "meta.mdb-lock",
-		"blobs", "uploads", "quarantine", NULL };
+		"blobs", "uploads", "quarantine", BALLAST_FILE, NULL };
 
 	return (name_in(name, always) || (half_made && name_in(name, made)));
 }

@@ -7,12 +7,14 @@
 #include <stdint.h>
 
 #include "base/rc.h"
+#include "storage/records.h"
 #include "storage/store.h"
 
 /*
  * An open folder.  Made whole by store_open() and unchanged until
  * store_close(), but for what is atomic; so any thread may read it.
  */
+struct ballast;
 struct tier;
 struct uploads;
 
@@ -36,8 +38,12 @@ struct store {
 	struct blobs *blobs;
 	struct uploads *uploads;
 	struct tier *tier;
+	struct ballast *ballast; /* NULL: read-only */
 	_Atomic bool orphans_suspected;
 	struct store_disk disk;
+	/* Where the collector goes on with what is to be archived, when it had
+	 * to stop; its thread's alone. */
+	struct rec_key archive_from;
 };
 
 #define STORE_ARCHIVE_DIR "archive"
@@ -77,6 +83,9 @@ RC_MUST_USE enum rc store_dir_check(const struct store *, char *why);
  * RC_BUSY. */
 RC_MUST_USE enum rc store_lock(struct store *, char *why);
 void store_unlock(struct store *);
+
+/** store_ballast_renew(s): make it when there is plenty of room.  May block. */
+void store_ballast_renew(struct store *);
 
 /** store_disk_refresh(s): ask the filesystem if that was long ago. */
 void store_disk_refresh(struct store *);

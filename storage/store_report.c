@@ -39,6 +39,8 @@ static const struct row {
 	ROW(map_free_bytes),
 	ROW(disk_free_bytes),
 	ROW(disk_reserve_bytes),
+	ROW(ballast_bytes),
+	ROW(archive_away),
 	ROW(commit_queue),
 	ROW(commits),
 	ROW(commit_ops),

@@ -47,6 +47,13 @@ tier_stopped(const _Atomic bool *stop)
 	return (stop != NULL && atomic_load(stop));
 }
 
+enum rc
+tier_between(const struct tier_pace *pace, int64_t began_ns)
+{
+	return (
+	    pace->between != NULL ? pace->between(pace->arg, began_ns) : RC_OK);
+}
+
 /* --- the folder ---------------------------------------------------------- */
 
 /*
@@ -65,21 +72,22 @@ folder_lock(const struct tier *t, int fd)
 }
 
 static enum rc
-folder_open(struct tier *t)
+folder_open(struct tier *t, bool take)
 {
 	enum rc rc;
 	int fd;
 
 	fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
-		return (RC_NOTFOUND);
+		return (tier_mark_none(t));
 	if (fd < 0)
 		return (tier_failed(t, "open", ""));
 	if (!t->read_only && faccessat(fd, ".", W_OK | X_OK, 0) != 0) {
 		rc = tier_failed(t, "write", "");
 		goto err0;
 	}
-	if ((rc = folder_lock(t, fd)) != RC_OK)
+	if ((rc = folder_lock(t, fd)) != RC_OK ||
+	    (rc = tier_mark_check(t, fd, take)) != RC_OK)
 		goto err0;
 	t->dir_fd = fd;
 	return (RC_OK);
@@ -115,7 +123,7 @@ folder_make(struct tier *t)
 
 	if (mkdir(t->dir, 0700) != 0 && errno != EEXIST)
 		return (tier_failed(t, "mkdir", ""));
-	rc = folder_open(t);
+	rc = folder_open(t, true);
 	return (rc == RC_NOTFOUND ? RC_IO : rc);
 }
 
@@ -125,7 +133,11 @@ folder_need(struct tier *t, bool make)
 	enum rc rc = RC_OK;
 
 	if (t->dir_fd < 0)
-		rc = folder_open(t);
+		rc = folder_open(t, make);
+	else if (make && !t->marked)
+		rc = tier_mark_check(t, t->dir_fd, true);
+	if (rc == RC_MISSING && !make)
+		rc = RC_NOTFOUND;
 	if (rc == RC_NOTFOUND && make)
 		rc = folder_make(t);
 	if (rc != RC_OK || !make || t->settled)
@@ -150,7 +162,8 @@ tier_folder(struct tier *t, bool make, int *fd_r)
 }
 
 enum rc
-tier_open(const char *dir, bool read_only, struct tier **t_r)
+tier_open(const char *dir, bool read_only, const struct tier_owner *owner,
+    struct tier **t_r)
 {
 	struct tier *t = xcalloc(1, sizeof(*t));
 	enum rc rc;
@@ -159,6 +172,7 @@ tier_open(const char *dir, bool read_only, struct tier **t_r)
 	t->magic = TIER_MAGIC;
 	t->dir = xstrdup(dir);
 	t->read_only = read_only;
+	t->owner = *owner;
 	t->dir_fd = -1;
 	upload_id_new(t->run);
 	mutex_init(&t->lock);
@@ -198,6 +212,20 @@ tier_shares_disk(struct tier *t, int other_fd)
 		return (false);
 	return (fstat(fd, &here) == 0 && fstat(other_fd, &other) == 0 &&
 		here.st_dev == other.st_dev);
+}
+
+bool
+tier_away(const struct tier *t)
+{
+	return (atomic_load(&t->away));
+}
+
+void
+tier_look(struct tier *t)
+{
+	int fd;
+
+	(void)!tier_folder(t, false, &fd);
 }
 
 /* --- names --------------------------------------------------------------- */
@@ -293,6 +321,26 @@ tier_name_give(struct tier *t, const char *name, const char *path)
 	return (rc);
 }
 
+enum rc
+tier_stat(struct tier *t, uint32_t key_domain, const struct digest *d,
+    uint64_t *stored_r)
+{
+	char path[BLOB_PATH_BYTES];
+	struct stat st;
+	enum rc rc;
+	int fd;
+
+	OBJ_CHECK(t, TIER_MAGIC);
+	if ((rc = tier_folder(t, false, &fd)) != RC_OK)
+		return (rc);
+	blobs_fs_path(key_domain, d, path);
+	if (fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return (errno == ENOENT ? RC_NOTFOUND
+					: tier_failed(t, "stat ", path));
+	*stored_r = (uint64_t)st.st_size;
+	return (RC_OK);
+}
+
 /* Those that are empty now; ${path} is used up. */
 static void
 parents_remove(struct tier *t, char *path)
@@ -362,8 +410,8 @@ file_tell(void *arg, uint32_t key_domain, const struct digest *d,
 	const char *name = strrchr(path, '/');
 
 	name = name != NULL ? name + 1 : path;
-	if (d == NULL &&
-	    (strcmp(name, "lost+found") == 0 || is_ours(w->tier, name)))
+	if (d == NULL && (strcmp(name, "lost+found") == 0 ||
+			     tier_is_mark(name) || is_ours(w->tier, name)))
 		return (0);
 	return (w->fn(w->arg, key_domain, d, size_bytes, path));
 }

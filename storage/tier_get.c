@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <zstd.h>
 #include <zstd_errors.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
@@ -26,18 +28,27 @@ struct getting {
 	uint64_t size_bytes;
 	bool any_size;		 /* that is to be found out */
 	struct scratch *scratch; /* NULL: it is only looked at */
-	const _Atomic bool *stop;
+	bool trying; /* it may be written otherwise: nothing is wrong yet */
+	struct tier_pace pace;
 	char path[BLOB_PATH_BYTES];
 	int fd;
 	char *in;
 	uint64_t read_bytes; /* of the file */
 	struct hasher *hasher;
-	uint64_t got_bytes; /* of the content */
+	uint64_t got_bytes;   /* of the content */
+	uint64_t paced_bytes; /* so far others had their turn */
+	int64_t paced_ns;
 	ZSTD_DCtx *zstd;
 	char *out;
 	size_t out_bytes;
 	bool frame_ended;
 };
+
+static enum rc
+damaged(const struct getting *g, const char *why)
+{
+	return (g->trying ? RC_CORRUPT : tier_damaged(g->t, g->path, why));
+}
 
 static enum rc
 file_open(struct getting *g, uint32_t key_domain)
@@ -56,9 +67,9 @@ file_open(struct getting *g, uint32_t key_domain)
 	if (g->fd < 0 || fstat(g->fd, &st) != 0)
 		return (tier_failed(g->t, "open ", g->path));
 	if (!S_ISREG(st.st_mode))
-		return (tier_damaged(g->t, g->path, "not a regular file"));
+		return (damaged(g, "not a regular file"));
 	if ((uint64_t)st.st_size != g->place->stored_bytes)
-		return (tier_damaged(g->t, g->path, "not of its size"));
+		return (damaged(g, "not of its size"));
 	(void)posix_fadvise(g->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	return (RC_OK);
 }
@@ -82,14 +93,35 @@ chunk_read(struct getting *g, size_t *n_r)
 	return (RC_OK);
 }
 
+/* Little of a file may be much content. */
+static enum rc
+content_pace(struct getting *g)
+{
+	enum rc rc;
+
+	if (g->got_bytes - g->paced_bytes < TIER_CHUNK_BYTES)
+		return (RC_OK);
+	if (tier_stopped(g->pace.stop))
+		return (RC_CANCELLED);
+	rc = tier_between(&g->pace, g->paced_ns);
+	g->paced_bytes = g->got_bytes;
+	g->paced_ns = clock_mono_ns();
+	return (rc);
+}
+
 static enum rc
 content_take(struct getting *g, const char *p, size_t n)
 {
+	enum rc rc;
+
 	if (!g->any_size && n > g->size_bytes - g->got_bytes)
-		return (tier_damaged(g->t, g->path, "there is too much"));
+		return (damaged(g, "there is too much"));
 	hasher_update(g->hasher, p, n);
 	g->got_bytes += n;
-	return (g->scratch != NULL ? scratch_append(g->scratch, p, n) : RC_OK);
+	if (g->scratch != NULL &&
+	    (rc = scratch_append(g->scratch, p, n)) != RC_OK)
+		return (rc);
+	return (content_pace(g));
 }
 
 static enum rc
@@ -113,7 +145,7 @@ static enum rc
 zstd_failed(const struct getting *g, size_t code)
 {
 	if (ZSTD_getErrorCode(code) != ZSTD_error_memory_allocation)
-		return (tier_damaged(g->t, g->path, ZSTD_getErrorName(code)));
+		return (damaged(g, ZSTD_getErrorName(code)));
 	log_error("%s/%s: no memory for zstd", g->t->dir, g->path);
 	return (RC_LIMIT);
 }
@@ -128,8 +160,7 @@ zstd_take(struct getting *g, size_t n)
 
 	do {
 		if (g->frame_ended)
-			return (tier_damaged(
-			    g->t, g->path, "there is something behind it"));
+			return (damaged(g, "there is something behind it"));
 		out = (ZSTD_outBuffer){ g->out, g->out_bytes, 0 };
 		left = ZSTD_decompressStream(g->zstd, &out, &in);
 		if (ZSTD_isError(left))
@@ -147,8 +178,9 @@ content_read(struct getting *g)
 	enum rc rc;
 	size_t n;
 
+	g->paced_ns = clock_mono_ns();
 	for (;;) {
-		if (tier_stopped(g->stop))
+		if (tier_stopped(g->pace.stop))
 			return (RC_CANCELLED);
 		if ((rc = chunk_read(g, &n)) != RC_OK || n == 0)
 			return (rc);
@@ -173,11 +205,10 @@ content_get(struct getting *g)
 		return (rc);
 	if ((!g->any_size && g->got_bytes != g->size_bytes) ||
 	    (g->zstd != NULL && !g->frame_ended))
-		return (tier_damaged(g->t, g->path, "it ends early"));
+		return (damaged(g, "it ends early"));
 	hasher_final(g->hasher, &got);
 	if (!digest_eq(&got, g->digest))
-		return (tier_damaged(
-		    g->t, g->path, "the content is not what it was"));
+		return (damaged(g, "the content is not what it was"));
 	return (RC_OK);
 }
 
@@ -204,7 +235,7 @@ tier_read(struct getting *g, uint32_t key_domain)
 enum rc
 tier_get(struct tier *t, uint32_t key_domain, const struct digest *d,
     const struct tier_place *place, uint64_t size_bytes,
-    struct scratch *scratch, const _Atomic bool *stop)
+    struct scratch *scratch, const struct tier_pace *pace)
 {
 	struct getting g = {
 		.t = t,
@@ -212,7 +243,7 @@ tier_get(struct tier *t, uint32_t key_domain, const struct digest *d,
 		.place = place,
 		.size_bytes = size_bytes,
 		.scratch = scratch,
-		.stop = stop,
+		.pace = *pace,
 	};
 
 	must(scratch_size(scratch) == 0);
@@ -229,64 +260,75 @@ tier_verify(struct tier *t, uint32_t key_domain, const struct digest *d,
 		.digest = d,
 		.place = place,
 		.size_bytes = size_bytes,
-		.stop = stop,
+		.pace.stop = stop,
 	};
 
 	return (tier_read(&g, key_domain));
 }
 
-/* Without the record only a try tells how it is written. */
+/* --- without a record ---------------------------------------------------- */
+
 static enum rc
-tier_try(struct tier *t, uint32_t key_domain, const struct digest *d,
-    const struct tier_place *place, uint64_t *size_r, const _Atomic bool *stop)
+tier_try(struct getting *g, uint32_t key_domain, enum blob_encoding encoding,
+    bool last, struct tier_place *place, uint64_t *size_r)
 {
-	struct getting g = {
-		.t = t,
-		.digest = d,
-		.place = place,
-		.any_size = true,
-		.stop = stop,
-	};
+	struct getting try = *g;
 	enum rc rc;
 
-	rc = tier_read(&g, key_domain);
-	*size_r = g.got_bytes;
+	place->encoding = encoding;
+	try.place = place;
+	try.any_size = true;
+	try.trying = !last;
+	rc = tier_read(&try, key_domain);
+	*size_r = try.got_bytes;
 	return (rc);
 }
 
+/* Does it begin as all that we compress does? */
 static enum rc
-stored_size(
-    struct tier *t, uint32_t key_domain, const struct digest *d, uint64_t *n_r)
+looks_compressed(struct getting *g, uint32_t key_domain, bool *does_r)
 {
-	char path[BLOB_PATH_BYTES];
-	struct stat st;
+	char magic[TIER_ZSTD_MAGIC_BYTES];
+	ssize_t got;
 	enum rc rc;
-	int fd;
 
-	OBJ_CHECK(t, TIER_MAGIC);
-	if ((rc = tier_folder(t, false, &fd)) != RC_OK)
-		return (rc);
-	blobs_fs_path(key_domain, d, path);
-	if (fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return (errno == ENOENT ? RC_NOTFOUND
-					: tier_failed(t, "stat ", path));
-	*n_r = (uint64_t)st.st_size;
-	return (RC_OK);
+	*does_r = false;
+	g->fd = -1;
+	if ((rc = file_open(g, key_domain)) == RC_OK) {
+		got = pread(g->fd, magic, sizeof(magic), 0);
+		*does_r = got == (ssize_t)sizeof(magic) &&
+			  memcmp(magic, TIER_ZSTD_MAGIC, sizeof(magic)) == 0;
+	}
+	if (g->fd >= 0)
+		(void)close(g->fd);
+	return (rc);
 }
 
+/* One that begins so may be content that came compressed, too, and lies there
+ * as it came. */
 enum rc
 tier_find(struct tier *t, uint32_t key_domain, const struct digest *d,
     struct tier_place *place_r, uint64_t *size_r, const _Atomic bool *stop)
 {
+	struct getting g = {
+		.t = t,
+		.digest = d,
+		.place = place_r,
+		.pace.stop = stop,
+	};
+	bool compressed;
 	enum rc rc;
 
-	rc = stored_size(t, key_domain, d, &place_r->stored_bytes);
+	rc = tier_stat(t, key_domain, d, &place_r->stored_bytes);
+	if (rc == RC_OK)
+		rc = looks_compressed(&g, key_domain, &compressed);
 	if (rc != RC_OK)
 		return (rc);
-	place_r->encoding = BLOB_PLAIN;
-	rc = tier_try(t, key_domain, d, place_r, size_r, stop);
-	if (rc != RC_CORRUPT)
-		return (rc);
-	place_r->encoding = BLOB_ZSTD;
-	return (tier_try(t, key_domain, d, place_r, size_r, stop));
+	if (compressed) {
+		rc =
+		    tier_try(&g, key_domain, BLOB_ZSTD, false, place_r, size_r);
+		if (rc != RC_CORRUPT)
+			return (rc);
+	}
+	return (tier_try(&g, key_domain, BLOB_PLAIN, true, place_r, size_r));
 }

@@ -32,12 +32,15 @@ struct tier {
 	unsigned magic;
 	char *dir;
 	bool read_only;
+	struct tier_owner owner;
 	char run[TIER_RUN_BYTES];
 	pthread_mutex_t lock; /* of what follows, and held while a name is
 				 given or taken away, so that no folder goes
 				 from under it */
-	int dir_fd;	      /* -1: not there yet */
+	int dir_fd;	      /* -1: not there yet, or not ours */
+	bool marked;	      /* as ours */
 	bool settled;	      /* the entry in its parent folder is durable */
+	_Atomic bool away;    /* and that was told */
 	uint64_t n_put;
 };
 
@@ -48,7 +51,8 @@ enum rc tier_failed(const struct tier *, const char *what, const char *path);
 enum rc tier_damaged(const struct tier *, const char *path, const char *why);
 
 /** tier_folder(t, make, fd_r): borrowed.  RC_NOTFOUND: it is not there, and
- * not to be made; RC_BUSY: another process writes there. */
+ * not to be made; RC_MISSING: nor may it be; RC_BUSY: another process writes
+ * there. */
 RC_MUST_USE enum rc tier_folder(struct tier *, bool make, int *fd_r);
 
 /** tier_temp_make(t, name, fd_r): RC_NOSPACE. */
@@ -62,5 +66,24 @@ tier_name_give(struct tier *, const char *name, const char *path);
 
 /** tier_stopped(stop). */
 bool tier_stopped(const _Atomic bool *stop);
+
+/** tier_between(pace, began_ns): let others have their turn. */
+RC_MUST_USE enum rc tier_between(const struct tier_pace *, int64_t began_ns);
+
+/* tier_marker.c */
+
+/** tier_mark_check(t, fd, take): is the folder ${fd} ours, or may it be?  With
+ * ${take} it is marked then.  RC_NOTFOUND: not yet; RC_MISSING: no, and that
+ * is told. */
+RC_MUST_USE enum rc tier_mark_check(struct tier *, int fd, bool take);
+/** tier_mark_none(t): the same of a folder that is not there.  RC_NOTFOUND: it
+ * may be made; RC_MISSING. */
+RC_MUST_USE enum rc tier_mark_none(struct tier *);
+/** tier_is_mark(name). */
+bool tier_is_mark(const char *name);
+
+/* What a frame of zstd begins with. */
+#define TIER_ZSTD_MAGIC "\x28\xb5\x2f\xfd"
+#define TIER_ZSTD_MAGIC_BYTES 4
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <zstd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
@@ -81,8 +82,8 @@ is_compressed(const char *p, size_t n)
 		const char *magic;
 		size_t n;
 	} known[] = {
-		{ "\x1f\x8b", 2 },	       /* gzip */
-		{ "\x28\xb5\x2f\xfd", 4 },     /* zstd */
+		{ "\x1f\x8b", 2 }, /* gzip */
+		{ TIER_ZSTD_MAGIC, TIER_ZSTD_MAGIC_BYTES },
 		{ "\xfd\x37\x7a\x58\x5a", 5 }, /* xz */
 		{ "BZh", 3 },		       /* bzip2 */
 	};
@@ -166,7 +167,8 @@ zstd_write(struct putting *p, size_t n, bool last)
 
 /* --- the content --------------------------------------------------------- */
 
-/* The next chunk; RC_DIGEST: there is less than there should be. */
+/* The next chunk; RC_DIGEST: there is less than there should be, or the disk
+ * cannot read it. */
 static enum rc
 chunk_read(struct putting *p, size_t *n_r)
 {
@@ -181,9 +183,9 @@ chunk_read(struct putting *p, size_t *n_r)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return (
-			    tier_failed(p->t, "read what is put as ", p->name));
-		if (got == 0)
+			(void)tier_failed(
+			    p->t, "read what is put as ", p->name);
+		if (got <= 0)
 			return (RC_DIGEST);
 		n += (size_t)got;
 	}
@@ -194,30 +196,37 @@ chunk_read(struct putting *p, size_t *n_r)
 }
 
 static enum rc
-content_write(struct putting *p)
+chunk_put(struct putting *p)
 {
-	enum rc rc = RC_OK;
+	enum rc rc;
 	size_t n = 0;
 
-	while (p->done_bytes < p->put->size_bytes) {
-		if (tier_stopped(p->put->stop))
+	if ((rc = chunk_read(p, &n)) != RC_OK)
+		return (rc);
+	if (p->done_bytes == n && !is_compressed(p->in, n) &&
+	    shrinks(p->in, n) && (rc = zstd_begin(p)) != RC_OK)
+		return (rc);
+	if (p->zstd == NULL)
+		return (bytes_write(p, p->in, n));
+	return (zstd_write(p, n, p->done_bytes == p->put->size_bytes));
+}
+
+static enum rc
+content_write(struct putting *p)
+{
+	const struct tier_pace *pace = &p->put->pace;
+	int64_t began_ns;
+	enum rc rc = RC_OK;
+
+	while (rc == RC_OK && p->done_bytes < p->put->size_bytes) {
+		if (tier_stopped(pace->stop))
 			return (RC_CANCELLED);
-		if ((rc = chunk_read(p, &n)) != RC_OK)
-			return (rc);
-		if (p->done_bytes == n && !is_compressed(p->in, n) &&
-		    shrinks(p->in, n))
-			rc = zstd_begin(p);
-		if (rc != RC_OK)
-			return (rc);
-		if (p->zstd != NULL)
-			rc = zstd_write(
-			    p, n, p->done_bytes == p->put->size_bytes);
-		else
-			rc = bytes_write(p, p->in, n);
-		if (rc != RC_OK)
-			return (rc);
+		began_ns = clock_mono_ns();
+		rc = chunk_put(p);
+		if (rc == RC_OK && p->done_bytes < p->put->size_bytes)
+			rc = tier_between(pace, began_ns);
 	}
-	return (RC_OK);
+	return (rc);
 }
 
 static enum rc

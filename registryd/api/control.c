@@ -46,9 +46,12 @@ control_u64(struct call *c, const char *key, uint64_t *n_r)
 enum rc
 control_repository(struct call *c, bool wanted, struct span *name_r)
 {
+	bool given;
+
 	*name_r = SPAN_NONE;
-	(void)http_request_param(c->request, "repository", name_r);
-	if (name_r->n == 0 && wanted)
+	given = http_request_param(c->request, "repository", name_r);
+	/* An empty one is a mistake, not all of them. */
+	if (name_r->n == 0 && (wanted || given))
 		return (call_fail(c, OCI_REQUEST_INVALID, NULL,
 		    "repository: a name is needed"));
 	if (name_r->n > 0 && !name_repository_ok(*name_r))
@@ -228,8 +231,12 @@ control_job(struct call *c)
 enum rc
 control_job_cancel(struct call *c)
 {
-	if (jobs_cancel(c->service->jobs, c->part) != RC_OK)
+	struct buf out;
+	bool ends;
+
+	if (jobs_cancel(c->service->jobs, c->part, &ends) != RC_OK)
 		return (no_such_job(c));
-	c->answer->status = 202;
-	return (RC_OK);
+	buf_init(&out, CONTROL_ANSWER_BYTES);
+	buf_printf(&out, "{\"cancelled\":%s}\n", ends ? "true" : "false");
+	return (call_json_take(c, 202, CONTROL_JSON, &out));
 }

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "registryd/api/control_int.h"
-#include "registryd/audit.h"
+#include "registryd/audit_images.h"
 #include "registryd/settings.h"
 #include "storage/deleted.h"
 
@@ -150,6 +150,10 @@ undelete_audit(
 		event.children = image->children;
 	}
 	audit_write(c->service->audit, &event);
+	if (image == NULL)
+		return;
+	audit_images(c, AUDIT_UNDELETE, &image->undeleted, &image->digest);
+	audit_images(c, AUDIT_IMAGE_RESTORE, &image->activated, &image->digest);
 }
 
 static enum rc
@@ -180,17 +184,28 @@ restored_answer(
 }
 
 static enum rc
-repository_restore(struct call *c, struct span name)
+repository_missing(struct call *c, struct span name, uint64_t id)
+{
+	if (id != 0)
+		return (call_fail(c, OCI_NOT_FOUND, NULL,
+		    "no deleted repository " SPAN_FMT " with the id %" PRIu64
+		    " can be restored",
+		    SPAN_ARG(name), id));
+	return (call_fail(c, OCI_NOT_FOUND, NULL,
+	    "no deleted repository " SPAN_FMT " can be restored",
+	    SPAN_ARG(name)));
+}
+
+static enum rc
+repository_restore(struct call *c, struct span name, uint64_t id)
 {
 	enum rc rc;
 
-	rc = meta_repository_undelete(c->meta, name, clock_real_ms());
+	rc = meta_repository_undelete(c->meta, name, id, clock_real_ms());
 	if (rc == RC_OK)
 		return (restored_answer(c, name, NULL));
 	if (rc == RC_NOTFOUND)
-		return (call_fail(c, OCI_NOT_FOUND, NULL,
-		    "no deleted repository " SPAN_FMT " can be restored",
-		    SPAN_ARG(name)));
+		return (repository_missing(c, name, id));
 	if (rc == RC_EXISTS)
 		return (call_fail(c, OCI_CONFLICT, NULL,
 		    "there is a repository " SPAN_FMT
@@ -237,20 +252,31 @@ image_restore(struct call *c, struct span name, struct span text)
 		    "it is an index that needs the image %s, which is not "
 		    "there any more",
 		    digest_str(&restored.missing, missing)));
+	if (rc == RC_LIMIT)
+		return (call_fail(c, OCI_CONFLICT, NULL,
+		    "the index needs more deleted images than can be restored "
+		    "at once, or through too many other indexes: restore the "
+		    "indexes that it needs first, by digest"));
 	return (rc);
 }
 
 enum rc
 control_undelete(struct call *c)
 {
-	struct span name, ref;
+	struct span name, ref, text;
+	uint64_t id = 0;
 	enum rc rc;
 
-	if ((rc = control_repository(c, true, &name)) != RC_OK)
+	if ((rc = control_repository(c, true, &name)) != RC_OK ||
+	    (rc = control_u64(c, "id", &id)) != RC_OK)
 		return (rc);
+	if (http_request_param(c->request, "id", &text) &&
+	    (id == 0 || http_request_param(c->request, "reference", &ref)))
+		return (control_bad(c, "id", text,
+		    "that of a deleted repository, without \"reference\""));
 	if (c->settings->lifecycle.undelete_ms == 0)
 		return (no_window(c));
 	if (!http_request_param(c->request, "reference", &ref))
-		return (repository_restore(c, name));
+		return (repository_restore(c, name, id));
 	return (image_restore(c, name, ref));
 }

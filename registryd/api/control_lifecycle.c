@@ -81,6 +81,8 @@ text_read(struct call *c, const json_t *request, const char *key,
 	if (text_r->n == 0)
 		return (RC_OK);
 	rc = lifecycle_policy_parse(*text_r, grammar, c->arena, &policy, why);
+	if (rc == RC_OK)
+		rc = lifecycle_policy_size_check(*text_r, why);
 	if (rc == RC_INVALID)
 		return (call_fail(
 		    c, OCI_REQUEST_INVALID, NULL, "%s: %s", key, why));
@@ -168,9 +170,36 @@ control_lifecycle_preview(struct call *c)
 
 /* --- what became of them ------------------------------------------------- */
 
-static void
-last_json(const struct lifecycle_result *last, struct buf *out)
+static bool
+runs_now(struct call *c, struct span repository)
 {
+	char now[NAME_REPOSITORY_MAX_BYTES + 1];
+
+	service_lifecycle_now(c->service, now);
+	return (span_is(repository, now));
+}
+
+/* One that was running when its row was read, and then is not, has ended, or
+ * the process has that it was in: then its row says the same still. */
+static bool
+interrupted(struct call *c, const struct lifecycle_status *st)
+{
+	struct lifecycle_status again;
+
+	if (st->last.outcome != LIFECYCLE_RUNNING ||
+	    runs_now(c, st->repository))
+		return (false);
+	return (meta_lifecycle_status(
+		    c->meta, st->repository, c->arena, &again) == RC_OK &&
+		again.last.outcome == LIFECYCLE_RUNNING &&
+		again.last.started_ms == st->last.started_ms);
+}
+
+static void
+last_json(struct call *c, const struct lifecycle_status *st, struct buf *out)
+{
+	const struct lifecycle_result *last = &st->last;
+
 	if (last->outcome == LIFECYCLE_NEVER) {
 		buf_str(out, ",\"last\":null");
 		return;
@@ -180,7 +209,10 @@ last_json(const struct lifecycle_result *last, struct buf *out)
 	buf_char(out, ',');
 	control_time(out, "ended", last->ended_ms);
 	buf_char(out, ',');
-	lifecycle_result_json(last, out);
+	lifecycle_result_json(last,
+	    interrupted(c, st) ? "interrupted"
+			       : lifecycle_outcome_text(last->outcome),
+	    out);
 	buf_char(out, '}');
 }
 
@@ -203,7 +235,7 @@ policy_json(struct call *c, const struct lifecycle_status *st, struct buf *out)
 	control_time(out, "evaluated", st->evaluated_ms);
 	buf_char(out, ',');
 	control_time(out, "next", next_ms);
-	last_json(&st->last, out);
+	last_json(c, st, out);
 	buf_char(out, '}');
 }
 

@@ -251,6 +251,7 @@ removed_audit(struct call *c, const struct image_deleted *gone)
 		.tags_known = true,
 		.tags = gone->tags,
 		.n_tags = gone->n_tags,
+		.bytes = gone->image_bytes,
 	};
 
 	audit_write(c->service->audit, &event);

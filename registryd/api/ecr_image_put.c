@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/obj.h"
 #include "registryd/api/oci_int.h"
+#include "registryd/audit_images.h"
 #include "registryd/quota.h"
 #include "registryd/scanning.h"
 #include "registryd/settings.h"
@@ -225,11 +226,15 @@ put_fail(struct call *c, enum rc rc, const struct put_image *p,
 	return (rc);
 }
 
+/* Of digests of images that it restores. */
+#define RESTORED_BYTES ((size_t)64 << 20)
+
 static enum rc
 image_store(struct call *c, const struct put_image *p)
 {
 	const struct quotas *q = &c->settings->quotas;
 	struct manifest_put_result result;
+	struct image_list back = { 0 };
 	struct manifest_put put = {
 		.repository = c->repository,
 		.digest = p->digest,
@@ -243,13 +248,20 @@ image_store(struct call *c, const struct put_image *p)
 		.scan = ecr_scan_on_push(c, c->repository),
 		.scannable =
 		    ecr_scannable(p->manifest.kind, p->manifest.artifact_type),
+		.restored = &back,
 		.now_ms = clock_real_ms(),
 	};
+	struct arena own;
 	enum rc rc;
 
 	if ((rc = store_room(c->store, p->text.n)) != RC_OK)
 		return (rc);
+	arena_init(&own, RESTORED_BYTES);
+	back.arena = &own;
 	rc = meta_manifest_put(c->meta, &put, &result);
+	if (rc == RC_OK)
+		audit_images(c, AUDIT_IMAGE_RESTORE, &back, &p->digest);
+	arena_reset(&own);
 	return (put_fail(c, rc, p, &result));
 }
 

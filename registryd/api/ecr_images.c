@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/obj.h"
 #include "registryd/api/oci_int.h"
-#include "registryd/audit.h"
+#include "registryd/audit_images.h"
 #include "registryd/service.h"
 
 /*
@@ -423,6 +423,9 @@ ecr_describe_images(struct call *c, const json_t *in, json_t *out)
 
 /* --- UpdateImageStorageClass --------------------------------------------- */
 
+/* Of IMAGE_RESTORE_MAX digests. */
+#define RESTORED_BYTES ((size_t)64 << 20)
+
 enum rc
 ecr_update_image_storage_class_check(struct call *c, const json_t *in)
 {
@@ -441,14 +444,11 @@ class_refused(struct call *c, const struct digest *d, const struct holding *h)
 	    oci_digests(c, h->by, h->n, h->more)));
 }
 
-/* Whoever restores one waits for it. */
 static void
-class_changed(struct call *c, const struct image_row *row)
+archived_audit(struct call *c, const struct image_row *row)
 {
 	const struct audit_event event = {
-		.kind = row->manifest.status == IMAGE_ARCHIVED
-			    ? AUDIT_IMAGE_ARCHIVE
-			    : AUDIT_IMAGE_RESTORE,
+		.kind = AUDIT_IMAGE_ARCHIVE,
 		.by = c->principal,
 		.repository = c->repository,
 		.digest = &row->manifest.digest,
@@ -459,8 +459,44 @@ class_changed(struct call *c, const struct image_row *row)
 	};
 
 	audit_write(c->service->audit, &event);
-	if (row->manifest.status == IMAGE_ACTIVATING)
-		service_collect_soon(c->service);
+}
+
+static enum rc
+class_archive(struct call *c, const struct reference *by, struct image_row *row)
+{
+	bool was = row->manifest.status == IMAGE_ARCHIVED;
+	struct holding holding;
+	enum rc rc;
+
+	rc = meta_image_status_set(c->meta, c->repository, by, IMAGE_ARCHIVED,
+	    clock_real_ms(), c->arena, row, &holding);
+	if (rc == RC_REFERENCED)
+		return (class_refused(c, &by->digest, &holding));
+	if (rc == RC_OK && !was)
+		archived_audit(c, row);
+	return (rc);
+}
+
+/* Others come back with it, also with one that is active already.  Whoever
+ * restores one waits for it. */
+static enum rc
+class_restore(struct call *c, const struct reference *by, struct image_row *row)
+{
+	struct image_list back = { 0 };
+	struct arena own;
+	enum rc rc;
+
+	arena_init(&own, RESTORED_BYTES);
+	back.arena = &own;
+	rc = meta_image_restore(
+	    c->meta, c->repository, by, clock_real_ms(), c->arena, row, &back);
+	if (rc == RC_OK) {
+		audit_images(c, AUDIT_IMAGE_RESTORE, &back, &by->digest);
+		if (row->manifest.status == IMAGE_ACTIVATING)
+			service_collect_soon(c->service);
+	}
+	arena_reset(&own);
+	return (rc);
 }
 
 enum rc
@@ -470,25 +506,17 @@ ecr_update_image_storage_class(struct call *c, const json_t *in, json_t *out)
 	bool archive = span_is(aws_string(in, "targetStorageClass"), "ARCHIVE");
 	struct image_row row;
 	struct reference by = { .is_digest = true };
-	struct holding holding;
-	enum image_status was;
 	enum rc rc;
 
 	if ((rc = ecr_image_find(c, id, &row)) != RC_OK)
 		return (rc);
-	was = row.manifest.status;
 	by.digest = row.manifest.digest;
-	rc = meta_image_status_set(c->meta, c->repository, &by,
-	    archive ? IMAGE_ARCHIVED : IMAGE_ACTIVE, clock_real_ms(), c->arena,
-	    &row, &holding);
+	rc =
+	    archive ? class_archive(c, &by, &row) : class_restore(c, &by, &row);
 	if (rc == RC_NOTFOUND)
 		return (ecr_image_not_found(c, id));
-	if (rc == RC_REFERENCED)
-		return (class_refused(c, &by.digest, &holding));
 	if (rc != RC_OK)
 		return (rc);
-	if (row.manifest.status != was)
-		class_changed(c, &row);
 	ecr_put_repository(c, out);
 	aws_put(out, "imageId",
 	    ecr_image_id_json(&by.digest, aws_string(id, "imageTag")));

@@ -85,12 +85,13 @@ policy_put(struct call *c, json_t *out, struct span text)
 }
 
 static void
-policy_audit(struct call *c, enum audit_kind kind)
+policy_audit(struct call *c, enum audit_kind kind, uint64_t revision)
 {
 	const struct audit_event event = {
 		.kind = kind,
 		.by = c->principal,
 		.repository = c->repository,
+		.policy_revision = revision,
 	};
 
 	audit_write(c->service->audit, &event);
@@ -106,14 +107,16 @@ enum rc
 ecr_put_lifecycle_policy(struct call *c, const json_t *in, json_t *out)
 {
 	struct span text = aws_string(in, "lifecyclePolicyText");
+	uint64_t revision;
 	enum rc rc;
 
-	rc = meta_lifecycle_set(c->meta, c->repository, text, clock_real_ms());
+	rc = meta_lifecycle_set(
+	    c->meta, c->repository, text, clock_real_ms(), &revision);
 	if (rc == RC_NOTFOUND)
 		return (ecr_unknown(c, c->repository));
 	if (rc != RC_OK)
 		return (rc);
-	policy_audit(c, AUDIT_POLICY_PUT);
+	policy_audit(c, AUDIT_POLICY_PUT, revision);
 	policy_put(c, out, text);
 	return (RC_OK);
 }
@@ -153,7 +156,7 @@ ecr_delete_lifecycle_policy(struct call *c, const json_t *in, json_t *out)
 	(void)in;
 	rc = meta_lifecycle_delete(c->meta, c->repository, c->arena, &row);
 	if (rc == RC_OK)
-		policy_audit(c, AUDIT_POLICY_DELETE);
+		policy_audit(c, AUDIT_POLICY_DELETE, row.revision);
 	return (policy_show(c, out, rc, &row));
 }
 

@@ -171,6 +171,11 @@ static struct figure figures[] = {
 	ROW(GAUGE, "registryd_disk_reserve_bytes", "",
 	    store.disk_reserve_bytes,
 	    "Free bytes below which uploads are refused"),
+	ROW(GAUGE, "registryd_ballast_bytes", "", store.ballast_bytes,
+	    "Set aside for deleting when the disk is full; 0: given up"),
+	ROW(GAUGE, "registryd_archive_away", "", store.archive_away,
+	    "1 while the archive with the content of this registry is not "
+	    "there"),
 	ROW(GAUGE, "registryd_store_failed", "", store_failed,
 	    "1 after a failed sync: nothing is written until a restart"),
 

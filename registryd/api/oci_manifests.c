@@ -6,7 +6,7 @@
 #include "registryd/api/ecr_image_int.h"
 #include "registryd/api/oci.h"
 #include "registryd/api/oci_int.h"
-#include "registryd/audit.h"
+#include "registryd/audit_images.h"
 #include "registryd/http/accept.h"
 #include "registryd/http/token.h"
 #include "registryd/pulls.h"
@@ -269,11 +269,15 @@ push_fail(struct call *c, enum rc rc, const struct manifest_put_result *r)
 	return (rc);
 }
 
+/* Of digests of images that it restores. */
+#define RESTORED_BYTES ((size_t)64 << 20)
+
 static enum rc
 push_store(struct call *c, const struct push *p)
 {
 	const struct quotas *q = &c->settings->quotas;
 	struct manifest_put_result result;
+	struct image_list back = { 0 };
 	struct manifest_put put = {
 		.repository = c->repository,
 		.digest = p->digest,
@@ -286,14 +290,21 @@ push_store(struct call *c, const struct push *p)
 		.scan = ecr_scan_on_push(c, c->repository),
 		.scannable =
 		    ecr_scannable(p->manifest.kind, p->manifest.artifact_type),
+		.restored = &back,
 		.now_ms = clock_real_ms(),
 	};
+	struct arena own;
 	enum rc rc;
 
 	if ((rc = store_room(c->store, c->body.n)) != RC_OK ||
 	    (rc = oci_push_preset(c, &put.create)) != RC_OK)
 		return (rc);
+	arena_init(&own, RESTORED_BYTES);
+	back.arena = &own;
 	rc = meta_manifest_put(c->meta, &put, &result);
+	if (rc == RC_OK)
+		audit_images(c, AUDIT_IMAGE_RESTORE, &back, &p->digest);
+	arena_reset(&own);
 	return (push_fail(c, rc, &result));
 }
 
@@ -374,6 +385,7 @@ image_delete(struct call *c, const struct digest *d, struct holding *holding)
 	event.tags_known = rc == RC_OK;
 	event.tags = gone.tags;
 	event.n_tags = gone.n_tags;
+	event.bytes = gone.image_bytes;
 	*holding = gone.holding;
 	if (rc == RC_TOOBIG)
 		rc = meta_manifest_delete(c->meta, c->repository, d, holding);

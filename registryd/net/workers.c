@@ -1,17 +1,13 @@
 #include "registryd/net/workers.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/obj.h"
 #include "base/thread.h"
 
 #define WORKERS_MAGIC 0x576f726bu
-#define BACKGROUND_NICE 10
 
 /* An ended thread waits here for whoever joins it next. */
 struct worker {
@@ -86,17 +82,6 @@ job_run(struct job *j)
 		after(j->arg);
 }
 
-/* Less of the processor when it is short, and never ahead of a thread that
- * has just been woken to answer somebody. */
-static void
-step_back(void)
-{
-	static const struct sched_param none = { 0 };
-
-	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
-	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), BACKGROUND_NICE);
-}
-
 static void
 worker_main(void *arg)
 {
@@ -106,7 +91,7 @@ worker_main(void *arg)
 
 	OBJ_CHECK(w, WORKERS_MAGIC);
 	if (w->config.background)
-		step_back();
+		thread_step_back();
 	mutex_lock(&w->lock);
 	while ((j = worker_wait(w)) != NULL) {
 		mutex_unlock(&w->lock);

@@ -1,3 +1,4 @@
+#include "base/mem.h"
 #include "lifecycle/policy.h"
 
 #include <setjmp.h>
@@ -1035,6 +1036,39 @@ extensions_have_their_own_errors(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, arena_begin, arena_end)
 
+static void
+size_is(const char *unit, size_t n, enum rc want)
+{
+	size_t i, bytes = strlen(unit);
+	char why[LIFECYCLE_WHY_BYTES];
+	char *text = xcalloc(n + 1, bytes), count[32];
+
+	for (i = 0; i < n; i++)
+		memcpy(text + i * bytes, unit, bytes);
+	assert_int_equal(
+	    lifecycle_policy_size_check((struct span){ text, n * bytes }, why),
+	    want);
+	(void)snprintf(count, sizeof(count), "has %zu", n);
+	if (want == RC_OK)
+		assert_string_equal(why, "");
+	else
+		assert_non_null(strstr(why, count));
+	free(text);
+}
+
+static void
+a_policy_has_so_many_characters(void **state)
+{
+	(void)state;
+	size_is("x", 99, RC_INVALID);
+	size_is("x", 100, RC_OK);
+	size_is("x", 30720, RC_OK);
+	size_is("x", 30721, RC_INVALID);
+	/* Characters, not bytes. */
+	size_is("\xc3\xa4", 99, RC_INVALID);
+	size_is("\xc3\xa4", 30720, RC_OK);
+}
+
 int
 main(void)
 {
@@ -1060,6 +1094,7 @@ main(void)
 		TEST(a_tag_list_and_its_elements_have_bounds),
 		TEST(a_policy_has_so_many_rules),
 		TEST(a_full_arena_is_told),
+		TEST(a_policy_has_so_many_characters),
 		TEST(tagged_has_one_list_and_others_none),
 		TEST(a_pattern_has_four_wildcards_at_most),
 		TEST(the_archive_goes_with_its_count),

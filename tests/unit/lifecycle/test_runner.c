@@ -4,9 +4,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -190,7 +192,7 @@ static void
 policy(const char *text)
 {
 	assert_int_equal(
-	    meta_lifecycle_set(rig.m, REPO, span_of(text), 1000), RC_OK);
+	    meta_lifecycle_set(rig.m, REPO, span_of(text), 1000, NULL), RC_OK);
 }
 
 static struct lifecycle_status
@@ -636,9 +638,49 @@ a_repository_that_goes_ends_the_run(void **state)
 	rig_push(&rig, 'A', "a", 9);
 	policy(ONE(ANY PUSHED("5"), EXPIRE));
 	assert_int_equal(
-	    lifecycle_carry_out(rig.m, REPO, &carry, &arena, &result),
-	    RC_NOTFOUND);
-	assert_int_equal(result.outcome, LIFECYCLE_NEVER);
+	    lifecycle_carry_out(rig.m, REPO, &carry, &arena, &result), RC_OK);
+	assert_int_equal(result.outcome, LIFECYCLE_STOPPED);
+	assert_true(
+	    span_is(result.why, "the repository was deleted meanwhile"));
+}
+
+/* No file of this process grows beyond that. */
+static void
+files_limit(rlim_t max)
+{
+	struct rlimit limit;
+
+	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void
+disk_fill(void)
+{
+	files_limit(0);
+}
+
+static void
+a_disk_that_fills_up_is_told_and_makes_no_evaluation(void **state)
+{
+	struct run r = { .meanwhile = disk_fill,
+		.meanwhile_at = BEFORE_THE_BATCH };
+	const struct lifecycle_carry carry = carry_of(&r);
+	struct lifecycle_result result;
+	enum rc rc;
+
+	(void)state;
+	rig_push(&rig, 'A', "a", 9);
+	policy(ONE(ANY PUSHED("5"), EXPIRE));
+	rc = lifecycle_carry_out(rig.m, REPO, &carry, &arena, &result);
+	files_limit(RLIM_INFINITY);
+	assert_int_equal(rc, RC_NOSPACE);
+	assert_int_equal(result.outcome, LIFECYCLE_FAILED);
+	assert_true(result.unsettled);
+	assert_int_equal(status().evaluated_ms, 0);
+	rig_images(&rig, "A");
 }
 
 /* --- stopping and going on ----------------------------------------------- */
@@ -1062,6 +1104,7 @@ main(void)
 		TEST(an_index_that_comes_meanwhile_holds_its_images),
 		TEST(a_policy_that_changes_ends_the_run),
 		TEST(a_repository_that_goes_ends_the_run),
+		TEST(a_disk_that_fills_up_is_told_and_makes_no_evaluation),
 		TEST(a_run_that_is_stopped_is_done_the_next_time),
 		TEST(a_run_that_is_to_stop_at_once_does_nothing),
 		TEST(a_run_stops_while_it_rests),

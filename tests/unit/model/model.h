@@ -108,7 +108,8 @@ struct m_act {
 struct m_repo {
 	bool exists;
 	struct m_image images[MANIFESTS];
-	int8_t tags[TAGS];	    /* a manifest, or -1 */
+	int8_t tags[TAGS]; /* a manifest, or -1 */
+	int64_t tagged_ms[TAGS];
 	bool ever[BLOBS];	    /* linked, perhaps still */
 	int64_t promised_ms[BLOBS]; /* when a client was told of it; 0: not */
 	uint64_t policy;	    /* its revision; 0: none */
@@ -135,6 +136,7 @@ enum step_kind {
 	STEP_BEGIN,	    /* client, repo, manifest, tag: begin to push */
 	STEP_CLIENT,	    /* client, way: the next thing it does */
 	STEP_HEAD,	    /* repo, blob */
+	STEP_MOUNT,	    /* repo, blob, from */
 	STEP_TAG,	    /* repo, manifest, tag: push what is there */
 	STEP_UNTAG,	    /* repo, tag */
 	STEP_DELETE,	    /* repo, manifest */
@@ -247,6 +249,7 @@ struct model {
 	/* Steps inside of a collection. */
 	unsigned pause, pause_at;
 	size_t nested;
+	bool spread;	      /* one at each pause */
 	bool inside, claimed; /* where nothing may wait */
 };
 
@@ -264,6 +267,8 @@ bool repo_tagged(const struct m_repo *, unsigned manifest);
 unsigned repo_tags_of(const struct m_repo *, unsigned manifest);
 /** blob_sure(m, r, b): told to be there, or needed by an active image. */
 bool blob_sure(const struct model *, const struct m_repo *, unsigned blob);
+/** blob_used(m, r, b): by images that are there; blob_needed(): or deleted. */
+bool blob_used(const struct model *, const struct m_repo *, unsigned blob);
 bool blob_needed(const struct model *, const struct m_repo *, unsigned blob);
 /** image_held(m, r, i, active): by an index, or one that is not archived. */
 bool image_held(const struct model *, const struct m_repo *, unsigned manifest,

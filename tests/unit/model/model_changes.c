@@ -165,6 +165,10 @@ blob_delete(struct model *m, unsigned repo, unsigned blob)
 			    .blob = (int)blob });
 	rc = meta_blob_unlink(
 	    m->meta, world_repo(repo), &m->world.blobs[blob].digest, &holding);
+	/* That deleted images alone need nobody sees. */
+	if (needed && expect != MUST && rc == RC_NOTFOUND &&
+	    !blob_used(m, r, blob))
+		rc = RC_REFERENCED;
 	(void)answer(m, rc, needed ? MUST_NOT : expect,
 	    needed ? RC_REFERENCED : RC_NOTFOUND);
 	change_end(m, !needed);
@@ -345,7 +349,7 @@ repo_undelete(struct model *m, unsigned repo)
 	change_begin(m,
 	    (struct change){ .kind = CHANGE_REPO_UNDELETE, .repo = (int)repo });
 	rc = meta_repository_undelete(
-	    m->meta, world_repo(repo), m->sh->change.now_ms);
+	    m->meta, world_repo(repo), 0, m->sh->change.now_ms);
 	if (r->exists && rc == RC_EXISTS)
 		rc = RC_NOTFOUND;
 	ok = answer(m, rc,
@@ -371,8 +375,8 @@ policy_set(struct model *m, unsigned repo, unsigned text)
 	(void)snprintf(policy, sizeof(policy), "{\"n\":%u}", text);
 	change_begin(
 	    m, (struct change){ .kind = CHANGE_POLICY, .repo = (int)repo });
-	rc = meta_lifecycle_set(
-	    m->meta, world_repo(repo), span_of(policy), m->sh->change.now_ms);
+	rc = meta_lifecycle_set(m->meta, world_repo(repo), span_of(policy),
+	    m->sh->change.now_ms, NULL);
 	if (answer(m, rc, r->exists ? MUST : MUST_NOT, RC_NOTFOUND)) {
 		rc = meta_lifecycle_get(
 		    m->meta, world_repo(repo), &m->arena, &row);
@@ -420,8 +424,10 @@ policy_evaluate(struct model *m, unsigned repo, unsigned manifests,
 	struct m_repo *r = repo_of(m, repo);
 	unsigned i;
 
-	if (!r->exists || r->policy == 0)
+	if (!r->exists)
 		return;
+	if (r->policy == 0)
+		policy_set(m, repo, 0);
 	change_begin(m, (struct change){ .kind = CHANGE_NONE });
 	if (meta_pulls_settle(m->meta) != RC_OK)
 		model_fail(m, "pulls do not settle");

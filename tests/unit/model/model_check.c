@@ -98,12 +98,12 @@ deleted_find(
 
 /* --- what the collector may do, and what changes leave open -------------- */
 
-/* A subject that went, or was archived, and after the other was pushed; and for
+/* A subject that went, or was archived, and after the other was pushed, or tagged; and for
  * the first time a grace ago or longer: the collector does not know that it was
  * back in between. */
 static bool
 subject_left(const struct model *m, const struct m_repo *r, int subject,
-    unsigned i, bool archived)
+    int64_t pushed_ms, bool archived)
 {
 	const struct m_image *s = &r->images[subject];
 	bool left = archived
@@ -112,7 +112,7 @@ subject_left(const struct model *m, const struct m_repo *r, int subject,
 
 	return (left && s->left_ms != 0 &&
 		s->first_ms + GRACE_MS <= model_now(m) &&
-		r->images[i].pushed_ms <= s->left_ms);
+		pushed_ms <= s->left_ms);
 }
 
 static bool
@@ -121,10 +121,11 @@ may_follow(
 {
 	int subject = m->world.manifests[i].subject;
 
-	if (subject >= 0 && subject_left(m, r, subject, i, archived))
+	if (subject >= 0 &&
+	    subject_left(m, r, subject, r->images[i].pushed_ms, archived))
 		return (true);
 	return (repo_tags_of(r, i) == 1u << TAG_ABOUT_0 &&
-		subject_left(m, r, 0, i, archived));
+		subject_left(m, r, 0, r->tagged_ms[TAG_ABOUT_0], archived));
 }
 
 static bool
@@ -179,7 +180,9 @@ sync_gone(struct model *m, struct m_repo *r, unsigned repo, unsigned i)
 		return;
 	}
 	image->state = IMAGE_GONE;
-	image->tags = tags;
+	/* One may have gone by itself before. */
+	image->tags =
+	    tags & (tag_mask(m, row.tags, row.n_tags) | ~(1u << TAG_ABOUT_0));
 	image->deleted_ms = row.deleted_ms;
 	image->follow = FOLLOW_PERHAPS;
 }
@@ -212,7 +215,7 @@ sync_tag(struct model *m, struct m_repo *r, unsigned repo)
 	struct image_row row;
 
 	if (at < 0 || !m->sh->collecting ||
-	    !subject_left(m, r, 0, (unsigned)at, false))
+	    !subject_left(m, r, 0, r->tagged_ms[TAG_ABOUT_0], false))
 		return;
 	if (row_get(m, repo, (unsigned)at, &row) == RC_OK &&
 	    meta_image_get(m->meta, world_repo(repo), &ref, &m->arena, &row) ==
@@ -589,6 +592,18 @@ files_in(const struct model *m, const char *name)
 	return (n);
 }
 
+/* What a crash has left there beside content; but the archive is marked. */
+static void
+others_check(struct model *m)
+{
+	if (files_in(m, "blobs") != files_in(m, "blobs/sha256"))
+		model_fail(m, "left-overs in blobs/");
+	if (files_in(m, "archive") > files_in(m, "archive/sha256") + 1)
+		model_fail(m, "left-overs in archive/");
+	if (files_in(m, "uploads") != 0)
+		model_fail(m, "left-overs in uploads/");
+}
+
 struct wanted {
 	uint64_t manifests, tags, links, blobs, files, archived, repositories;
 };
@@ -709,10 +724,11 @@ model_leaks(struct model *m)
 	same_number(m, "content in files", st.file_blobs, want.files);
 	same_number(
 	    m, "content in the archive", st.archived_blobs, want.archived);
-	same_number(m, "files in blobs/", files_in(m, "blobs"), want.files);
 	same_number(
-	    m, "files in archive/", files_in(m, "archive"), want.archived);
-	same_number(m, "files in uploads/", files_in(m, "uploads"), 0);
+	    m, "files in blobs/", files_in(m, "blobs/sha256"), want.files);
+	same_number(m, "files in archive/", files_in(m, "archive/sha256"),
+	    want.archived);
+	others_check(m);
 }
 
 void
@@ -729,9 +745,9 @@ model_empty(struct model *m)
 		meta_read_end(&t);
 		same_number(m, meta_table_name((enum meta_table)i), rows, 0);
 	}
-	same_number(m, "files in blobs/", files_in(m, "blobs"), 0);
-	same_number(m, "files in archive/", files_in(m, "archive"), 0);
-	same_number(m, "files in uploads/", files_in(m, "uploads"), 0);
+	same_number(m, "files in blobs/", files_in(m, "blobs/sha256"), 0);
+	same_number(m, "files in archive/", files_in(m, "archive/sha256"), 0);
+	others_check(m);
 }
 
 /* --- the time of files --------------------------------------------------- */

@@ -25,7 +25,7 @@
 /* 2001; the files of the system are younger. */
 #define BEGIN_MS INT64_C(1000000000000)
 /* Nothing here takes as long, but what hangs. */
-#define CHILD_MAX_S 120
+#define CHILD_MAX_S 60
 #define ROUNDS_MAX 40
 #define CHILD_FAILED 1
 

@@ -69,6 +69,14 @@ blob_needed(const struct model *m, const struct m_repo *r, unsigned blob)
 }
 
 bool
+blob_used(const struct model *m, const struct m_repo *r, unsigned blob)
+{
+	return (r->exists && (needed_by(m, r, blob, IMAGE_ACTIVE) ||
+				 needed_by(m, r, blob, IMAGE_ACTIVATING) ||
+				 needed_by(m, r, blob, IMAGE_ARCHIVED)));
+}
+
+bool
 blob_sure(const struct model *m, const struct m_repo *r, unsigned blob)
 {
 	int64_t told_ms = r->promised_ms[blob];
@@ -145,7 +153,10 @@ image_left_note(
 	struct m_image *i = &r->images[manifest];
 
 	*i = (struct m_image){
-		.pushes = i->pushes, .classes = i->classes, .left_ms = now_ms
+		.pushes = i->pushes,
+		.classes = i->classes,
+		.left_ms = now_ms,
+		.first_ms = i->first_ms != 0 ? i->first_ms : now_ms,
 	};
 	referrers_note(m, r, manifest, FOLLOW_REMOVED);
 }
@@ -193,6 +204,26 @@ image_retire(
 }
 
 static void
+tag_put(struct m_repo *r, unsigned tag, unsigned manifest, int64_t now_ms)
+{
+	if (r->tags[tag] != (int)manifest)
+		r->tagged_ms[tag] = now_ms;
+	r->tags[tag] = (int8_t)manifest;
+}
+
+/* Pushed again, it is about one that is yet to come. */
+static bool
+subject_away(const struct model *m, const struct m_repo *r, int manifest)
+{
+	int subject = m->world.manifests[manifest].subject;
+
+	if (subject < 0)
+		return (false);
+	return (r->images[subject].state != IMAGE_LIVE ||
+		r->images[subject].status == IMAGE_ARCHIVED);
+}
+
+static void
 image_put(const struct model *m, struct m_repo *r, const struct change *c)
 {
 	struct m_image *i = &r->images[c->manifest];
@@ -208,9 +239,13 @@ image_put(const struct model *m, struct m_repo *r, const struct change *c)
 		};
 		referrers_note(m, r, (unsigned)c->manifest, FOLLOW_PERHAPS);
 	}
+	if (i->pushed_ms != c->now_ms && subject_away(m, r, c->manifest)) {
+		i->pushed_ms = c->now_ms;
+		i->pushes++;
+	}
 	i->follow = FOLLOW_PERHAPS;
 	if (c->tag >= 0)
-		r->tags[c->tag] = (int8_t)c->manifest;
+		tag_put(r, (unsigned)c->tag, (unsigned)c->manifest, c->now_ms);
 }
 
 /* Children come first, in order of digest, and tags only where they are free.
@@ -232,7 +267,7 @@ image_again(const struct model *m, struct m_repo *r, unsigned manifest)
 	i->left_ms = i->status == IMAGE_ARCHIVED ? model_now(m) : 0;
 	for (t = 0; t < TAGS; t++)
 		if ((i->tags & 1u << t) != 0 && r->tags[t] < 0)
-			r->tags[t] = (int8_t)manifest;
+			tag_put(r, t, manifest, model_now(m));
 	i->tags = 0;
 	i->deleted_ms = 0;
 	i->follow = FOLLOW_PERHAPS;

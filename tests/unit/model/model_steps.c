@@ -15,6 +15,7 @@ static const unsigned weights[STEP_KINDS] = {
 	[STEP_BEGIN] = 110,
 	[STEP_CLIENT] = 420,
 	[STEP_HEAD] = 30,
+	[STEP_MOUNT] = 15,
 	[STEP_TAG] = 30,
 	[STEP_UNTAG] = 15,
 	[STEP_DELETE] = 60,
@@ -42,6 +43,7 @@ static const char *const names[STEP_KINDS] = {
 	[STEP_BEGIN] = "begin to push: client, repo, manifest, tag + 1",
 	[STEP_CLIENT] = "client goes on: client, way",
 	[STEP_HEAD] = "head: repo, blob",
+	[STEP_MOUNT] = "mount: repo, blob, from",
 	[STEP_TAG] = "put manifest: repo, manifest, tag",
 	[STEP_UNTAG] = "delete tag: repo, tag",
 	[STEP_DELETE] = "delete manifest: repo, manifest",
@@ -59,7 +61,7 @@ static const char *const names[STEP_KINDS] = {
 	[STEP_OPEN] = "begin a download: reader, repo, blob",
 	[STEP_READ] = "end a download: reader",
 	[STEP_TIME] = "time passes: which",
-	[STEP_COLLECT] = "collect: pause, steps inside of it",
+	[STEP_COLLECT] = "collect: pause, steps inside of it, all at once",
 	[STEP_CRASH] = "crash, after so many calls",
 	[STEP_REOPEN] = "close and open",
 	[STEP_CHECK] = "check",
@@ -89,7 +91,7 @@ kind_roll(uint64_t *r)
 
 /* Things have to meet: of some sequences all in one repository, of some in two,
  * of others mostly in one. */
-static unsigned repos_meant;
+static unsigned repos_meant, manifests_meant;
 
 static uint8_t
 repo_roll(uint64_t *r)
@@ -110,7 +112,7 @@ step_fill(struct step *s, uint64_t *r)
 	case STEP_BEGIN:
 		s->a = (uint8_t)roll(r, CLIENTS);
 		s->b = repo_roll(r);
-		s->c %= MANIFESTS;
+		s->c = (uint8_t)(s->c % manifests_meant);
 		break;
 	case STEP_CLIENT:
 		s->a = (uint8_t)roll(r, CLIENTS);
@@ -122,10 +124,6 @@ step_fill(struct step *s, uint64_t *r)
 		break;
 	case STEP_READ:
 		s->a = (uint8_t)roll(r, READERS);
-		break;
-	case STEP_HEAD:
-	case STEP_BLOB_DELETE:
-		s->b %= BLOBS;
 		break;
 	case STEP_POLICY:
 		s->b %= 2;
@@ -154,12 +152,19 @@ step_fill(struct step *s, uint64_t *r)
 	case STEP_REPO_DELETE:
 	case STEP_REPO_UNDELETE:
 	case STEP_APPLY:
+	case STEP_HEAD:
+	case STEP_MOUNT:
+	case STEP_BLOB_DELETE:
 	case STEP_REOPEN:
 	case STEP_CHECK:
 	case STEP_KINDS:
 		break;
 	}
 }
+
+/* What a collection is to be met by. */
+static const uint8_t inside_kinds[] = { STEP_HEAD, STEP_MOUNT, STEP_MOUNT,
+	STEP_CLIENT };
 
 /* What makes sense after another step, half of the times. */
 static uint8_t
@@ -172,18 +177,21 @@ kind_after(const struct step *before, uint64_t *r)
 		return (STEP_COLLECT);
 	case STEP_COLLECT:
 		if (before->b > 0)
-			return (roll(r, 2) > 0 ? STEP_HEAD : STEP_CLIENT);
+			return (inside_kinds[roll(r, ARRAY_LEN(inside_kinds))]);
 		return (roll(r, 4) > 0 ? kind_roll(r) : STEP_RESTORE);
 	case STEP_ARCHIVE:
 	case STEP_DELETE:
 		return (roll(r, 2) > 0 ? STEP_TIME : kind_roll(r));
 	case STEP_EVALUATE:
-		return (roll(r, 2) > 0 ? STEP_APPLY : kind_roll(r));
+		return (roll(r, 2) > 0 ? STEP_APPLY : STEP_PULL);
+	case STEP_PULL:
+		return (STEP_APPLY);
 	case STEP_REPO_DELETE:
 		return (roll(r, 2) > 0 ? STEP_REPO_UNDELETE : STEP_TIME);
 	case STEP_BEGIN:
 	case STEP_CLIENT:
 	case STEP_HEAD:
+	case STEP_MOUNT:
 	case STEP_TAG:
 	case STEP_UNTAG:
 	case STEP_IMAGE_DELETE:
@@ -191,7 +199,6 @@ kind_after(const struct step *before, uint64_t *r)
 	case STEP_REPO_UNDELETE:
 	case STEP_POLICY:
 	case STEP_APPLY:
-	case STEP_PULL:
 	case STEP_UNDELETE:
 	case STEP_OPEN:
 	case STEP_READ:
@@ -221,6 +228,7 @@ steps_make(struct shared *sh, size_t n)
 	size_t i;
 
 	repos_meant = 1 + roll(&r, REPOS);
+	manifests_meant = roll(&r, 3) > 0 ? MANIFESTS : 1 + roll(&r, 3);
 	sh->undelete_ms = roll(&r, 2) > 0 ? 5 * GRACE_MS / 2 : 0;
 	for (i = 0; i < n && i < STEPS_MAX; i++)
 		step_make(&sh->steps[i], i > 0 ? &sh->steps[i - 1] : NULL, &r);
@@ -350,10 +358,35 @@ pick_tag(const struct model *m, const struct step *s)
 	return (some[s->b % n_some]);
 }
 
+static unsigned
+pick_blob(const struct model *m, const struct step *s)
+{
+	const struct m_repo *r = &m->sh->state.repos[s->a];
+	unsigned some[BLOBS], i, n_some = 0;
+
+	for (i = 0; i < BLOBS && r->exists; i++)
+		if (r->ever[i])
+			some[n_some++] = i;
+	if (n_some == 0 || s->b >= ANY_FROM)
+		return (s->b % BLOBS);
+	return (some[s->b % n_some]);
+}
+
 static void
 run_head(struct model *m, const struct step *s)
 {
-	(void)blob_look(m, s->a, s->b);
+	(void)blob_look(m, s->a, pick_blob(m, s));
+}
+
+static void
+run_mount(struct model *m, const struct step *s)
+{
+	unsigned blob = pick_blob(m, s), i;
+
+	for (i = 0; i < REPOS; i++)
+		if (m->sh->state.repos[(s->c + i) % REPOS].ever[blob])
+			break;
+	(void)blob_mount(m, (s->c + i) % REPOS, s->a, blob);
 }
 
 static void
@@ -383,7 +416,7 @@ run_image_delete(struct model *m, const struct step *s)
 static void
 run_blob_delete(struct model *m, const struct step *s)
 {
-	blob_delete(m, s->a, s->b);
+	blob_delete(m, s->a, pick_blob(m, s));
 }
 
 static void
@@ -489,6 +522,7 @@ run_collect(struct model *m, const struct step *s)
 	m->pause = 0;
 	m->pause_at = s->a;
 	m->nested = s->b;
+	m->spread = s->c % 2 == 0;
 	collect(m, &totals);
 	m->nested = 0;
 }
@@ -525,6 +559,7 @@ static run_fn *const runs[STEP_KINDS] = {
 	[STEP_BEGIN] = client_begin,
 	[STEP_CLIENT] = run_client,
 	[STEP_HEAD] = run_head,
+	[STEP_MOUNT] = run_mount,
 	[STEP_TAG] = run_tag,
 	[STEP_UNTAG] = run_untag,
 	[STEP_DELETE] = run_delete,
@@ -582,6 +617,8 @@ model_pause(struct model *m, bool committing)
 		m->sh->at++;
 		m->nested--;
 		step_run(m, s);
+		if (m->spread)
+			break;
 	}
 	m->inside = false;
 }

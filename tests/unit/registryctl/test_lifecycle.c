@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/obj.h"
 #include "ctl_tools.h"
 
@@ -75,6 +76,8 @@ a_wrong_command_line_says_so_and_is_exit_2(void **state)
 		{ { "run", "--policy=x" }, "takes no --policy" },
 		{ { "run", "--extensions" }, "takes no --extensions" },
 		{ { "run", "--repository" }, "needs a value" },
+		{ { "run", "--repository=" }, "needs the name" },
+		{ { "status", "--repository", "" }, "needs the name" },
 		{ { "run", "--endpoint=http://x" }, "--endpoint" },
 		{ { "status", "a" }, "unexpected argument \"a\"" },
 		{ { "status", "--diff" }, "takes no --diff" },
@@ -239,6 +242,26 @@ lint_is_json_for_programs(void **state)
 	    "\"needs_extensions\":false,\"why\":null}]\n");
 }
 
+/* Spaces mean nothing in a policy, but ECR counts them. */
+static void
+a_policy_that_nobody_could_set_is_none(void **state)
+{
+	size_t n = strlen(GOOD);
+	char *text = xcalloc(1, 42293 + 1);
+	const struct ran *r;
+
+	(void)state;
+	memset(text, ' ', 42293);
+	memcpy(text, GOOD, n);
+	r = run(&command_lifecycle, dir, text, "lint", "-", END);
+	assert_int_equal(r->code, CTL_PROBLEMS);
+	assert_said(r->out, "from 100 to 30720 characters");
+	text[30720] = '\0';
+	r = run(&command_lifecycle, dir, text, "lint", "-", END);
+	assert_int_equal(r->code, CTL_OK);
+	free(text);
+}
+
 static void
 what_lies_behind_a_nul_is_of_the_file(void **state)
 {
@@ -388,6 +411,29 @@ a_run_that_has_no_end_says_why_once(void **state)
 		assert_int_equal(r->code, CTL_FAILED);
 		assert_said(r->out, "\"state\"");
 	}
+}
+
+static void
+a_policy_that_was_not_carried_out_to_the_end_is_exit_1(void **state)
+{
+	static const struct stub_turn turns[] = {
+		{ RUN_OF_ALL, 202, STARTED },
+		{ "GET /control/jobs/j1?since=0 ", 200,
+		    "{" JOB("done")
+			TOTALS("0,\"stopped\":1") ",\"results\":[" RESULT("a",
+			    "stopped", "\"the policy was changed\"") "]}" },
+		{ "GET /control/jobs/j1?since=1 ", 200,
+		    "{" JOB("done")
+			TOTALS("0,\"stopped\":1") ",\"results\":[]}" },
+		{ NULL },
+	};
+	const struct ran *r;
+
+	(void)state;
+	r = RAN_WITH(turns, "run");
+	assert_int_equal(r->code, CTL_FAILED);
+	assert_said(r->out, "1 of 2 policies carried out");
+	assert_said(r->err, "1 policy was not carried out to the end");
 }
 
 static void
@@ -721,6 +767,9 @@ main(void)
 		cmocka_unit_test(a_policy_comes_from_standard_input),
 		cmocka_unit_test(every_file_is_judged_whatever_the_others_are),
 		cmocka_unit_test(lint_is_json_for_programs),
+		cmocka_unit_test(a_policy_that_nobody_could_set_is_none),
+		cmocka_unit_test(
+		    a_policy_that_was_not_carried_out_to_the_end_is_exit_1),
 		cmocka_unit_test(what_lies_behind_a_nul_is_of_the_file),
 		cmocka_unit_test(the_name_of_a_file_moves_no_cursor),
 		cmocka_unit_test(

@@ -73,6 +73,10 @@ a_wrong_command_line_says_so_and_is_exit_2(void **state)
 		{ &command_undelete, { NULL }, "--list" },
 		{ &command_undelete, { "a", "b", "c" }, "\"c\"" },
 		{ &command_undelete, { "--list", "a", "b" }, "--list" },
+		{ &command_undelete, { "--list", "--id=1" }, "--id says" },
+		{ &command_undelete, { "a", "v1", "--id=1" }, "--id says" },
+		{ &command_undelete, { "a", "--id=0" }, "no id" },
+		{ &command_undelete, { "a", "--id=v1" }, "no id" },
 		{ &command_undelete, { "--nonsense" }, "--nonsense" },
 		{ &command_fsck, { "--rate=0" }, "--rate" },
 		{ &command_fsck, { "x" }, "\"x\"" },
@@ -196,6 +200,7 @@ an_interrupt_leaves_alone_what_others_started(void **state)
 	static const struct stub_turn turns[] = {
 		{ GC, 202, JOINED },
 		{ LOOK, 200, STARTED, .interrupt = true },
+		{ "DELETE /control/jobs/j1 ", 202, "{\"cancelled\":false}" },
 		{ NULL },
 	};
 	const struct ran *r;
@@ -205,6 +210,24 @@ an_interrupt_leaves_alone_what_others_started(void **state)
 	assert_int_equal(r->code, CTL_FAILED);
 	assert_said(r->err, "joined the collection that is running\n");
 	assert_said(r->err, "the collection goes on in the server\n");
+}
+
+static void
+an_interrupt_leaves_alone_what_others_joined(void **state)
+{
+	static const struct stub_turn turns[] = {
+		{ GC, 202, STARTED },
+		{ LOOK, 200, STARTED, .interrupt = true },
+		{ "DELETE /control/jobs/j1 ", 202, "{\"cancelled\":false}" },
+		{ NULL },
+	};
+	const struct ran *r;
+
+	(void)state;
+	r = RAN_WITH(turns, &command_gc, NULL);
+	assert_int_equal(r->code, CTL_FAILED);
+	assert_said(r->err,
+	    "the collection goes on in the server: others wait for it\n");
 }
 
 static void
@@ -307,9 +330,9 @@ the_pages_of_deleted_repositories_go_on_by_number(void **state)
 	(void)state;
 	r = RAN_WITH(turns, &command_undelete, "--list");
 	assert_int_equal(r->code, CTL_OK);
-	assert_string_equal(r->out, "REPOSITORY  DELETED  UNTIL  IMAGES\n"
-				    "a\\x1b]0;b   then     soon        3\n"
-				    "c           then     soon       10\n");
+	assert_string_equal(r->out, "REPOSITORY  ID  DELETED  UNTIL  IMAGES\n"
+				    "a\\x1b]0;b    7  then     soon        3\n"
+				    "c            9  then     soon       10\n");
 }
 
 static void
@@ -369,6 +392,12 @@ what_comes_back_is_said(void **state)
 		    "\"taken\":[],\"children\":0}" },
 		{ NULL },
 	};
+	static const struct stub_turn by_id[] = {
+		{ "POST /control/undelete?repository=a%2Fb&id=7 HTTP", 200,
+		    "{\"repository\":\"a/b\",\"digest\":null,\"tags\":[],"
+		    "\"taken\":[],\"children\":0}" },
+		{ NULL },
+	};
 	const struct ran *r;
 
 	(void)state;
@@ -379,6 +408,9 @@ what_comes_back_is_said(void **state)
 	    "with the tags v1, v2\n"
 	    "without tags that another image has by now: x\\x1b\n"
 	    "and 2 images that it needs\n");
+	r = RAN_WITH(by_id, &command_undelete, "a/b", "--id", "7");
+	assert_int_equal(r->code, CTL_OK);
+	assert_string_equal(r->out, "restored a/b\n");
 	r = RAN_WITH(whole, &command_undelete, "a/b");
 	assert_string_equal(r->out, "restored a/b\n");
 }
@@ -584,6 +616,7 @@ main(void)
 		cmocka_unit_test(a_dry_run_is_asked_for_and_said_to_be_one),
 		cmocka_unit_test(an_interrupt_cancels_what_was_started_here),
 		cmocka_unit_test(an_interrupt_leaves_alone_what_others_started),
+		cmocka_unit_test(an_interrupt_leaves_alone_what_others_joined),
 		cmocka_unit_test(what_cannot_be_cancelled_is_waited_for),
 		cmocka_unit_test(
 		    a_job_that_the_server_does_not_know_any_more_is_exit_1),

@@ -7,9 +7,11 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,10 +133,40 @@ occurrences(const char *path, const char *what)
 	return (n);
 }
 
+static struct audit_target *
+target_open(const char *name)
+{
+	char why[AUDIT_WHY_BYTES] = "";
+	struct audit_target *target;
+
+	if (audit_target_open(name, why, &target) != RC_OK)
+		fail_msg("%s", why);
+	return (target);
+}
+
+static struct audit *
+audit_at(const char *name)
+{
+	struct audit_target *target = target_open(name);
+	struct audit *a = audit_new(&target);
+
+	assert_null(target);
+	return (a);
+}
+
+static void
+audit_move(struct audit *a, const char *name)
+{
+	struct audit_target *target = target_open(name);
+
+	audit_reopen(a, &target);
+	assert_null(target);
+}
+
 static void
 event_write(const char *target, const struct audit_event *e)
 {
-	struct audit *a = audit_new(target);
+	struct audit *a = audit_at(target);
 
 	audit_write(a, e);
 	audit_free(&a);
@@ -313,14 +345,14 @@ a_file_that_was_moved_away_is_made_anew(void **state)
 {
 	char *path = xstrdup(path_of("moved.log"));
 	const char *old = path_of("moved.log.1");
-	struct audit *a = audit_new(path);
+	struct audit *a = audit_at(path);
 	char *text;
 
 	(void)state;
 	audit_write(a, &simple);
 	assert_int_equal(rename(path, old), 0);
 	audit_write(a, &simple);
-	audit_reopen(a, path);
+	audit_move(a, path);
 	audit_write(a, &simple);
 	audit_free(&a);
 	text = file_read(old);
@@ -341,9 +373,9 @@ off_and_stderr_make_no_file(void **state)
 
 	(void)state;
 	saved = stderr_take(log);
-	a = audit_new(AUDIT_LOG_OFF);
+	a = audit_at(AUDIT_LOG_OFF);
 	audit_write(a, &simple);
-	audit_reopen(a, AUDIT_LOG_STDERR);
+	audit_move(a, AUDIT_LOG_STDERR);
 	audit_write(a, &simple);
 	audit_free(&a);
 	audit_write(NULL, &simple);
@@ -354,25 +386,18 @@ off_and_stderr_make_no_file(void **state)
 }
 
 static void
-a_log_that_cannot_be_opened_is_told_once_and_stops_nothing(void **state)
+a_file_that_cannot_be_opened_is_refused_by_name(void **state)
 {
-	const char *log = path_of("server.log");
 	char *path = xstrdup(path_of("missing/audit.log"));
-	struct audit *a;
-	int i, saved;
+	struct audit_target *target;
+	char why[AUDIT_WHY_BYTES];
 
 	(void)state;
-	saved = stderr_take(log);
-	a = audit_new(path);
-	for (i = 0; i < 3; i++)
-		audit_write(a, &simple);
-	stderr_give_back(saved);
-	assert_int_equal(occurrences(log, path), 1);
-	assert_int_equal(occurrences(log, "cannot be opened"), 1);
-	audit_reopen(a, path_of("found.log"));
-	audit_write(a, &simple);
-	audit_free(&a);
-	assert_int_equal(occurrences(path_of("found.log"), "gc"), 1);
+	assert_int_equal(audit_target_open(path, why, &target), RC_IO);
+	assert_null(target);
+	assert_non_null(strstr(why, path));
+	assert_non_null(strstr(why, "No such file"));
+	audit_target_drop(&target);
 	free(path);
 }
 
@@ -385,12 +410,165 @@ a_full_disk_is_told_once_and_stops_nothing(void **state)
 
 	(void)state;
 	saved = stderr_take(log);
-	a = audit_new("/dev/full");
+	a = audit_at("/dev/full");
 	for (i = 0; i < 3; i++)
 		audit_write(a, &simple);
 	audit_free(&a);
 	stderr_give_back(saved);
 	assert_int_equal(occurrences(log, "cannot be written"), 1);
+}
+
+/* No file grows beyond that in this process. */
+static void
+files_limit(rlim_t max)
+{
+	struct rlimit limit;
+
+	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void
+numbered_write(struct audit *a, uint64_t first, uint64_t n)
+{
+	struct audit_event e = { .kind = AUDIT_GC };
+	uint64_t i;
+
+	for (i = first; i < first + n; i++) {
+		e.links = i;
+		audit_write(a, &e);
+	}
+}
+
+/* Whole lines with the numbers from 0 on, and no others. */
+static void
+numbered_are(const char *path, uint64_t n)
+{
+	char *text = file_read(path), *line, *rest = NULL;
+	uint64_t i = 0;
+	json_t *o;
+
+	for (line = strtok_r(text, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		o = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+		assert_non_null(o);
+		assert_int_equal(number_of(o, "links"), i++);
+		json_decref(o);
+	}
+	assert_int_equal(i, n);
+	free(text);
+}
+
+static void
+lines_wait_while_the_disk_is_full(void **state)
+{
+	char *path = xstrdup(path_of("waits.log"));
+	const char *log = path_of("waits-server.log");
+	struct audit *a = audit_at(path);
+	int saved = stderr_take(log);
+
+	(void)state;
+	numbered_write(a, 0, 2);
+	/* The third line gets in by half. */
+	files_limit(250);
+	numbered_write(a, 2, 3);
+	audit_flush(a);
+	files_limit(RLIM_INFINITY);
+	audit_flush(a);
+	numbered_are(path, 5);
+	numbered_write(a, 5, 1);
+	audit_free(&a);
+	stderr_give_back(saved);
+	numbered_are(path, 6);
+	assert_int_equal(occurrences(log, "cannot be written"), 1);
+	assert_int_equal(occurrences(log, "is written again"), 1);
+	assert_int_equal(occurrences(log, "are lost"), 0);
+	free(path);
+}
+
+static void
+lines_that_wait_move_to_another_file(void **state)
+{
+	char *path = xstrdup(path_of("from.log"));
+	char *to = xstrdup(path_of("to.log"));
+	const char *log = path_of("moves-server.log");
+	struct audit *a = audit_at(path);
+	int saved = stderr_take(log);
+
+	(void)state;
+	files_limit(50);
+	numbered_write(a, 0, 3);
+	files_limit(40);
+	assert_int_equal(occurrences(path, "links"), 0);
+	assert_int_equal(symlink("/dev/full", path_of("full")), 0);
+	audit_move(a, path_of("full"));
+	files_limit(RLIM_INFINITY);
+	audit_move(a, to);
+	audit_free(&a);
+	stderr_give_back(saved);
+	/* The one that had begun is whole there. */
+	numbered_are(to, 3);
+	free(path);
+	free(to);
+}
+
+static void
+lines_that_were_never_written_are_counted_at_the_end(void **state)
+{
+	const char *log = path_of("lost-server.log");
+	struct audit *a = audit_at("/dev/full");
+	int saved = stderr_take(log);
+
+	(void)state;
+	numbered_write(a, 0, 7);
+	audit_free(&a);
+	stderr_give_back(saved);
+	assert_int_equal(occurrences(log, "7 lines of the audit log"), 1);
+}
+
+/* A long one, of which not many are kept. */
+static void
+long_write(struct audit *a, const struct span *tags)
+{
+	audit_write(a, &(struct audit_event){ .kind = AUDIT_IMAGE_DELETE,
+			   .tags_known = true,
+			   .tags = tags,
+			   .n_tags = TAGS / 2 });
+}
+
+static void
+lines_beyond_what_is_kept_are_counted_in_their_place(void **state)
+{
+	char *to = xstrdup(path_of("counted.log"));
+	struct span *tags = xcalloc(TAGS, sizeof(*tags));
+	const char *log = path_of("counted-server.log");
+	char name[NAME_TAG_MAX_BYTES];
+	struct audit *a = audit_at("/dev/full");
+	int saved = stderr_take(log);
+	char *text;
+	size_t i;
+
+	(void)state;
+	memset(name, 'x', sizeof(name));
+	for (i = 0; i < TAGS; i++)
+		tags[i] = (struct span){ name, sizeof(name) };
+	for (i = 0; i < 5; i++)
+		long_write(a, tags);
+	numbered_write(a, 0, 1);
+	audit_move(a, to);
+	audit_free(&a);
+	stderr_give_back(saved);
+	text = file_read(to);
+	assert_int_equal(occurrences(to, "image-delete"), 2);
+	assert_int_equal(
+	    occurrences(to, "\"event\":\"lines-lost\",\"lines\":3}"), 1);
+	assert_int_equal(occurrences(to, "\"gc\""), 1);
+	assert_true(strstr(text, "lines-lost") < strstr(text, "\"gc\""));
+	free(text);
+	free(tags);
+	free(to);
 }
 
 #define THREADS 4
@@ -409,7 +587,7 @@ static void
 lines_of_several_threads_do_not_mix(void **state)
 {
 	const char *path = path_of("threads.log");
-	struct audit *a = audit_new(path);
+	struct audit *a = audit_at(path);
 	pthread_t threads[THREADS];
 	char *text, *line, *rest = NULL;
 	size_t i, n = 0;
@@ -471,8 +649,14 @@ main(void)
 		cmocka_unit_test(a_file_that_was_moved_away_is_made_anew),
 		cmocka_unit_test(off_and_stderr_make_no_file),
 		cmocka_unit_test(
-		    a_log_that_cannot_be_opened_is_told_once_and_stops_nothing),
+		    a_file_that_cannot_be_opened_is_refused_by_name),
 		cmocka_unit_test(a_full_disk_is_told_once_and_stops_nothing),
+		cmocka_unit_test(lines_wait_while_the_disk_is_full),
+		cmocka_unit_test(lines_that_wait_move_to_another_file),
+		cmocka_unit_test(
+		    lines_that_were_never_written_are_counted_at_the_end),
+		cmocka_unit_test(
+		    lines_beyond_what_is_kept_are_counted_in_their_place),
 		cmocka_unit_test(lines_of_several_threads_do_not_mix),
 	};
 

@@ -13,6 +13,8 @@
 
 #include "api_tools.h"
 #include "base/clock.h"
+#include "base/mem.h"
+#include "lifecycle/policy.h"
 #include "registryd/jobs.h"
 #include "storage/gc.h"
 #include "storage/images.h"
@@ -166,7 +168,7 @@ policy_set(const char *repository, const char *text)
 {
 	assert_int_equal(
 	    meta_lifecycle_set(store_meta(api.store), span_of(repository),
-		span_of(text), clock_real_ms()),
+		span_of(text), clock_real_ms(), NULL),
 	    RC_OK);
 }
 
@@ -642,6 +644,114 @@ a_deleted_repository_is_listed_and_restored(void **state)
 }
 
 static void
+repository_drop(void)
+{
+	struct repository_description d;
+	struct arena arena;
+
+	arena_init(&arena, SIZE_MAX);
+	assert_int_equal(meta_repository_delete(store_meta(api.store),
+			     SPAN("team/app"), true, &arena, &d),
+	    RC_OK);
+	arena_reset(&arena);
+}
+
+static void
+an_older_repository_of_a_name_comes_back_by_its_id(void **state)
+{
+	char digest[DIGEST_STR_BYTES], query[128];
+	json_int_t id;
+	json_t *o;
+
+	(void)state;
+	undelete_window_set(HOUR);
+	api_image(&api, "team/app", "v1", "one", digest);
+	repository_drop();
+	api_image(&api, "team/app", "v2", "two", digest);
+	repository_drop();
+	o = control(HTTP_GET, "/control/deleted/repositories", NULL, 200);
+	assert_int_equal(size_of(o, "repositories"), 2);
+	id = number_of(row_of(o, "repositories", 0), "id");
+	json_decref(o);
+	(void)snprintf(
+	    query, sizeof(query), "repository=other&id=%lld", (long long)id);
+	refused(HTTP_POST, "/control/undelete", query, NULL, 404, "id");
+	refused(HTTP_POST, "/control/undelete", "repository=team/app&id=99",
+	    NULL, 404, "no deleted repository team/app with the id 99");
+	refused(HTTP_POST, "/control/undelete", "repository=team/app&id=0",
+	    NULL, 400, "id:");
+	refused(HTTP_POST, "/control/undelete",
+	    "repository=team/app&id=1&reference=v1", NULL, 400, "id:");
+	(void)snprintf(
+	    query, sizeof(query), "repository=team/app&id=%lld", (long long)id);
+	json_decref(control(HTTP_POST, "/control/undelete", query, 200));
+	assert_int_equal(
+	    api_status(&api, HTTP_GET, "/v2/team/app/manifests/v1", NULL), 200);
+	assert_int_equal(
+	    api_status(&api, HTTP_GET, "/v2/team/app/manifests/v2", NULL), 404);
+}
+
+static void
+no_name_is_not_taken_for_all(void **state)
+{
+	(void)state;
+	images_make(3);
+	policy_set("team/app", COUNT(1));
+	refused(HTTP_POST, "/control/lifecycle/run", "repository=", NULL, 400,
+	    "a name is needed");
+	refused(HTTP_GET, "/control/lifecycle/status", "repository=", NULL, 400,
+	    "a name is needed");
+}
+
+/* As a process leaves it that is killed in the middle. */
+static void
+a_run_that_nobody_carries_out_is_interrupted(void **state)
+{
+	struct lifecycle_result result = {
+		.outcome = LIFECYCLE_RUNNING, .started_ms = 1000, .expired = 3
+	};
+	const json_t *last;
+	json_t *o;
+
+	(void)state;
+	images_make(1);
+	policy_set("team/app", COUNT(1));
+	assert_int_equal(meta_lifecycle_result_put(
+			     store_meta(api.store), SPAN("team/app"), &result),
+	    RC_OK);
+	o = control(
+	    HTTP_GET, "/control/lifecycle/status", "repository=team/app", 200);
+	last = json_object_get(row_of(o, "policies", 0), "last");
+	assert_string_equal(text_of(last, "outcome"), "interrupted");
+	assert_int_equal(number_of(last, "expired"), 3);
+	json_decref(o);
+	(void)snprintf(api.service.lifecycle_now,
+	    sizeof(api.service.lifecycle_now), "team/app");
+	o = control(HTTP_GET, "/control/lifecycle/status", NULL, 200);
+	last = json_object_get(row_of(o, "policies", 0), "last");
+	assert_string_equal(text_of(last, "outcome"), "running");
+	json_decref(o);
+	api.service.lifecycle_now[0] = '\0';
+}
+
+/* Which PutLifecyclePolicy would not take: spaces mean nothing, but count. */
+static void
+a_preview_of_too_long_a_policy_is_refused(void **state)
+{
+	char *spaces = xcalloc(1, LIFECYCLE_POLICY_MAX + 1);
+	char *body;
+
+	(void)state;
+	images_make(1);
+	memset(spaces, ' ', LIFECYCLE_POLICY_MAX);
+	body = xasprintf("{\"policy\":\"" COUNT_TEXT(1) "%s\"}", spaces);
+	refused(HTTP_POST, "/control/lifecycle/preview", "repository=team/app",
+	    body, 400, "from 100 to 30720");
+	free(body);
+	free(spaces);
+}
+
+static void
 a_name_that_was_taken_is_not_given_back(void **state)
 {
 	struct repository_description d;
@@ -659,6 +769,57 @@ a_name_that_was_taken_is_not_given_back(void **state)
 	api_image(&api, "team/app", "v1", "two", digest);
 	refused(HTTP_POST, "/control/undelete", "repository=team/app", NULL,
 	    409, "there is a repository team/app");
+}
+
+/* An index of more images than are looked at, none of which is here. */
+static struct digest
+index_put(size_t n)
+{
+	struct descriptor *edges = xcalloc(n, sizeof(*edges));
+	const struct manifest manifest = {
+		.kind = MANIFEST_INDEX,
+		.media_type = SPAN(MEDIA_OCI_INDEX),
+		.edges = edges,
+		.n_edges = n,
+	};
+	struct manifest_put put = {
+		.repository = SPAN("team/app"),
+		.text = SPAN("index"),
+		.manifest = &manifest,
+		.sparse = SPARSE_ALL,
+		.create = &repository_preset_default,
+		.now_ms = 1000,
+	};
+	struct manifest_put_result result;
+	uint64_t i;
+
+	for (i = 0; i < n; i++) {
+		edges[i].kind = EDGE_MANIFEST;
+		edges[i].digest.alg = DIGEST_SHA256;
+		memcpy(edges[i].digest.bytes, &i, sizeof(i));
+	}
+	put.digest = edges[n - 1].digest;
+	put.digest.bytes[DIGEST_BYTES_MAX / 2 - 1] = 1;
+	assert_int_equal(
+	    meta_manifest_put(store_meta(api.store), &put, &result), RC_OK);
+	free(edges);
+	return (put.digest);
+}
+
+static void
+an_index_that_needs_too_many_is_told(void **state)
+{
+	char digest[DIGEST_STR_BYTES], query[256];
+	struct digest d;
+
+	(void)state;
+	undelete_window_set(HOUR);
+	d = index_put((size_t)IMAGE_RESTORE_MAX + 1);
+	image_delete(digest_str(&d, digest));
+	(void)snprintf(
+	    query, sizeof(query), "repository=team/app&reference=%s", digest);
+	refused(HTTP_POST, "/control/undelete", query, NULL, 409,
+	    "restore the indexes that it needs first");
 }
 
 static void
@@ -691,7 +852,7 @@ static int
 setup(void **state)
 {
 	struct settings_flags flags = { 0 };
-	char why[SETTINGS_WHY_BYTES];
+	char why[SETTINGS_WHY_BYTES], audit_why[SERVICE_WHY_BYTES];
 
 	(void)state;
 	api_open(&api);
@@ -699,6 +860,7 @@ setup(void **state)
 	if (settings_load(&flags, why, &settings) != RC_OK)
 		fail_msg("%s", why);
 	service_init(&api.service, api.store, settings);
+	assert_int_equal(service_audit_open(&api.service, audit_why), RC_OK);
 	api.settings.lifecycle = settings->lifecycle;
 	return (0);
 }
@@ -738,6 +900,11 @@ main(void)
 		TEST(an_expired_image_tells_its_rule_and_a_taken_tag_stays),
 		TEST(a_deleted_repository_is_listed_and_restored),
 		TEST(a_name_that_was_taken_is_not_given_back),
+		TEST(an_older_repository_of_a_name_comes_back_by_its_id),
+		TEST(no_name_is_not_taken_for_all),
+		TEST(a_run_that_nobody_carries_out_is_interrupted),
+		TEST(a_preview_of_too_long_a_policy_is_refused),
+		TEST(an_index_that_needs_too_many_is_told),
 		TEST(what_cannot_be_restored_is_told),
 	};
 

@@ -133,9 +133,11 @@ a_cancelled_check_says_so(void **state)
 {
 	json_t *first = begin(&slow), *ended;
 	const char *id = text_of(first, "id");
+	bool ends;
 
 	(void)state;
-	assert_int_equal(jobs_cancel(jobs, span_of(id)), RC_OK);
+	assert_int_equal(jobs_cancel(jobs, span_of(id), &ends), RC_OK);
+	assert_true(ends);
 	ended = wait_for(id);
 	assert_string_equal(text_of(ended, "state"), "cancelled");
 	json_decref(ended);
@@ -146,11 +148,12 @@ static void
 an_unknown_job_is_not_found(void **state)
 {
 	struct buf out;
+	bool ends;
 
 	(void)state;
 	buf_init(&out, 1 << 20);
 	assert_int_equal(jobs_show(jobs, SPAN("x"), 0, &out), RC_NOTFOUND);
-	assert_int_equal(jobs_cancel(jobs, SPAN("x")), RC_NOTFOUND);
+	assert_int_equal(jobs_cancel(jobs, SPAN("x"), &ends), RC_NOTFOUND);
 	json_decref(begin(&quick));
 	assert_int_equal(jobs_show(jobs, SPAN("x"), 0, &out), RC_NOTFOUND);
 	buf_free(&out);
@@ -342,14 +345,39 @@ static void
 a_run_that_waits_is_cancelled_at_once(void **state)
 {
 	json_t *asked = run_ask("a"), *now;
+	bool ends;
 
 	(void)state;
 	assert_int_equal(
-	    jobs_cancel(jobs, span_of(text_of(asked, "id"))), RC_OK);
+	    jobs_cancel(jobs, span_of(text_of(asked, "id")), &ends), RC_OK);
+	assert_true(ends);
 	now = look(text_of(asked, "id"));
 	assert_string_equal(text_of(now, "state"), "cancelled");
 	assert_null(jobs_run_next(jobs));
 	json_decref(now);
+	json_decref(asked);
+}
+
+static void
+a_run_that_others_joined_is_cancelled_with_the_last_of_them(void **state)
+{
+	json_t *asked = run_ask("a"), *joined = run_ask("a"), *now;
+	struct span id = span_of(text_of(asked, "id"));
+	bool ends;
+
+	(void)state;
+	assert_string_equal(text_of(joined, "id"), text_of(asked, "id"));
+	assert_int_equal(jobs_cancel(jobs, id, &ends), RC_OK);
+	assert_false(ends);
+	now = look(text_of(asked, "id"));
+	assert_string_equal(text_of(now, "state"), "running");
+	json_decref(now);
+	assert_int_equal(jobs_cancel(jobs, id, &ends), RC_OK);
+	assert_true(ends);
+	now = look(text_of(asked, "id"));
+	assert_string_equal(text_of(now, "state"), "cancelled");
+	json_decref(now);
+	json_decref(joined);
 	json_decref(asked);
 }
 
@@ -525,6 +553,8 @@ main(void)
 		TEST(a_run_is_joined_as_long_as_it_has_not_begun),
 		TEST(only_so_many_runs_wait),
 		TEST(a_run_that_waits_is_cancelled_at_once),
+		TEST(
+		    a_run_that_others_joined_is_cancelled_with_the_last_of_them),
 		TEST(
 		    images_are_counted_while_their_repository_is_at_hand_and_once),
 		TEST(results_are_told_some_at_a_time_and_summed_all),

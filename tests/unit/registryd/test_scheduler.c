@@ -6,10 +6,12 @@
 #include <cmocka.h>
 
 #include <jansson.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -103,11 +105,14 @@ settings_make(const char *const *pairs)
 static void
 begin(const char *const *pairs)
 {
+	char why[SERVICE_WHY_BYTES];
+
 	calendar_ms = NOON;
 	calendar_step_ms = 0;
 	api_open(&api);
 	settings = settings_make(pairs);
 	service_init(&svc, api.store, settings);
+	assert_int_equal(service_audit_open(&svc, why), RC_OK);
 	svc.lifecycle_from_ns = 0;
 }
 
@@ -137,7 +142,7 @@ policy_set(const char *repository, const char *text)
 {
 	assert_int_equal(
 	    meta_lifecycle_set(store_meta(api.store), span_of(repository),
-		span_of(text), clock_real_ms()),
+		span_of(text), clock_real_ms(), NULL),
 	    RC_OK);
 }
 
@@ -360,6 +365,27 @@ with_an_interval_of_zero_nothing_is_carried_out_by_itself(void **state)
 	end();
 }
 
+static void
+a_clock_that_was_ahead_holds_nothing_up(void **state)
+{
+	(void)state;
+	BEGIN(INTERVAL, NO_JITTER);
+	images_push("a", 3);
+	calendar_ms += 400 * DAY;
+	policy_set("a", COUNT_ONE);
+	calendar_ms -= 400 * DAY;
+	assert_int_equal(
+	    service_lifecycle_next(&svc, settings, 1, calendar_ms + 400 * DAY),
+	    calendar_ms + DAY);
+	(void)service_lifecycle_round(&svc);
+	assert_int_equal(images_count("a"), 3);
+	assert_int_equal(status_of("a").set_ms, calendar_ms);
+	calendar_ms += DAY;
+	(void)service_lifecycle_round(&svc);
+	assert_int_equal(images_count("a"), 1);
+	end();
+}
+
 /* --- the window ---------------------------------------------------------- */
 
 static void
@@ -496,13 +522,14 @@ static void
 a_cancelled_job_does_nothing(void **state)
 {
 	json_t *job;
+	bool ends;
 
 	(void)state;
 	BEGIN(INTERVAL);
 	repository_make("a", 3);
 	job = job_ask("a");
 	assert_int_equal(
-	    jobs_cancel(svc.jobs, span_of(text_of(job, "id"))), RC_OK);
+	    jobs_cancel(svc.jobs, span_of(text_of(job, "id")), &ends), RC_OK);
 	(void)service_lifecycle_round(&svc);
 	job = job_look(job);
 	assert_string_equal(text_of(job, "state"), "cancelled");
@@ -512,6 +539,46 @@ a_cancelled_job_does_nothing(void **state)
 }
 
 /* --- what goes wrong ----------------------------------------------------- */
+
+/* No file of this process grows beyond that. */
+static void
+files_limit(rlim_t max)
+{
+	struct rlimit limit;
+
+	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void
+a_policy_that_a_full_disk_stops_stays_due_and_is_tried_again(void **state)
+{
+	char *audit;
+
+	(void)state;
+	BEGIN(INTERVAL, NO_JITTER);
+	repository_make("a", 3);
+	calendar_ms += DAY;
+	files_limit(0);
+	assert_in_range(service_lifecycle_round(&svc), 1, MINUTE);
+	files_limit(RLIM_INFINITY);
+	assert_int_equal(images_count("a"), 3);
+	assert_int_equal(status_of("a").evaluated_ms, 0);
+	/* Not at once. */
+	assert_in_range(service_lifecycle_round(&svc), 1, MINUTE);
+	assert_int_equal(images_count("a"), 3);
+	svc.lifecycle_again_ns = 0;
+	(void)service_lifecycle_round(&svc);
+	assert_int_equal(images_count("a"), 1);
+	audit = audit_read();
+	assert_int_equal(occurrences(audit, "\"outcome\":\"failed\""), 1);
+	assert_int_equal(occurrences(audit, "\"outcome\":\"done\""), 1);
+	assert_int_equal(occurrences(audit, "\"lifecycle-expire\""), 2);
+	free(audit);
+	end();
+}
 
 static void
 a_policy_that_cannot_be_read_fails_and_others_go_on(void **state)
@@ -644,6 +711,9 @@ main(void)
 		    one_that_changes_waits_anew_and_one_that_ran_for_the_next_time),
 		cmocka_unit_test(jitter_comes_on_top_of_the_interval),
 		cmocka_unit_test(nothing_is_carried_out_at_the_start),
+		cmocka_unit_test(a_clock_that_was_ahead_holds_nothing_up),
+		cmocka_unit_test(
+		    a_policy_that_a_full_disk_stops_stays_due_and_is_tried_again),
 		cmocka_unit_test(
 		    with_an_interval_of_zero_nothing_is_carried_out_by_itself),
 		cmocka_unit_test(what_is_due_waits_for_the_window),

@@ -306,6 +306,28 @@ threads_end_what_was_started_before_and_after_them(void **state)
 	api_close(&api);
 }
 
+static void
+an_audit_log_that_cannot_be_opened_names_its_key(void **state)
+{
+	struct settings_flags flags = { .data = "/nowhere" };
+	char why[SERVICE_WHY_BYTES] = "";
+	struct settings *settings;
+	struct service service;
+
+	(void)state;
+	assert_int_equal(
+	    setenv("REGISTRYD_AUDIT_LOG", "/nowhere/audit.log", 1), 0);
+	assert_int_equal(settings_load(&flags, why, &settings), RC_OK);
+	assert_int_equal(unsetenv("REGISTRYD_AUDIT_LOG"), 0);
+	service_init(&service, NULL, settings);
+	assert_int_equal(service_audit_open(&service, why), RC_IO);
+	assert_non_null(
+	    strstr(why, "audit-log: cannot open /nowhere/audit.log"));
+	assert_null(service.audit);
+	service_fini(&service);
+	settings_unref(&settings);
+}
+
 int
 main(void)
 {
@@ -319,6 +341,8 @@ main(void)
 		cmocka_unit_test(a_stopping_server_ends_no_scans_and_previews),
 		cmocka_unit_test(
 		    threads_end_what_was_started_before_and_after_them),
+		cmocka_unit_test(
+		    an_audit_log_that_cannot_be_opened_names_its_key),
 	};
 
 	return (cmocka_run_group_tests_name("service", tests, NULL, NULL));

@@ -146,7 +146,7 @@ lives_set(struct ft *f)
 			     }),
 	    RC_OK);
 	assert_int_equal(
-	    meta_lifecycle_set(f->m, FT_REPO, SPAN("{}"), 1), RC_OK);
+	    meta_lifecycle_set(f->m, FT_REPO, SPAN("{}"), 1, NULL), RC_OK);
 	assert_int_equal(
 	    meta_preview_start(f->m, FT_REPO, SPAN("{}"), 2), RC_OK);
 }

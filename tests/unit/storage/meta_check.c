@@ -44,6 +44,7 @@ struct use {
 	uint64_t repo;
 	struct digest blob;
 	bool counts; /* neither archived nor deleted */
+	bool kept;   /* not deleted */
 };
 
 static struct {
@@ -412,22 +413,25 @@ use_cmp(const void *a, const void *b)
 }
 
 static void
-use_add(uint64_t repo, const struct digest *blob, bool counts)
+use_add(uint64_t repo, const struct digest *blob, bool counts, bool kept)
 {
 	if (uses.n == uses.room) {
 		uses.room = uses.room > 0 ? 2 * uses.room : 64;
 		uses.rows = xrealloc(uses.rows, uses.room * sizeof(*uses.rows));
 	}
-	uses.rows[uses.n++] = (struct use){ repo, *blob, counts };
+	uses.rows[uses.n++] = (struct use){ repo, *blob, counts, kept };
 }
 
+/* By images that count, that are not deleted, and by any. */
 static void
-uses_of(uint64_t repo, const struct digest *d, uint64_t *users, uint64_t *all)
+uses_of(uint64_t repo, const struct digest *d, uint64_t *users, uint64_t *kept,
+    uint64_t *all)
 {
 	const struct use key = { .repo = repo, .blob = *d };
 	size_t low = 0, high = uses.n, mid;
 
 	*users = 0;
+	*kept = 0;
 	*all = 0;
 	while (low < high) {
 		mid = low + (high - low) / 2;
@@ -439,24 +443,30 @@ uses_of(uint64_t repo, const struct digest *d, uint64_t *users, uint64_t *all)
 	for (; low < uses.n && use_cmp(&uses.rows[low], &key) == 0; low++) {
 		(*all)++;
 		*users += uses.rows[low].counts;
+		*kept += uses.rows[low].kept;
 	}
 }
 
 /* What is kept of its use is what the edges say, and who waits for the
  * collector is in the queue.  Only what archived or deleted images need may be
- * idle and not wait. */
+ * idle and not wait; what deleted ones alone do is hidden then, and nothing else
+ * is. */
 static void
 check_link_use(struct meta_txn *t, uint64_t repo, const struct digest *d,
     const struct link_rec *rec)
 {
-	uint64_t users, all;
+	uint64_t users, kept, all;
 	struct rec_key k;
 
-	uses_of(repo, d, &users, &all);
+	uses_of(repo, d, &users, &kept, &all);
 	assert_int_equal(rec->users, users);
 	assert_int_equal(rec->idle_ms == 0, users > 0);
 	if (users == 0 && all == 0)
 		assert_true(rec->queued);
+	if (kept == 0)
+		assert_true(rec->queued || rec->hidden);
+	else
+		assert_false(rec->hidden);
 	if (!rec->queued)
 		return;
 	assert_int_equal(users, 0);
@@ -550,8 +560,8 @@ check_edge_parent(struct meta_txn *t, uint64_t repo,
 	assert_true(rec_manifest_read(value, &rec));
 	*deleted_r = (rec.flags & MANIFEST_DELETED) != 0;
 	if (kind != EDGE_MANIFEST)
-		use_add(
-		    repo, child, !*deleted_r && rec.status != IMAGE_ARCHIVED);
+		use_add(repo, child,
+		    !*deleted_r && rec.status != IMAGE_ARCHIVED, !*deleted_r);
 }
 
 static void

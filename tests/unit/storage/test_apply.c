@@ -122,7 +122,7 @@ policy(struct mt *t, const char *text)
 	struct lifecycle_row row;
 
 	assert_int_equal(
-	    meta_lifecycle_set(t->m, APP, span_of(text), 1000), RC_OK);
+	    meta_lifecycle_set(t->m, APP, span_of(text), 1000, NULL), RC_OK);
 	assert_int_equal(meta_lifecycle_get(t->m, APP, &t->arena, &row), RC_OK);
 	return (row.revision);
 }

@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -204,6 +205,15 @@ row_of(struct mt *t, const struct digest *d)
 	return (row);
 }
 
+/* By a collection that began then. */
+static void
+came_back_at(const struct image_row *row, int64_t began_ms)
+{
+	assert_true(row->activated_ms >= began_ms);
+	/* Not when the clock of the machine says. */
+	assert_true(row->activated_ms < clock_real_ms() / 2);
+}
+
 static enum image_status
 status_of(struct mt *t, const struct digest *d)
 {
@@ -348,7 +358,7 @@ what_is_archived_goes_into_the_archive_and_comes_back(void **state)
 	row = row_of(t, &d);
 	assert_int_equal(row.manifest.status, IMAGE_ACTIVE);
 	assert_int_equal(row.archived_ms, 5000);
-	assert_int_equal(row.activated_ms, 7000);
+	came_back_at(&row, 7000);
 	lies_in_file(t, "one");
 	assert_int_equal(mt_stats(t).archived_blobs, 0);
 	assert_int_equal(mt_stats(t).archived_stored_bytes, 0);
@@ -376,7 +386,7 @@ one_can_be_archived_again_and_again(void **state)
 		lies_in_file(t, "one");
 		row = row_of(t, &d);
 		assert_int_equal(row.archived_ms, at);
-		assert_int_equal(row.activated_ms, at + 4);
+		came_back_at(&row, at + 4);
 		all_is_quiet(t);
 	}
 }
@@ -523,6 +533,7 @@ static void
 an_index_waits_for_what_it_needs(void **state)
 {
 	struct mt *t = *state;
+	struct image_row row;
 	struct digest children[3], index;
 	struct gc_totals totals;
 	size_t i;
@@ -545,7 +556,8 @@ an_index_waits_for_what_it_needs(void **state)
 	totals = collect_at(t, 7000);
 	assert_int_equal(totals.activated_images, 3);
 	assert_int_equal(status_of(t, &index), IMAGE_ACTIVE);
-	assert_int_equal(row_of(t, &index).activated_ms, 7000);
+	row = row_of(t, &index);
+	came_back_at(&row, 7000);
 	for (i = 0; i < 3; i++)
 		assert_int_equal(status_of(t, &children[i]), IMAGE_ACTIVE);
 	lies_in_file(t, "amd64");
@@ -709,12 +721,212 @@ a_push_of_the_content_alone_is_enough_for_who_waits(void **state)
 	lies_in_file(t, "one");
 }
 
+/* --- those who wait while others go in ----------------------------------- */
+
+/* Asks for an image as soon as a collection is where it should be. */
+struct asking {
+	struct mt *t;
+	const struct digest *image;
+	bool (*when)(const struct asking *);
+	const struct gc_totals *totals; /* as of now */
+	bool asked;
+	uint64_t archived_when_back; /* when it was not yet, last */
+};
+
+static void
+asking_progress(void *arg, const struct gc_totals *totals)
+{
+	struct asking *a = arg;
+
+	a->totals = totals;
+	if (!a->asked && a->when(a)) {
+		a->asked = true;
+		assert_int_equal(
+		    restore(a->t, a->image, 6000), IMAGE_ACTIVATING);
+	}
+	if (a->asked && totals->activated_images == 0)
+		a->archived_when_back = totals->archived_blobs;
+}
+
+static bool
+one_went_in(const struct asking *a)
+{
+	return (a->totals->archived_blobs == 1);
+}
+
+static bool
+one_is_copied(const struct asking *a)
+{
+	char path[TOOL_PATH_BYTES];
+	struct dirent *e;
+	bool any = false;
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "%.400s/archive", a->t->dir);
+	if ((dir = opendir(path)) == NULL)
+		return (false);
+	while ((e = readdir(dir)) != NULL)
+		any = any || strncmp(e->d_name, "put-", 4) == 0;
+	assert_int_equal(closedir(dir), 0);
+	return (any);
+}
+
+static struct gc_totals
+collect_asking(struct asking *a)
+{
+	const struct gc_options options = {
+		.now_ms = clock_real_ms(),
+		.progress = asking_progress,
+		.arg = a,
+	};
+	struct gc_totals totals = { 0 };
+
+	assert_int_equal(gc_run(a->t->s, &options, &totals), RC_OK);
+	assert_true(a->asked);
+	mt_check(a->t);
+	return (totals);
+}
+
+static void
+who_is_asked_for_meanwhile_comes_before_the_next_that_goes(void **state)
+{
+	static const char *const names[] = { "one", "two", "three" };
+	struct mt *t = *state;
+	struct digest wanted = image(t, "wanted"), others[3];
+	struct asking a = { .t = t, .image = &wanted, .when = one_went_in };
+	struct gc_totals totals;
+	size_t i;
+
+	archive(t, &wanted, 5000);
+	(void)collect(t);
+	lies_in_archive(t, "wanted");
+	for (i = 0; i < 3; i++) {
+		others[i] = image(t, names[i]);
+		archive(t, &others[i], 5000);
+	}
+	totals = collect_asking(&a);
+	assert_int_equal(a.archived_when_back, 1);
+	assert_int_equal(totals.activated_images, 1);
+	assert_int_equal(totals.archived_blobs, 3);
+	lies_in_file(t, "wanted");
+	for (i = 0; i < 3; i++)
+		lies_in_archive(t, names[i]);
+	all_is_quiet(t);
+}
+
+/* Of several MiB. */
+static struct digest
+long_layer(struct mt *t)
+{
+	const size_t n = (size_t)5 << 20;
+	char *p = xmalloc(n);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+	struct digest d;
+
+	memset(p, 'x', n);
+	d = tool_digest(p, n);
+	assert_int_equal(upload_start(t->s, APP, d.alg, id), RC_OK);
+	assert_int_equal(upload_acquire(t->s, APP, span_of(id), &u), RC_OK);
+	assert_int_equal(upload_write(u, p, n), RC_OK);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+	free(p);
+	return (d);
+}
+
+static struct digest
+long_image(struct mt *t, const char *text)
+{
+	const struct digest d = long_layer(t);
+	const struct descriptor edge = mt_edge(EDGE_LAYER, &d);
+	const struct mt_image put = {
+		.repo = "app", .text = text, .edges = &edge, .n_edges = 1
+	};
+
+	return (mt_image(t, &put));
+}
+
+static void
+who_is_asked_for_during_a_long_copy_comes_before_its_end(void **state)
+{
+	struct mt *t = *state;
+	struct digest wanted = image(t, "wanted"), other;
+	struct asking a = { .t = t, .image = &wanted, .when = one_is_copied };
+	struct gc_totals totals;
+
+	archive(t, &wanted, 5000);
+	(void)collect(t);
+	lies_in_archive(t, "wanted");
+	other = long_image(t, "long");
+	archive(t, &other, 5000);
+	totals = collect_asking(&a);
+	assert_int_equal(a.archived_when_back, 0);
+	assert_int_equal(totals.activated_images, 1);
+	assert_int_equal(totals.archived_blobs, 1);
+	lies_in_file(t, "wanted");
+	assert_int_equal(status_of(t, &other), IMAGE_ARCHIVED);
+	all_is_quiet(t);
+}
+
+static void
+who_cannot_come_back_keeps_nobody_from_going(void **state)
+{
+	static const char *const names[] = { "one", "two", "three" };
+	struct mt *t = *state;
+	struct digest wanted = image(t, "wanted"), others[3];
+	struct digest blob = layer_digest("wanted");
+	char path[TOOL_PATH_BYTES];
+	struct gc_totals totals;
+	size_t i;
+
+	archive(t, &wanted, 5000);
+	(void)collect(t);
+	assert_int_equal(unlink(archive_path(t, &blob, path)), 0);
+	for (i = 0; i < 3; i++) {
+		others[i] = image(t, names[i]);
+		archive(t, &others[i], 5000);
+	}
+	assert_int_equal(restore(t, &wanted, 6000), IMAGE_ACTIVATING);
+	totals = collect(t);
+	assert_int_equal(totals.archived_blobs, 3);
+	assert_int_equal(totals.activated_images, 0);
+	assert_int_equal(status_of(t, &wanted), IMAGE_ACTIVATING);
+}
+
+/* What a push brings again need not lie in the archive, too. */
+static void
+the_copy_that_a_push_leaves_there_is_no_orphan(void **state)
+{
+	static const char *const layers[] = { "one" };
+	struct mt *t = *state;
+	struct digest d = image(t, "one"), blob = layer_digest("one");
+	struct gc_totals totals;
+	char path[TOOL_PATH_BYTES];
+	int64_t stored;
+
+	archive(t, &d, 5000);
+	(void)collect(t);
+	lies_in_archive(t, "one");
+	stored = tool_file_size(archive_path(t, &blob, path));
+	(void)layer(t, "app", "one");
+	(void)image_of(t, "app", "one", layers, 1);
+	assert_true(archive_is_there(t, &blob));
+	totals = collect(t);
+	lies_in_file(t, "one");
+	assert_int_equal(totals.orphan_files, 0);
+	assert_int_equal(totals.orphan_bytes, 0);
+	assert_int_equal(totals.blobs, 1);
+	assert_int_equal(totals.bytes, stored);
+}
+
 /* --- when things go wrong ------------------------------------------------ */
 
 static void
 who_waits_does_so_beyond_the_end_of_the_process(void **state)
 {
 	struct mt *t = *state;
+	struct image_row row;
 	struct digest d = image(t, "one");
 
 	archive(t, &d, 5000);
@@ -724,7 +936,8 @@ who_waits_does_so_beyond_the_end_of_the_process(void **state)
 	gc_grace_set(t->s, 0);
 	(void)collect_at(t, 7000);
 	assert_int_equal(status_of(t, &d), IMAGE_ACTIVE);
-	assert_int_equal(row_of(t, &d).activated_ms, 7000);
+	row = row_of(t, &d);
+	came_back_at(&row, 7000);
 	lies_in_file(t, "one");
 	all_is_quiet(t);
 }
@@ -948,6 +1161,173 @@ an_archive_that_is_full_holds_nobody_up(void **state)
 	all_is_quiet(t);
 }
 
+/* Each has one layer; in the order in which they are tried. */
+static void
+in_order(struct digest *d, size_t n)
+{
+	struct digest swap;
+	size_t i, k;
+
+	for (i = 0; i < n; i++)
+		for (k = i + 1; k < n; k++)
+			if (memcmp(d[k].bytes, d[i].bytes, 32) < 0) {
+				swap = d[i];
+				d[i] = d[k];
+				d[k] = swap;
+			}
+}
+
+/* What cannot be made smaller, and comes before ${other}. */
+static struct digest
+layer_before(struct mt *t, const struct digest *other, size_t n)
+{
+	struct digest d;
+	unsigned seed;
+	char *p;
+
+	for (seed = 1;; seed++) {
+		p = tool_bytes(n, seed);
+		d = tool_digest(p, n);
+		if (memcmp(d.bytes, other->bytes, 32) < 0)
+			break;
+		free(p);
+	}
+	assert_int_equal(upload_whole(t->s, APP, &d, (struct span){ p, n },
+			     SPAN_NONE, &repository_preset_default),
+	    RC_OK);
+	free(p);
+	return (d);
+}
+
+static void
+one_that_is_too_large_does_not_hold_up_the_others(void **state)
+{
+	struct mt *t = *state;
+	struct digest d = image(t, "one"), large, of_large;
+	struct descriptor edge;
+	const struct mt_image put = {
+		.repo = "app", .text = "large", .edges = &edge, .n_edges = 1
+	};
+	char dir[TOOL_PATH_BYTES];
+	struct digest blob = layer_digest("one");
+	struct gc_totals totals;
+
+	(void)snprintf(dir, sizeof(dir), "%.400s/far", t->dir);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	if (!tool_tmpfs(dir, (size_t)128 << 10))
+		skip();
+	t->options.archive_dir = dir;
+	mt_reopen(t);
+	gc_grace_set(t->s, 0);
+	large = layer_before(t, &blob, (size_t)250 << 10);
+	edge = mt_edge(EDGE_LAYER, &large);
+	of_large = mt_image(t, &put);
+	archive(t, &d, 5000);
+	archive(t, &of_large, 5000);
+	totals = collect(t);
+	assert_int_equal(totals.archived_blobs, 1);
+	assert_false(file_is_there(t, &blob));
+	assert_true(file_is_there(t, &large));
+	assert_int_equal(rows_of(t, TABLE_ARCHIVE_QUEUE), 1);
+	tool_tmpfs_remove(dir);
+}
+
+/* Where its name should go there is something else. */
+static void
+archive_blocked(struct mt *t, const struct digest *d)
+{
+	char path[TOOL_PATH_BYTES];
+
+	(void)archive_path(t, d, path);
+	*strrchr(path, '/') = '\0';
+	*strrchr(path, '/') = '\0';
+	(void)mkdir(path, 0700);
+	(void)archive_path(t, d, path);
+	*strrchr(path, '/') = '\0';
+	tool_file_write(path, "", 0);
+}
+
+/* However many of them come first. */
+static void
+those_that_fail_do_not_hold_up_the_others_for_good(void **state)
+{
+	enum { N = 12, BAD = 9 };
+	struct mt *t = *state;
+	struct digest images[N], blobs[N];
+	char name[16], path[TOOL_PATH_BYTES];
+	unsigned i;
+
+	for (i = 0; i < N; i++) {
+		(void)snprintf(name, sizeof(name), "image-%u", i);
+		images[i] = image(t, name);
+		blobs[i] = layer_digest(name);
+	}
+	in_order(blobs, N);
+	/* Theirs are folders of their own. */
+	for (i = BAD; i < N; i++)
+		assert_int_not_equal(
+		    blobs[i].bytes[0], blobs[BAD - 1].bytes[0]);
+	(void)snprintf(path, sizeof(path), "%.300s/archive", t->dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	for (i = 0; i < BAD; i++)
+		archive_blocked(t, &blobs[i]);
+	for (i = 0; i < N; i++)
+		archive(t, &images[i], 5000);
+	(void)collect(t);
+	(void)collect(t);
+	for (i = 0; i < N; i++)
+		assert_int_equal(file_is_there(t, &blobs[i]), i < BAD);
+	assert_int_equal(rows_of(t, TABLE_ARCHIVE_QUEUE), BAD);
+	/* And they are not forgotten. */
+	for (i = 0; i < BAD; i++) {
+		(void)archive_path(t, &blobs[i], path);
+		*strrchr(path, '/') = '\0';
+		(void)unlink(path);
+	}
+	(void)collect(t);
+	(void)collect(t);
+	assert_int_equal(rows_of(t, TABLE_ARCHIVE_QUEUE), 0);
+	all_is_quiet(t);
+}
+
+static void
+an_archive_that_is_not_mounted_swallows_nothing(void **state)
+{
+	struct mt *t = *state;
+	struct digest one = image(t, "one"), two = image(t, "two");
+	struct digest blob = layer_digest("two");
+	char dir[TOOL_PATH_BYTES], away[TOOL_PATH_BYTES];
+
+	(void)snprintf(dir, sizeof(dir), "%.400s/far", t->dir);
+	(void)snprintf(away, sizeof(away), "%.400s/away", t->dir);
+	t->options.archive_dir = dir;
+	mt_reopen(t);
+	gc_grace_set(t->s, 0);
+	archive(t, &one, 5000);
+	assert_int_equal(collect(t).archived_blobs, 1);
+	assert_int_equal(mt_stats(t).archive_away, 0);
+	/* The next start comes before its disk. */
+	assert_int_equal(rename(dir, away), 0);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	mt_reopen(t);
+	gc_grace_set(t->s, 0);
+	assert_int_equal(mt_stats(t).archive_away, 1);
+	archive(t, &two, 5000);
+	assert_int_equal(collect(t).archived_blobs, 0);
+	assert_true(file_is_there(t, &blob));
+	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(collect(t).archived_blobs, 0);
+	assert_false(tool_exists(dir));
+	assert_int_equal(rename(away, dir), 0);
+	assert_int_equal(collect(t).archived_blobs, 1);
+	assert_int_equal(mt_stats(t).archive_away, 0);
+	assert_int_equal(restore(t, &one, 6000), IMAGE_ACTIVATING);
+	assert_int_equal(restore(t, &two, 6000), IMAGE_ACTIVATING);
+	assert_int_equal(collect(t).activated_images, 2);
+	lies_in_file(t, "one");
+	lies_in_file(t, "two");
+}
+
 static void
 the_archive_may_lie_on_another_disk(void **state)
 {
@@ -1087,7 +1467,7 @@ a_deleted_repository_waits_until_it_is_back(void **state)
 	    RC_OK);
 	assert_int_equal(collect(t).activated_bytes, 0);
 	assert_int_equal(
-	    meta_repository_undelete(t->m, APP, clock_real_ms()), RC_OK);
+	    meta_repository_undelete(t->m, APP, 0, clock_real_ms()), RC_OK);
 	assert_int_equal(status_of(t, &d), IMAGE_ACTIVATING);
 	(void)collect(t);
 	assert_int_equal(status_of(t, &d), IMAGE_ACTIVE);
@@ -1163,6 +1543,11 @@ main(void)
 		TEST(a_push_restores_it_with_what_it_brings),
 		TEST(a_push_ends_its_waiting),
 		TEST(a_push_of_the_content_alone_is_enough_for_who_waits),
+		TEST(
+		    who_is_asked_for_meanwhile_comes_before_the_next_that_goes),
+		TEST(who_is_asked_for_during_a_long_copy_comes_before_its_end),
+		TEST(who_cannot_come_back_keeps_nobody_from_going),
+		TEST(the_copy_that_a_push_leaves_there_is_no_orphan),
 		TEST(who_waits_does_so_beyond_the_end_of_the_process),
 		TEST(a_crash_behind_the_change_leaves_a_file_that_goes),
 		TEST(a_crash_before_the_change_leaves_a_copy_that_goes),
@@ -1171,6 +1556,9 @@ main(void)
 		TEST(while_the_disk_is_away_it_waits),
 		TEST(what_is_damaged_before_is_not_archived),
 		TEST(an_archive_that_is_full_holds_nobody_up),
+		TEST(one_that_is_too_large_does_not_hold_up_the_others),
+		TEST(those_that_fail_do_not_hold_up_the_others_for_good),
+		TEST(an_archive_that_is_not_mounted_swallows_nothing),
 		TEST(the_archive_may_lie_on_another_disk),
 		TEST(what_somebody_was_told_of_is_not_archived),
 		TEST(what_is_in_use_again_leaves_the_queue),

@@ -10,6 +10,8 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "storage/content.h"
+#include "storage/lease.h"
+#include "storage/meta_ops_int.h"
 #include "storage/repositories.h"
 #include "storage/upload.h"
 #include "storage_tools.h"
@@ -212,6 +214,47 @@ test_too_many_open_files_is_a_limit(void **state)
 	assert_int_equal(stat_at_limit, RC_LIMIT);
 }
 
+static enum rc
+link_use(struct meta_txn *t, void *arg)
+{
+	struct fixture *f = arg;
+	struct link_rec link;
+	struct repository_row repo;
+	uint8_t value[REC_LINK_BYTES];
+	struct rec_key k;
+	enum rc rc;
+
+	if ((rc = repo_find(t, REPO, &repo)) != RC_OK ||
+	    (rc = link_load(t, repo.id, &f->large, &link)) != RC_OK)
+		return (rc);
+	link.users = 1;
+	link.idle_ms = 0;
+	link.queued = false;
+	key_repo_digest(&k, repo.id, &f->large);
+	rec_link_write(&link, value);
+	return (kv_put(t, TABLE_BLOB_LINKS, key_span(&k),
+	    (struct span){ (const char *)value, sizeof(value) }));
+}
+
+static void
+test_what_is_in_use_is_promised_too(void **state)
+{
+	struct fixture *f = *state;
+	struct leases *leases;
+
+	/* Without what the upload was promised. */
+	store_close(&f->s);
+	f->s = tool_store_open(&f->options);
+	leases = meta_leases(store_meta(f->s));
+	assert_int_equal(meta_change(store_meta(f->s), link_use, f, 0), RC_OK);
+	assert_false(lease_held(leases, &f->large));
+	assert_int_equal(stat_rc(f, &f->large, READ_INLINE), RC_OK);
+	assert_true(lease_held(leases, &f->large));
+	assert_true(lease_claim_unpinned(leases, &f->large));
+	assert_int_equal(stat_rc(f, &f->large, READ_INLINE), RC_WOULDBLOCK);
+	lease_give_back(leases, &f->large);
+}
+
 int
 main(void)
 {
@@ -224,6 +267,7 @@ main(void)
 		TEST(test_lost_file_is_not_found_until_pushed_again),
 		TEST(test_cut_off_file_is_not_found_until_pushed_again),
 		TEST(test_too_many_open_files_is_a_limit),
+		TEST(test_what_is_in_use_is_promised_too),
 	};
 
 	return (cmocka_run_group_tests_name("content", tests, NULL, NULL));

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/obj.h"
 #include "meta_tools.h"
 #include "storage/collect_int.h"
@@ -542,6 +543,31 @@ deleted_images_are_not_of_the_quota(void **state)
 	assert_int_equal(mt_put(t, &two, &d, &result), RC_OK);
 }
 
+static enum rc
+count_lose(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	(void)arg;
+	key_repo(&k, 1);
+	return (kv_delete(t, TABLE_IMAGE_COUNTS, key_span(&k)));
+}
+
+static void
+a_count_that_is_made_anew_leaves_deleted_images_out(void **state)
+{
+	struct mt *t = *state;
+	struct digest d = image(t, "one", "a");
+
+	(void)image(t, "two", "b");
+	erase(t, &d);
+	assert_int_equal(meta_change(t->m, count_lose, NULL, 0), RC_OK);
+	assert_int_equal(count(t), 1);
+	(void)image(t, "one", "a");
+	assert_int_equal(count(t), 2);
+	mt_check(t);
+}
+
 static const char REFERRER[] =
     "{\"schemaVersion\":2,"
     "\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\","
@@ -705,6 +731,90 @@ an_image_does_not_come_back_without_a_blob_it_needs(void **state)
 	mt_check(t);
 }
 
+/* Of many, none of which is here. */
+static struct digest
+of_absent(struct mt *t, const char *text, enum edge_kind kind, size_t n)
+{
+	struct descriptor *edges = xcalloc(n, sizeof(*edges));
+	const struct mt_image image = {
+		.repo = "app",
+		.text = text,
+		.edges = edges,
+		.n_edges = n,
+		.sparse = SPARSE_ALL,
+		.index = kind == EDGE_MANIFEST,
+	};
+	struct digest d;
+	uint64_t i;
+
+	for (i = 0; i < n; i++) {
+		d = mt_digest(text);
+		memcpy(d.bytes, &i, sizeof(i));
+		edges[i] = mt_edge(kind, &d);
+	}
+	d = mt_image(t, &image);
+	free(edges);
+	return (d);
+}
+
+static void
+an_index_of_which_not_all_can_be_looked_at_does_not_come_back(void **state)
+{
+	struct mt *t = *state;
+	struct digest d =
+	    of_absent(t, "index", EDGE_MANIFEST, (size_t)IMAGE_RESTORE_MAX + 1);
+	struct image_restored restored;
+
+	erase(t, &d);
+	assert_int_equal(restore(t, &d, 9000, &restored), RC_LIMIT);
+	assert_int_equal(count(t), 0);
+	assert_int_equal(deleted_page(t, NULL, 10).n, 1);
+}
+
+static void
+layers_are_not_what_an_index_may_need_so_many_of(void **state)
+{
+	const size_t half = IMAGE_RESTORE_MAX / 2 + 1;
+	struct mt *t = *state;
+	struct digest d[3] = { of_absent(t, "one", EDGE_LAYER, half),
+		of_absent(t, "two", EDGE_LAYER, half), image(t, "three", "a") };
+	struct digest all = index_of(t, "index", d, 3, SPARSE_NONE);
+	struct image_restored restored;
+	size_t i;
+
+	erase(t, &all);
+	for (i = 0; i < 3; i++)
+		erase(t, &d[i]);
+	assert_int_equal(restore(t, &all, 9000, &restored), RC_OK);
+	assert_int_equal(restored.children, 3);
+	assert_int_equal(count(t), 4);
+}
+
+static void
+what_is_too_deep_comes_back_from_below(void **state)
+{
+	struct mt *t = *state;
+	struct digest chain[IMAGE_DEPTH_MAX + 2];
+	struct image_restored restored;
+	char text[16];
+	size_t i;
+
+	chain[0] = image(t, "one", "a");
+	for (i = 1; i < ARRAY_LEN(chain); i++) {
+		(void)snprintf(text, sizeof(text), "index %zu", i);
+		chain[i] = index_of(t, text, &chain[i - 1], 1, SPARSE_NONE);
+	}
+	for (i = ARRAY_LEN(chain); i-- > 0;)
+		erase(t, &chain[i]);
+	i = ARRAY_LEN(chain) - 1;
+	assert_int_equal(restore(t, &chain[i], 9000, &restored), RC_LIMIT);
+	assert_int_equal(count(t), 0);
+	assert_int_equal(restore(t, &chain[1], 9000, &restored), RC_OK);
+	assert_int_equal(restore(t, &chain[i], 9000, &restored), RC_OK);
+	assert_int_equal(count(t), ARRAY_LEN(chain));
+	mt_check(t);
+}
+
 /* --- storage classes ----------------------------------------------------- */
 
 static void
@@ -865,6 +975,161 @@ what_is_queued_for_another_time_leaves_the_queue_alone(void **state)
 }
 
 static void
+what_an_index_needs_is_restored_in_place_of_going(void **state)
+{
+	struct mt *t = *state;
+	struct digest d[2] = { image(t, "one", "a"), image(t, "two", "b") };
+	struct digest both = index_of(t, "index", d, 2, SPARSE_NONE);
+	struct image_row row;
+	bool more;
+
+	/* That is refused, and so should not have happened. */
+	erase_at(t, &d[0], 5000);
+	assert_int_equal(expire(t, 6000, 10, &more), 0);
+	assert_false(more);
+	assert_int_equal(get(t, &d[0], &row), RC_OK);
+	assert_int_equal(get_tag(t, "a", &row), RC_OK);
+	assert_int_equal(rows_of(t, TABLE_DELETED_QUEUE), 0);
+	assert_int_equal(deleted_page(t, NULL, 10).n, 0);
+	assert_true(used(t, "layer of one"));
+	mt_check(t);
+	/* Of an index that is deleted, too, nobody needs it. */
+	erase_at(t, &both, 7000);
+	erase_at(t, &d[0], 7000);
+	assert_int_equal(expire(t, 8000, 10, &more), 2);
+	mt_check(t);
+}
+
+static void
+what_an_index_came_without_goes(void **state)
+{
+	struct mt *t = *state;
+	struct digest d = image(t, "one", "a");
+	struct image_row row;
+	bool more;
+
+	erase_at(t, &d, 5000);
+	(void)index_of(t, "index", &d, 1, SPARSE_INDEX);
+	assert_int_equal(expire(t, 6000, 10, &more), 1);
+	assert_int_equal(get(t, &d, &row), RC_NOTFOUND);
+	assert_int_equal(rows_of(t, TABLE_DELETED_IMAGES), 0);
+	mt_check(t);
+}
+
+/* As the collector does; how many have gone. */
+static unsigned
+expire_all(struct mt *t, int64_t before_ms, unsigned max)
+{
+	unsigned n = 0, rounds = 0;
+	bool more = true;
+
+	while (more) {
+		n += expire(t, before_ms, max, &more);
+		assert_in_range(++rounds, 1, 100);
+	}
+	return (n);
+}
+
+static void
+what_cannot_be_restored_for_an_index_is_kept(void **state)
+{
+	struct mt *t = *state;
+	struct digest d = image(t, "one", "a"), two = image(t, "two", "b");
+	struct digest layer = mt_digest("layer of one");
+	int64_t now_ms = clock_real_ms();
+	struct deleted_image_page page;
+	struct image_restored restored;
+
+	(void)index_of(t, "index", &d, 1, SPARSE_NONE);
+	erase_at(t, &d, 5000);
+	erase_at(t, &two, 5500);
+	assert_int_equal(meta_change(t->m, link_lose, &layer, 0), RC_OK);
+	assert_int_equal(expire_all(t, 6000, 2), 1);
+	page = deleted_page(t, NULL, 10);
+	assert_int_equal(page.n, 1);
+	assert_true(digest_eq(&page.rows[0].digest, &d));
+	/* It waits once more, with all that it had. */
+	assert_true(page.rows[0].deleted_ms >= now_ms);
+	assert_int_equal(page.rows[0].n_tags, 1);
+	assert_int_equal(rows_of(t, TABLE_DELETED_QUEUE), 1);
+	(void)mt_blob(t, "app", "layer of one");
+	assert_int_equal(restore(t, &d, 9000, &restored), RC_OK);
+	assert_int_equal(restored.n_tags, 1);
+	mt_check(t);
+}
+
+static enum rc
+blob_spoil(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	key_blob(&k, KEY_DOMAIN_PLAIN, arg);
+	return (kv_put(t, TABLE_BLOBS, key_span(&k), SPAN("xx")));
+}
+
+static void
+one_that_is_damaged_keeps_nobody_from_going(void **state)
+{
+	struct mt *t = *state;
+	int64_t now_ms = clock_real_ms();
+	struct deleted_image_page page;
+	struct digest d[6];
+	char text[8];
+	size_t i;
+	bool more;
+
+	for (i = 0; i < 6; i++) {
+		(void)snprintf(text, sizeof(text), "%zu", i);
+		d[i] = image(t, text, text);
+		erase_at(t, &d[i], 5000 + (int64_t)i);
+	}
+	assert_int_equal(meta_change(t->m, blob_spoil, &d[0], 0), RC_OK);
+	assert_int_equal(meta_change(t->m, blob_spoil, &d[1], 0), RC_OK);
+	assert_int_equal(meta_change(t->m, blob_spoil, &d[3], 0), RC_OK);
+	assert_int_equal(expire_all(t, 6000, 2), 3);
+	page = deleted_page(t, NULL, 10);
+	assert_int_equal(page.n, 3);
+	for (i = 0; i < 3; i++)
+		assert_true(page.rows[i].deleted_ms >= now_ms);
+	/* They are tried again, though not at once. */
+	assert_int_equal(rows_of(t, TABLE_DELETED_QUEUE), 3);
+	assert_int_equal(expire(t, 6000, 10, &more), 0);
+	assert_false(more);
+}
+
+static void
+what_was_deleted_by_a_clock_that_was_ahead_waits_from_now_on(void **state)
+{
+	const int64_t now_ms = clock_real_ms();
+	struct mt *t = *state;
+	struct digest d[3] = { image(t, "one", "a"), image(t, "two", "b"),
+		image(t, "three", "c") };
+	struct deleted_image_page page;
+	size_t i;
+	bool more;
+
+	erase_at(t, &d[0], now_ms + 365 * 24 * HOUR_MS);
+	erase_at(t, &d[1], now_ms + 2 * 365 * 24 * HOUR_MS);
+	/* That may be as two machines differ. */
+	erase_at(t, &d[2], now_ms + HOUR_MS);
+	/* At first it may be this clock that is not right yet. */
+	assert_int_equal(expire(t, now_ms - HOUR_MS, 10, &more), 0);
+	assert_int_equal(expire(t, now_ms + 2 * HOUR_MS, 10, &more), 1);
+	gc_grace_set(t->s, 0);
+	assert_int_equal(expire_all(t, now_ms - HOUR_MS, 1), 0);
+	page = deleted_page(t, NULL, 10);
+	assert_int_equal(page.n, 2);
+	for (i = 0; i < 2; i++) {
+		assert_in_range(
+		    page.rows[i].deleted_ms, now_ms, clock_real_ms());
+		assert_int_equal(page.rows[i].n_tags, 1);
+	}
+	mt_check(t);
+	assert_int_equal(expire_all(t, clock_real_ms() + 1, 1), 2);
+	mt_check(t);
+}
+
+static void
 links_that_only_deleted_images_needed_wait_for_the_collector(void **state)
 {
 	struct mt *t = *state;
@@ -939,7 +1204,7 @@ a_repository_comes_back_with_all_that_was_in_it(void **state)
 	purge_all(t);
 	mt_reopen(t);
 	mt_check(t);
-	assert_int_equal(meta_repository_undelete(t->m, APP, 9000), RC_OK);
+	assert_int_equal(meta_repository_undelete(t->m, APP, 0, 9000), RC_OK);
 	assert_int_equal(meta_repository_get(t->m, APP, &after), RC_OK);
 	assert_int_equal(after.id, before.id);
 	assert_int_equal(after.created_ms, before.created_ms);
@@ -995,11 +1260,12 @@ the_one_of_a_name_that_was_deleted_last_comes_back(void **state)
 	(void)image(t, "two", "b");
 	doom(t, "app");
 	assert_int_equal(
-	    meta_repository_undelete(t->m, SPAN("none"), 9000), RC_NOTFOUND);
-	assert_int_equal(meta_repository_undelete(t->m, APP, 9000), RC_OK);
+	    meta_repository_undelete(t->m, SPAN("none"), 0, 9000), RC_NOTFOUND);
+	assert_int_equal(meta_repository_undelete(t->m, APP, 0, 9000), RC_OK);
 	assert_int_equal(get_tag(t, "b", &row), RC_OK);
 	assert_int_equal(get_tag(t, "a", &row), RC_NOTFOUND);
-	assert_int_equal(meta_repository_undelete(t->m, APP, 9000), RC_EXISTS);
+	assert_int_equal(
+	    meta_repository_undelete(t->m, APP, 0, 9000), RC_EXISTS);
 	doom(t, "app");
 	assert_int_equal(doomed_page(t, 0, 10).n, 2);
 	mt_check(t);
@@ -1021,7 +1287,8 @@ a_repository_goes_when_its_time_is_up(void **state)
 	assert_int_equal(rows_of(t, TABLE_BLOB_LINKS), 0);
 	assert_int_equal(rows_of(t, TABLE_IDLE_LINKS), 0);
 	assert_int_equal(rows_of(t, TABLE_DOOMED), 0);
-	assert_int_equal(meta_repository_undelete(t->m, APP, 9), RC_NOTFOUND);
+	assert_int_equal(
+	    meta_repository_undelete(t->m, APP, 0, 9), RC_NOTFOUND);
 	mt_check(t);
 }
 
@@ -1038,7 +1305,7 @@ one_that_waits_does_not_keep_others_from_going(void **state)
 	store_undelete_set(t->s, HOUR_MS);
 	purge_all(t);
 	assert_int_equal(rows_of(t, TABLE_DOOMED), 1);
-	assert_int_equal(meta_repository_undelete(t->m, APP, 9000), RC_OK);
+	assert_int_equal(meta_repository_undelete(t->m, APP, 0, 9000), RC_OK);
 	assert_int_equal(count(t), 1);
 }
 
@@ -1053,7 +1320,8 @@ one_that_is_being_purged_does_not_come_back(void **state)
 	assert_true(purge(t, 1));
 	store_undelete_set(t->s, HOUR_MS);
 	assert_int_equal(doomed_page(t, 0, 10).n, 0);
-	assert_int_equal(meta_repository_undelete(t->m, APP, 9), RC_NOTFOUND);
+	assert_int_equal(
+	    meta_repository_undelete(t->m, APP, 0, 9), RC_NOTFOUND);
 	purge_all(t);
 	assert_int_equal(rows_of(t, TABLE_DOOMED), 0);
 }
@@ -1068,7 +1336,8 @@ one_that_was_deleted_without_a_window_does_not_come_back(void **state)
 	doom(t, "app");
 	store_undelete_set(t->s, HOUR_MS);
 	assert_int_equal(doomed_page(t, 0, 10).n, 0);
-	assert_int_equal(meta_repository_undelete(t->m, APP, 9), RC_NOTFOUND);
+	assert_int_equal(
+	    meta_repository_undelete(t->m, APP, 0, 9), RC_NOTFOUND);
 }
 
 static void
@@ -1085,6 +1354,128 @@ a_repository_of_deleted_images_alone_is_empty(void **state)
 	assert_int_equal(
 	    meta_repository_delete(t->m, APP, false, &t->arena, &described),
 	    RC_OK);
+}
+
+/* Rows that say that there were so many images, which are deleted. */
+#define MANY 1001
+
+static enum rc
+many_deleted(struct meta_txn *t, void *arg)
+{
+	const struct manifest_rec rec = {
+		.flags = MANIFEST_DELETED,
+		.media_type = SPAN("application/x"),
+		.status = IMAGE_ACTIVE,
+	};
+	struct digest d = mt_digest("many");
+	unsigned i;
+	enum rc rc;
+
+	for (i = 0; i < MANY; i++) {
+		d.bytes[0] = 0;
+		d.bytes[1] = (uint8_t)(i >> 8);
+		d.bytes[2] = (uint8_t)i;
+		if ((rc = manifest_save(t, 1, &d, &rec)) != RC_OK)
+			return (rc);
+	}
+	return (image_count_put(t, 1, *(uint64_t *)arg));
+}
+
+static void
+behind_very_many_deleted_images_the_count_tells(void **state)
+{
+	struct mt *t = *state;
+	struct repository_description described;
+	uint64_t n = 1;
+
+	mt_blob(t, "app", "a blob");
+	assert_int_equal(meta_change(t->m, many_deleted, &n, 0), RC_OK);
+	assert_int_equal(
+	    meta_repository_delete(t->m, APP, false, &t->arena, &described),
+	    RC_REFERENCED);
+	n = 0;
+	assert_int_equal(meta_change(t->m, many_deleted, &n, 0), RC_OK);
+	assert_int_equal(
+	    meta_repository_delete(t->m, APP, false, &t->arena, &described),
+	    RC_OK);
+}
+
+static void
+behind_very_many_deleted_images_a_tag_tells_of_a_wrong_count(void **state)
+{
+	struct mt *t = *state;
+	struct repository_description described;
+	uint64_t n = 0;
+
+	(void)image(t, "one", "a");
+	assert_int_equal(meta_change(t->m, many_deleted, &n, 0), RC_OK);
+	assert_int_equal(
+	    meta_repository_delete(t->m, APP, false, &t->arena, &described),
+	    RC_REFERENCED);
+}
+
+static enum rc
+count_spoil(struct meta_txn *t, void *arg)
+{
+
+	(void)arg;
+	return (image_count_put(t, 1, 0));
+}
+
+static void
+a_wrong_count_of_few_images_deletes_none(void **state)
+{
+	struct mt *t = *state;
+	struct repository_description described;
+
+	(void)image(t, "one", NULL);
+	assert_int_equal(meta_change(t->m, count_spoil, NULL, 0), RC_OK);
+	assert_int_equal(
+	    meta_repository_delete(t->m, APP, false, &t->arena, &described),
+	    RC_REFERENCED);
+}
+
+static enum rc
+doomed_date(struct meta_txn *t, void *arg)
+{
+	struct doomed_rec rec = {
+		.deleted_ms = *(int64_t *)arg,
+		.name = APP,
+		.created_ms = 1000,
+	};
+	struct rec_key k;
+	uint8_t *p;
+	enum rc rc;
+
+	key_repo(&k, 1);
+	rc = kv_reserve(
+	    t, TABLE_DOOMED, key_span(&k), rec_doomed_size(&rec), &p);
+	if (rc == RC_OK)
+		rec_doomed_write(&rec, p);
+	return (rc);
+}
+
+static void
+a_repository_that_a_clock_ahead_deleted_waits_from_now_on(void **state)
+{
+	const int64_t now_ms = clock_real_ms();
+	struct mt *t = *state;
+	int64_t then_ms = now_ms + 365 * 24 * HOUR_MS;
+	struct deleted_repository_page page;
+
+	(void)image(t, "one", "a");
+	doom(t, "app");
+	assert_int_equal(meta_change(t->m, doomed_date, &then_ms, 0), RC_OK);
+	purge_all(t);
+	assert_int_equal(doomed_page(t, 0, 10).rows[0].deleted_ms, then_ms);
+	gc_grace_set(t->s, 0);
+	purge_all(t);
+	page = doomed_page(t, 0, 10);
+	assert_int_equal(page.n, 1);
+	assert_in_range(page.rows[0].deleted_ms, now_ms, clock_real_ms());
+	mt_check(t);
+	assert_int_equal(meta_repository_undelete(t->m, APP, 0, 9000), RC_OK);
+	mt_check(t);
 }
 
 static void
@@ -1115,7 +1506,8 @@ a_purge_takes_deleted_images_and_queues_along(void **state)
 	assert_int_equal(meta_change(t->m, to_archive, &layer, 0), RC_OK);
 	assert_int_equal(restore(t, &two, 9000, &restored), RC_OK);
 	assert_int_equal(rows_of(t, TABLE_ACTIVATIONS), 1);
-	assert_int_equal(meta_lifecycle_set(t->m, APP, SPAN("{}"), 1), RC_OK);
+	assert_int_equal(
+	    meta_lifecycle_set(t->m, APP, SPAN("{}"), 1, NULL), RC_OK);
 	assert_int_equal(meta_lifecycle_result_put(t->m, APP, &result), RC_OK);
 	doom(t, "app");
 	store_undelete_set(t->s, 0);
@@ -1139,10 +1531,47 @@ a_scan_that_waited_goes_on_in_a_repository_that_came_back(void **state)
 	doom(t, "app");
 	assert_int_equal(meta_scan_next(t->m, &t->arena, &job), RC_NOTFOUND);
 	assert_int_equal(rows_of(t, TABLE_SCAN_QUEUE), 0);
-	assert_int_equal(meta_repository_undelete(t->m, APP, 9000), RC_OK);
+	assert_int_equal(meta_repository_undelete(t->m, APP, 0, 9000), RC_OK);
 	assert_int_equal(meta_scan_next(t->m, &t->arena, &job), RC_OK);
 	assert_true(span_is(job.repository, "app"));
 	mt_check(t);
+}
+
+#define SCANS 2500
+
+static enum rc
+many_scans(struct meta_txn *t, void *arg)
+{
+	struct scan_start start = { .now_ms = 1000 };
+	unsigned i;
+	enum rc rc;
+
+	(void)arg;
+	start.digest = mt_digest("many");
+	for (i = 0; i < SCANS; i++) {
+		start.digest.bytes[1] = (uint8_t)(i >> 8);
+		start.digest.bytes[2] = (uint8_t)i;
+		if ((rc = scan_begin(t, 1, &start)) != RC_OK)
+			return (rc);
+	}
+	return (RC_OK);
+}
+
+static void
+very_many_scans_that_waited_go_on(void **state)
+{
+	struct mt *t = *state;
+	struct scan_job job;
+	uint64_t n;
+
+	(void)mt_blob(t, "app", "a blob");
+	assert_int_equal(meta_change(t->m, many_scans, NULL, 0), RC_OK);
+	doom(t, "app");
+	assert_int_equal(meta_scan_next(t->m, &t->arena, &job), RC_NOTFOUND);
+	n = rows_of(t, TABLE_SCAN_QUEUE);
+	assert_int_equal(n, 0);
+	assert_int_equal(meta_repository_undelete(t->m, APP, 0, 9000), RC_OK);
+	assert_int_equal(rows_of(t, TABLE_SCAN_QUEUE), SCANS);
 }
 
 static void
@@ -1153,9 +1582,9 @@ a_policy_waits_anew_in_a_repository_that_came_back(void **state)
 
 	(void)image(t, "one", "a");
 	assert_int_equal(
-	    meta_lifecycle_set(t->m, APP, SPAN("{}"), 1000), RC_OK);
+	    meta_lifecycle_set(t->m, APP, SPAN("{}"), 1000, NULL), RC_OK);
 	doom(t, "app");
-	assert_int_equal(meta_repository_undelete(t->m, APP, 9000), RC_OK);
+	assert_int_equal(meta_repository_undelete(t->m, APP, 0, 9000), RC_OK);
 	assert_int_equal(rows_of(t, TABLE_LIFECYCLE_QUEUE), 1);
 	assert_int_equal(
 	    meta_lifecycle_due_page(t->m, 8999, NULL, 10, &t->arena, &page),
@@ -1181,7 +1610,7 @@ deleted_images_of_a_deleted_repository_go_in_their_time(void **state)
 	doom(t, "app");
 	assert_int_equal(expire(t, 6000, 10, &more), 1);
 	mt_check(t);
-	assert_int_equal(meta_repository_undelete(t->m, APP, 9000), RC_OK);
+	assert_int_equal(meta_repository_undelete(t->m, APP, 0, 9000), RC_OK);
 	assert_int_equal(restore(t, &d, 9000, &restored), RC_NOTFOUND);
 	assert_int_equal(restore(t, &two, 9000, &restored), RC_OK);
 	mt_check(t);
@@ -1205,18 +1634,29 @@ main(void)
 		TEST(what_is_pushed_again_is_new),
 		TEST(a_push_of_what_was_deleted_is_scanned_as_a_new_one),
 		TEST(deleted_images_are_not_of_the_quota),
+		TEST(a_count_that_is_made_anew_leaves_deleted_images_out),
 		TEST(a_referrer_leaves_the_list_and_comes_back_to_it),
 		TEST(
 		    a_deleted_index_holds_nobody_and_comes_back_with_its_images),
 		TEST(an_index_does_not_come_back_without_an_image_it_needs),
 		TEST(an_image_that_an_index_never_had_is_not_missed),
 		TEST(an_image_does_not_come_back_without_a_blob_it_needs),
+		TEST(
+		    an_index_of_which_not_all_can_be_looked_at_does_not_come_back),
+		TEST(layers_are_not_what_an_index_may_need_so_many_of),
+		TEST(what_is_too_deep_comes_back_from_below),
 		TEST(an_archived_image_comes_back_archived),
 		TEST(an_index_gets_back_what_was_archived_meanwhile),
 		TEST(one_whose_content_is_in_the_archive_waits_for_it),
 		TEST(those_deleted_first_go_first_and_none_before_its_time),
 		TEST(one_that_came_back_does_not_go),
 		TEST(what_is_queued_for_another_time_leaves_the_queue_alone),
+		TEST(what_an_index_needs_is_restored_in_place_of_going),
+		TEST(what_an_index_came_without_goes),
+		TEST(what_cannot_be_restored_for_an_index_is_kept),
+		TEST(one_that_is_damaged_keeps_nobody_from_going),
+		TEST(
+		    what_was_deleted_by_a_clock_that_was_ahead_waits_from_now_on),
 		TEST(
 		    links_that_only_deleted_images_needed_wait_for_the_collector),
 		TEST(a_repository_comes_back_with_all_that_was_in_it),
@@ -1227,8 +1667,14 @@ main(void)
 		TEST(one_that_is_being_purged_does_not_come_back),
 		TEST(one_that_was_deleted_without_a_window_does_not_come_back),
 		TEST(a_repository_of_deleted_images_alone_is_empty),
+		TEST(behind_very_many_deleted_images_the_count_tells),
+		TEST(
+		    behind_very_many_deleted_images_a_tag_tells_of_a_wrong_count),
+		TEST(a_wrong_count_of_few_images_deletes_none),
+		TEST(a_repository_that_a_clock_ahead_deleted_waits_from_now_on),
 		TEST(a_purge_takes_deleted_images_and_queues_along),
 		TEST(a_scan_that_waited_goes_on_in_a_repository_that_came_back),
+		TEST(very_many_scans_that_waited_go_on),
 		TEST(a_policy_waits_anew_in_a_repository_that_came_back),
 		TEST(deleted_images_of_a_deleted_repository_go_in_their_time),
 	};

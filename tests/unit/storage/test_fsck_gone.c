@@ -297,6 +297,56 @@ idle_link_settled(struct meta_txn *t, void *arg)
 	return (link_settle(t, OTHER_ID, &f->layer, &rec));
 }
 
+/* As if only deleted images needed it. */
+static enum rc
+link_hidden(struct meta_txn *t, uint64_t repo, const struct digest *d)
+{
+	struct link_rec rec;
+
+	must(link_load(t, repo, d, &rec) == RC_OK);
+	rec.hidden = true;
+	return (link_write(t, repo, d, &rec));
+}
+
+static enum rc
+used_link_hidden(struct meta_txn *t, void *arg)
+{
+	const struct ft *f = arg;
+
+	return (link_hidden(t, FT_REPO_ID, &f->layer));
+}
+
+static enum rc
+archived_link_hidden(struct meta_txn *t, void *arg)
+{
+	const struct ft *f = arg;
+	const struct more *more = f->more;
+
+	return (link_hidden(t, FT_REPO_ID, &more->layer));
+}
+
+static enum rc
+deleted_link_settled(struct meta_txn *t, void *arg)
+{
+	const struct ft *f = arg;
+	const struct more *more = f->more;
+	struct link_rec rec;
+
+	must(link_load(t, FT_REPO_ID, &more->layer, &rec) == RC_OK);
+	return (link_settle(t, FT_REPO_ID, &more->layer, &rec));
+}
+
+static enum rc
+deleted_link_hidden(struct meta_txn *t, void *arg)
+{
+	const struct ft *f = arg;
+	const struct more *more = f->more;
+	struct link_rec rec;
+
+	must(link_load(t, FT_REPO_ID, &more->layer, &rec) == RC_OK);
+	return (link_hide(t, FT_REPO_ID, &more->layer, &rec));
+}
+
 static enum rc
 used_link_queued(struct meta_txn *t, void *arg)
 {
@@ -710,6 +760,7 @@ static const struct ft_damage damages[] = {
 	{ "link of unknown use", link_of_unknown_use, FSCK_INDEX, true },
 	{ "idle link not queued", idle_link_not_queued, FSCK_INDEX, true },
 	{ "idle link settled", idle_link_settled, FSCK_INDEX, true },
+	{ "used link hidden", used_link_hidden, FSCK_INDEX, true },
 	{ "used link queued", used_link_queued, FSCK_INDEX, true },
 	{ "idle link queued twice", idle_link_queued_twice, FSCK_INDEX, true },
 	{ "idle link of no repository", idle_link_of_no_repository, FSCK_INDEX,
@@ -845,6 +896,32 @@ an_active_image_without_its_content_is_fetched(void **state)
 	assert_int_equal(class_of(f, &more_of(f)->cold), IMAGE_ACTIVATING);
 }
 
+static void
+erase(struct ft *f, const struct digest *d)
+{
+	struct holding holding;
+
+	assert_int_equal(
+	    meta_manifest_delete(f->m, FT_REPO, d, &holding), RC_OK);
+}
+
+static void
+what_deleted_images_alone_need_is_hidden_and_nothing_else(void **state)
+{
+	struct ft *f = *state;
+	struct more *more = f->more;
+
+	class_set(f, &more->warm, IMAGE_ARCHIVED);
+	damage_mend(f, archived_link_hidden);
+	erase(f, &more->warm);
+	damage_mend(f, archived_link_hidden);
+	erase(f, &more->cold);
+	ft_assert_clean(f->s, "waiting");
+	damage_mend(f, deleted_link_settled);
+	assert_int_equal(meta_change(f->m, deleted_link_hidden, f, 0), RC_OK);
+	ft_assert_clean(f->s, "hidden");
+}
+
 /* --- deleted repositories ------------------------------------------------ */
 
 static enum rc
@@ -870,7 +947,8 @@ a_deleted_repository_that_can_be_restored_is_looked_at(void **state)
 	damage_mend(f, holder_deleted);
 	damage_mend(f, users_wrong);
 	damage_mend(f, idle_link_not_queued);
-	assert_int_equal(meta_repository_undelete(f->m, FT_OTHER, 9000), RC_OK);
+	assert_int_equal(
+	    meta_repository_undelete(f->m, FT_OTHER, 0, 9000), RC_OK);
 	ft_assert_clean(f->s, "restored");
 }
 
@@ -889,7 +967,8 @@ what_waits_in_a_deleted_repository_is_nothing_wrong(void **state)
 	assert_int_equal(
 	    meta_scan_next(f->m, &more_of(f)->arena, &job), RC_NOTFOUND);
 	ft_assert_clean(f->s, "looked for");
-	assert_int_equal(meta_repository_undelete(f->m, FT_REPO, 9000), RC_OK);
+	assert_int_equal(
+	    meta_repository_undelete(f->m, FT_REPO, 0, 9000), RC_OK);
 	ft_assert_clean(f->s, "restored");
 	assert_int_equal(meta_scan_next(f->m, &more_of(f)->arena, &job), RC_OK);
 	assert_true(ft_has_all(f));
@@ -1074,6 +1153,7 @@ main(void)
 		TEST(a_deleted_image_can_be_restored_when_its_row_was_lost),
 		TEST(images_keep_their_class_when_their_records_were_lost),
 		TEST(an_active_image_without_its_content_is_fetched),
+		TEST(what_deleted_images_alone_need_is_hidden_and_nothing_else),
 		TEST(a_deleted_repository_that_can_be_restored_is_looked_at),
 		TEST(what_waits_in_a_deleted_repository_is_nothing_wrong),
 		TEST(one_that_is_on_its_way_out_is_not),

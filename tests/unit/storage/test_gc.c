@@ -24,6 +24,7 @@
 #include "storage/deleted.h"
 #include "storage/gc_job.h"
 #include "storage/images.h"
+#include "storage/meta_ops_int.h"
 #include "storage/upload.h"
 
 #define HOUR_MS ((int64_t)3600 * 1000)
@@ -256,18 +257,24 @@ test_content_that_no_image_needs_goes_after_a_grace(void **state)
 
 	pass(HOUR_MS - 60000);
 	totals = gc(t, &told);
-	assert_int_equal(totals.links + totals.blobs, 0);
-	assert_int_equal(totals.waiting_blobs, 2);
-	assert_int_equal(totals.waiting_bytes, LARGE_BYTES + 100);
 	/* Those that were made with the first blob, and are empty. */
 	assert_int_equal(totals.folders, 255);
+	assert_int_equal(totals.links + totals.blobs, 0);
+	/* What would go with links is not looked for. */
+	assert_int_equal(totals.waiting_links, 2);
+	assert_int_equal(totals.waiting_blobs, 0);
+	totals = gc_dry_of(t, NULL);
+	assert_int_equal(totals.waiting_links, 2);
+	assert_int_equal(totals.waiting_blobs, 2);
+	assert_int_equal(totals.waiting_bytes, LARGE_BYTES + 100);
 	assert_string_equal(told.text, "");
 	pass(60000);
 	totals = gc(t, &told);
 	assert_int_equal(totals.links, 2);
 	assert_int_equal(totals.blobs, 2);
 	assert_int_equal(totals.bytes, LARGE_BYTES + 100);
-	assert_int_equal(totals.waiting_blobs + totals.leased, 0);
+	assert_int_equal(totals.waiting_links + totals.waiting_blobs, 0);
+	assert_int_equal(totals.leased, 0);
 	assert_int_equal(totals.folders, 1);
 	assert_true(totals.database_bytes > totals.database_free_bytes);
 	assert_string_equal(told.text, "team/app 2 2 9100");
@@ -294,8 +301,10 @@ test_content_of_an_image_stays_until_a_grace_after_it(void **state)
 	delete_image(t, "team/app", &image);
 	totals = gc(t, NULL);
 	assert_int_equal(totals.links + totals.blobs, 0);
-	/* Its text, too. */
-	assert_int_equal(totals.waiting_blobs, 2);
+	/* Its text, which has no link; and the layer. */
+	assert_int_equal(totals.waiting_links, 1);
+	assert_int_equal(totals.waiting_blobs, 1);
+	assert_int_equal(gc_dry_of(t, NULL).waiting_blobs, 2);
 	pass(HOUR_MS);
 	totals = gc(t, NULL);
 	assert_int_equal(totals.links, 1);
@@ -743,6 +752,7 @@ test_stale_uploads_and_files_without_sessions_go(void **state)
 	    "%s/uploads/0123456789abcdef0123456789abcdef", t->dir);
 	tool_file_write(path, "left over", 9);
 	/* The disk's time is that of an hour ago. */
+	pass(10);
 	totals = gc(t, NULL);
 	assert_int_equal(totals.uploads, 0);
 	assert_int_equal(totals.orphan_files, 1);
@@ -809,6 +819,225 @@ test_deleted_image_keeps_its_content_until_its_time_is_up(void **state)
 }
 
 static void
+undelete_image(struct mt *t, const char *repo, const struct digest *d)
+{
+	const struct reference ref = { .is_digest = true, .digest = *d };
+	struct image_restored restored;
+
+	assert_int_equal(meta_image_undelete(t->m, span_of(repo), &ref,
+			     clock_real_ms(), &t->arena, &restored),
+	    RC_OK);
+}
+
+static void
+archive_image(struct mt *t, const char *repo, const struct digest *d)
+{
+	const struct reference ref = { .is_digest = true, .digest = *d };
+	struct holding holding;
+	struct image_row row;
+
+	assert_int_equal(
+	    meta_image_status_set(t->m, span_of(repo), &ref, IMAGE_ARCHIVED,
+		clock_real_ms(), &t->arena, &row, &holding),
+	    RC_OK);
+}
+
+static void
+test_content_of_deleted_images_is_hidden_after_a_grace(void **state)
+{
+	struct mt *t = *state;
+	struct digest layer = push(t, "team/app", LARGE_BYTES, 1);
+	struct digest image = push_image(t, "team/app", "v1", &layer, 1);
+
+	store_undelete_set(t->s, 100 * HOUR_MS);
+	delete_image(t, "team/app", &image);
+	pass(HOUR_MS - 60000);
+	(void)gc(t, NULL);
+	/* Who is told of it can push an image that uses it. */
+	assert_int_equal(head(t, "team/app", &layer), RC_OK);
+	pass(HOUR_MS - 60000);
+	assert_int_equal(gc(t, NULL).leased, 1);
+	assert_int_equal(mt_stats(t).idle_links, 1);
+	push_image(t, "team/app", "v2", &layer, 1);
+	image = mt_digest("image team/app v2");
+	delete_image(t, "team/app", &image);
+	pass(HOUR_MS);
+	assert_int_equal(gc(t, NULL).links, 0);
+	assert_int_equal(head(t, "team/app", &layer), RC_NOTFOUND);
+	assert_true(has_file(t, &layer));
+	/* A client that does not find it uploads it. */
+	push(t, "team/app", LARGE_BYTES, 1);
+	assert_int_equal(head(t, "team/app", &layer), RC_OK);
+	pass(HOUR_MS);
+	(void)gc(t, NULL);
+	assert_int_equal(head(t, "team/app", &layer), RC_NOTFOUND);
+	undelete_image(t, "team/app", &image);
+	assert_int_equal(head(t, "team/app", &layer), RC_OK);
+}
+
+static void
+test_hidden_content_goes_when_its_images_have_gone_for_good(void **state)
+{
+	struct mt *t = *state;
+	struct digest layer = push(t, "team/app", LARGE_BYTES, 1);
+	struct digest image = push_image(t, "team/app", "v1", &layer, 1);
+
+	store_undelete_set(t->s, 10 * HOUR_MS);
+	delete_image(t, "team/app", &image);
+	pass(9 * HOUR_MS);
+	(void)gc(t, NULL);
+	pass(HOUR_MS + 60000);
+	assert_int_equal(gc(t, NULL).deleted_images, 1);
+	assert_int_equal(head(t, "team/app", &layer), RC_NOTFOUND);
+	pass(HOUR_MS);
+	assert_int_equal(gc(t, NULL).links, 1);
+	assert_false(has_file(t, &layer));
+}
+
+static void
+test_content_of_archived_images_too_is_not_hidden(void **state)
+{
+	struct mt *t = *state;
+	struct digest layer = push(t, "team/app", LARGE_BYTES, 1);
+	struct digest one = push_image(t, "team/app", "v1", &layer, 1);
+	struct digest two = push_image(t, "team/app", "v2", &layer, 1);
+
+	/* So that it does not go into the archive. */
+	push(t, "team/other", LARGE_BYTES, 1);
+	push_image(t, "team/other", "v1", &layer, 1);
+	store_undelete_set(t->s, 100 * HOUR_MS);
+	delete_image(t, "team/app", &one);
+	archive_image(t, "team/app", &two);
+	pass(HOUR_MS);
+	(void)gc(t, NULL);
+	assert_int_equal(mt_stats(t).idle_links, 0);
+	assert_int_equal(head(t, "team/app", &layer), RC_OK);
+	delete_image(t, "team/app", &two);
+	pass(HOUR_MS);
+	(void)gc(t, NULL);
+	assert_int_equal(head(t, "team/app", &layer), RC_NOTFOUND);
+	assert_int_equal(head(t, "team/other", &layer), RC_OK);
+	undelete_image(t, "team/app", &two);
+	assert_int_equal(head(t, "team/app", &layer), RC_OK);
+}
+
+static void
+test_content_hidden_in_a_deleted_repository_is_so_when_it_is_back(void **state)
+{
+	struct mt *t = *state;
+	struct digest layer = push(t, "team/app", LARGE_BYTES, 1);
+	struct digest used = push(t, "team/app", LARGE_BYTES, 2);
+	struct digest image = push_image(t, "team/app", "v1", &layer, 1);
+	struct repository_description was;
+
+	push_image(t, "team/app", "v2", &used, 1);
+	store_undelete_set(t->s, 100 * HOUR_MS);
+	delete_image(t, "team/app", &image);
+	assert_int_equal(meta_repository_delete(
+			     t->m, SPAN("team/app"), true, &t->arena, &was),
+	    RC_OK);
+	pass(HOUR_MS);
+	(void)gc(t, NULL);
+	assert_int_equal(meta_repository_undelete(
+			     t->m, SPAN("team/app"), 0, clock_real_ms()),
+	    RC_OK);
+	assert_int_equal(head(t, "team/app", &layer), RC_NOTFOUND);
+	assert_int_equal(head(t, "team/app", &used), RC_OK);
+	undelete_image(t, "team/app", &image);
+	assert_int_equal(head(t, "team/app", &layer), RC_OK);
+	pass(HOUR_MS);
+	(void)gc(t, NULL);
+	assert_int_equal(head(t, "team/app", &layer), RC_OK);
+}
+
+/* Images of one layer: more than are looked at in one change. */
+#define MANY 2500
+
+struct many {
+	const struct digest *layer;
+	bool one_archived;
+	struct link_rec link;
+};
+
+static struct digest
+one_of_many(unsigned i)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "one of many %u", i);
+	return (mt_digest(text));
+}
+
+static enum rc
+many_put(struct meta_txn *t, void *arg)
+{
+	const struct many *many = arg;
+	struct manifest_rec rec = {
+		.size_bytes = 1,
+		.pushed_ms = 1,
+		.media_type = SPAN("x"),
+		.image_bytes = MANIFEST_BYTES_UNKNOWN,
+	};
+	struct digest d, last = one_of_many(0);
+	struct rec_key k;
+	uint8_t *p;
+	unsigned i;
+
+	for (i = 1; i < MANY; i++) {
+		d = one_of_many(i);
+		if (memcmp(d.bytes, last.bytes, digest_len(d.alg)) > 0)
+			last = d;
+	}
+	for (i = 0; i < MANY; i++) {
+		d = one_of_many(i);
+		rec.flags = MANIFEST_DELETED;
+		rec.status = IMAGE_ACTIVE;
+		if (many->one_archived && digest_eq(&d, &last)) {
+			rec.flags = 0;
+			rec.status = IMAGE_ARCHIVED;
+		}
+		key_repo_digest(&k, 1, &d);
+		must(kv_reserve(t, TABLE_MANIFESTS, key_span(&k),
+			 rec_manifest_size(&rec), &p) == RC_OK);
+		rec_manifest_write(&rec, p);
+		key_edge(&k, 1, many->layer, EDGE_LAYER, &d);
+		must(kv_put(t, TABLE_PARENTS, key_span(&k), rec_none()) ==
+		     RC_OK);
+	}
+	return (RC_OK);
+}
+
+static enum rc
+many_link(struct meta_txn *t, void *arg)
+{
+	struct many *many = arg;
+
+	return (link_load(t, 1, many->layer, &many->link));
+}
+
+static void
+test_very_many_images_are_looked_at_in_many_changes(void **state)
+{
+	struct mt *t = *state;
+	struct digest layers[] = { push(t, "team/app", LARGE_BYTES, 1),
+		push(t, "team/app", LARGE_BYTES, 2) };
+	struct gc_totals totals;
+	struct many many;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		many = (struct many){ &layers[i], .one_archived = i == 1 };
+		assert_int_equal(meta_change(t->m, many_put, &many, 0), RC_OK);
+		pass(HOUR_MS);
+		assert_int_equal(try_gc(t, false, &totals, NULL), RC_OK);
+		assert_int_equal(meta_change(t->m, many_link, &many, 0), RC_OK);
+		assert_false(many.link.queued);
+		assert_int_equal(many.link.hidden, i == 0);
+		push(t, "team/app", LARGE_BYTES, 2);
+	}
+}
+
+static void
 test_referrers_go_a_grace_after_their_subject(void **state)
 {
 	struct mt *t = *state;
@@ -871,7 +1100,7 @@ static void
 assert_dry_tells(struct mt *t, uint64_t min_blobs)
 {
 	struct store_stats was = mt_stats(t), is;
-	struct gc_totals dry, real;
+	struct gc_totals dry, real, left;
 	struct told told_dry, told;
 
 	dry = gc_dry_of(t, &told_dry);
@@ -880,13 +1109,14 @@ assert_dry_tells(struct mt *t, uint64_t min_blobs)
 	assert_int_equal(was.blob_links, is.blob_links);
 	assert_int_equal(was.commits, is.commits);
 	real = gc(t, &told);
+	left = gc_dry_of(t, NULL);
 	assert_true(real.blobs >= min_blobs);
 	assert_int_equal(dry.links, real.links);
 	assert_int_equal(dry.blobs, real.blobs);
 	assert_int_equal(dry.bytes, real.bytes);
 	assert_int_equal(dry.leased, real.leased);
-	assert_int_equal(dry.waiting_blobs, real.waiting_blobs);
-	assert_int_equal(dry.waiting_bytes, real.waiting_bytes);
+	assert_int_equal(dry.waiting_blobs, left.waiting_blobs);
+	assert_int_equal(dry.waiting_bytes, left.waiting_bytes);
 	assert_string_equal(told_dry.text, told.text);
 }
 
@@ -968,7 +1198,7 @@ test_queue_that_is_wrong_takes_nothing(void **state)
 	assert_int_equal(meta_change(t->m, stale_rows, &unheld, 0), RC_OK);
 	totals = gc(t, NULL);
 	assert_int_equal(totals.links + totals.blobs + totals.leased, 0);
-	assert_int_equal(totals.waiting_blobs, 2);
+	assert_int_equal(gc_dry_of(t, NULL).waiting_blobs, 2);
 	assert_int_equal(head(t, "team/app", &d), RC_OK);
 	assert_int_equal(head(t, "team/app", &idle), RC_OK);
 }
@@ -1132,6 +1362,13 @@ main(void)
 		TEST(test_stale_uploads_and_files_without_sessions_go),
 		TEST(test_deleted_repository_gives_its_content_back),
 		TEST(test_deleted_image_keeps_its_content_until_its_time_is_up),
+		TEST(test_content_of_deleted_images_is_hidden_after_a_grace),
+		TEST(
+		    test_hidden_content_goes_when_its_images_have_gone_for_good),
+		TEST(test_content_of_archived_images_too_is_not_hidden),
+		TEST(
+		    test_content_hidden_in_a_deleted_repository_is_so_when_it_is_back),
+		TEST(test_very_many_images_are_looked_at_in_many_changes),
 		TEST(test_referrers_go_a_grace_after_their_subject),
 		TEST(test_dry_run_tells_what_the_run_does),
 		TEST(test_damaged_record_keeps_nothing_else),

@@ -1719,7 +1719,8 @@ a_new_repository_has_nothing_of_the_old(void **state)
 	bool more = true;
 
 	assert_int_equal(start(t, &d, 2000, 0), RC_OK);
-	assert_int_equal(meta_lifecycle_set(t->m, APP, SPAN("{}"), 1), RC_OK);
+	assert_int_equal(
+	    meta_lifecycle_set(t->m, APP, SPAN("{}"), 1, NULL), RC_OK);
 	assert_int_equal(meta_preview_start(t->m, APP, SPAN("{}"), 1), RC_OK);
 	assert_int_equal(rows_since_format_3(t), 7);
 	assert_int_equal(

@@ -86,7 +86,7 @@ damage(struct mt *t, enum meta_table table)
 static enum rc
 set(struct mt *t, const char *text, int64_t now_ms)
 {
-	return (meta_lifecycle_set(t->m, APP, span_of(text), now_ms));
+	return (meta_lifecycle_set(t->m, APP, span_of(text), now_ms, NULL));
 }
 
 static struct lifecycle_row
@@ -228,7 +228,8 @@ a_damaged_policy_is_told_and_can_be_set_anew(void **state)
 static enum rc
 set_of(struct mt *t, const char *repo, const char *text, int64_t now_ms)
 {
-	return (meta_lifecycle_set(t->m, span_of(repo), span_of(text), now_ms));
+	return (meta_lifecycle_set(
+	    t->m, span_of(repo), span_of(text), now_ms, NULL));
 }
 
 static struct lifecycle_due_page
@@ -283,6 +284,80 @@ status(struct mt *t)
 	assert_int_equal(
 	    meta_lifecycle_status(t->m, APP, &t->arena, &row), RC_OK);
 	return (row);
+}
+
+static void
+a_policy_that_is_set_tells_its_revision(void **state)
+{
+	struct mt *t = *state;
+	uint64_t one, again, other;
+
+	create(t, "team/app");
+	assert_int_equal(
+	    meta_lifecycle_set(t->m, APP, SPAN("{1}"), 1000, &one), RC_OK);
+	assert_int_equal(one, get(t).revision);
+	assert_int_equal(
+	    meta_lifecycle_set(t->m, APP, SPAN("{1}"), 2000, &again), RC_OK);
+	assert_int_equal(again, one);
+	assert_int_equal(
+	    meta_lifecycle_set(t->m, APP, SPAN("{2}"), 3000, &other), RC_OK);
+	assert_int_equal(other, get(t).revision);
+	assert_true(other > one);
+}
+
+static void
+a_run_that_failed_for_what_may_be_over_soon_stays_due(void **state)
+{
+	struct mt *t = *state;
+	struct lifecycle_result result;
+
+	create(t, "team/app");
+	assert_int_equal(set(t, "{1}", 1000), RC_OK);
+	result = result_with(t, LIFECYCLE_FAILED, 5000);
+	result.unsettled = true;
+	assert_int_equal(result_put(t, &result), RC_OK);
+	assert_int_equal(status(t).last.outcome, LIFECYCLE_FAILED);
+	assert_int_equal(status(t).evaluated_ms, 0);
+	due_are(t, 10000, "team/app@1000");
+	result.unsettled = false;
+	assert_int_equal(result_put(t, &result), RC_OK);
+	assert_int_equal(status(t).evaluated_ms, 5000);
+	due_are(t, 10000, "team/app@5000");
+}
+
+/* More than are taken at once. */
+#define FUTURE_MANY 300
+
+static void
+times_of_a_clock_that_was_ahead_become_now(void **state)
+{
+	struct mt *t = *state;
+	struct lifecycle_result result;
+	struct lifecycle_due_page p;
+	char name[16];
+	int i;
+
+	create(t, "past");
+	create(t, "team/app");
+	assert_int_equal(set_of(t, "past", "{1}", 4000), RC_OK);
+	assert_int_equal(set(t, "{1}", 3000), RC_OK);
+	result = result_with(t, LIFECYCLE_DONE, 900000);
+	assert_int_equal(result_put(t, &result), RC_OK);
+	assert_int_equal(meta_lifecycle_future_settle(t->m, 5000), RC_OK);
+	assert_int_equal(status(t).set_ms, 3000);
+	assert_int_equal(status(t).evaluated_ms, 5000);
+	assert_true(span_is(get(t).text, "{1}"));
+	due_are(t, INT64_MAX, "past@4000 team/app@5000");
+	for (i = 0; i < FUTURE_MANY; i++) {
+		(void)snprintf(name, sizeof(name), "r%03d", i);
+		create(t, name);
+		assert_int_equal(set_of(t, name, "{1}", 800000 + i), RC_OK);
+	}
+	assert_int_equal(meta_lifecycle_future_settle(t->m, 6000), RC_OK);
+	p = due(t, 6000, NULL, 1000);
+	assert_int_equal(p.n, FUTURE_MANY + 2);
+	assert_int_equal(due(t, INT64_MAX, NULL, 1000).n, FUTURE_MANY + 2);
+	assert_int_equal(meta_lifecycle_future_settle(t->m, 6000), RC_OK);
 }
 
 static void
@@ -1198,6 +1273,9 @@ main(void)
 		TEST(texts_have_bounds),
 		TEST(a_damaged_policy_is_told_and_can_be_set_anew),
 		TEST(those_that_have_waited_longest_are_due_first),
+		TEST(a_policy_that_is_set_tells_its_revision),
+		TEST(a_run_that_failed_for_what_may_be_over_soon_stays_due),
+		TEST(times_of_a_clock_that_was_ahead_become_now),
 		TEST(due_ones_come_in_pages),
 		TEST(another_text_moves_a_policy_back),
 		TEST(a_repository_made_with_a_policy_is_due_too),

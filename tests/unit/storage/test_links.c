@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "meta_tools.h"
+#include "storage/collect_int.h"
 #include "storage/deleted.h"
 #include "storage/images.h"
 #include "storage/meta_int.h"
@@ -235,6 +236,18 @@ settle(struct meta_txn *t, void *arg)
 	if ((rc = link_load(t, a->repo, a->digest, &rec)) != RC_OK)
 		return (rc);
 	return (link_settle(t, a->repo, a->digest, &rec));
+}
+
+static enum rc
+hide(struct meta_txn *t, void *arg)
+{
+	struct act *a = arg;
+	struct link_rec rec;
+	enum rc rc;
+
+	if ((rc = link_load(t, a->repo, a->digest, &rec)) != RC_OK)
+		return (rc);
+	return (link_hide(t, a->repo, a->digest, &rec));
 }
 
 static enum rc
@@ -607,9 +620,10 @@ a_deleted_image_keeps_its_blobs_but_does_not_use_them(void **state)
 	mt_check(t);
 	assert_int_equal(run(t, needed, &a), RC_OK);
 	assert_true(a.answer);
-	run_at(t, settle, "app", &l, 0);
+	run_at(t, hide, "app", &l, 0);
 	mt_check(t);
 	/* It is another image when it is pushed again. */
+	blob_at(t, "app", "layer", 850);
 	image_at(t, "app", "image", &c, &l, 900);
 	USED(t, "app", &c, 1);
 	USED(t, "app", &l, 1);
@@ -628,12 +642,250 @@ a_restored_image_uses_its_blobs_again(void **state)
 
 	store_undelete_set(t->s, HOUR_MS);
 	assert_int_equal(delete_at(t, "app", &i), RC_OK);
-	run_at(t, settle, "app", &l, 0);
+	run_at(t, hide, "app", &l, 0);
 	assert_int_equal(meta_image_undelete(t->m, SPAN("app"), &ref, 800,
 			     &t->arena, &restored),
 	    RC_OK);
 	USED(t, "app", &c, 1);
 	USED(t, "app", &l, 1);
+	mt_check(t);
+}
+
+static enum rc
+undelete_at(
+    struct mt *t, const char *repo, const struct digest *d, int64_t now_ms)
+{
+	const struct reference ref = { .is_digest = true, .digest = *d };
+	struct image_restored restored;
+
+	return (meta_image_undelete(
+	    t->m, span_of(repo), &ref, now_ms, &t->arena, &restored));
+}
+
+static size_t
+holders_of(struct mt *t, const struct digest *d)
+{
+	struct page page;
+
+	assert_int_equal(
+	    meta_blob_holders(t->m, d, 9, &t->arena, &page), RC_OK);
+	return (page.n);
+}
+
+/* An image of a layer that may not be there. */
+static enum rc
+push_of(struct mt *t, const char *text, const struct digest *layer)
+{
+	const struct descriptor edge = mt_edge(EDGE_LAYER, layer);
+	const struct mt_image image = {
+		.repo = "app",
+		.text = text,
+		.edges = &edge,
+		.n_edges = 1,
+		.now_ms = 700,
+	};
+	struct manifest_put_result result;
+	struct digest d;
+
+	return (mt_put(t, &image, &d, &result));
+}
+
+/* The image is deleted, and its layer is hidden. */
+static struct digest
+hidden_layer(struct mt *t, struct digest *image_r)
+{
+	struct digest c = mt_blob(t, "app", "config");
+	struct digest l = mt_blob(t, "app", "layer");
+
+	*image_r = image_at(t, "app", "image", &c, &l, 300);
+	store_undelete_set(t->s, HOUR_MS);
+	assert_int_equal(delete_at(t, "app", image_r), RC_OK);
+	assert_int_equal(get(t, "app", &l), RC_OK);
+	run_at(t, hide, "app", &l, 0);
+	mt_check(t);
+	return (l);
+}
+
+static void
+a_hidden_blob_is_not_there_for_anybody(void **state)
+{
+	struct mt *t = *state;
+	struct digest i, l = hidden_layer(t, &i);
+	struct holding holding;
+	enum blob_use use;
+
+	assert_true(link_at(t, "app", &l).hidden);
+	assert_false(link_at(t, "app", &l).queued);
+	assert_int_equal(get(t, "app", &l), RC_NOTFOUND);
+	assert_int_equal(mount_at(t, "app", "two", &l, 500), RC_NOTFOUND);
+	assert_int_equal(mount_at(t, "app", "app", &l, 500), RC_NOTFOUND);
+	assert_int_equal(push_of(t, "another", &l), RC_MISSING);
+	assert_int_equal(holders_of(t, &l), 0);
+	assert_int_equal(
+	    meta_blob_unlink(t->m, SPAN("app"), &l, &holding), RC_NOTFOUND);
+	assert_int_equal(meta_blob_use(t->m, SPAN("app"), &l, &use), RC_OK);
+	assert_int_equal(use, BLOB_UNUSED);
+	mt_check(t);
+}
+
+static void
+a_hidden_blob_is_there_again_when_it_is_uploaded(void **state)
+{
+	struct mt *t = *state;
+	struct digest i, l = hidden_layer(t, &i);
+
+	blob_at(t, "app", "layer", 600);
+	IDLE(t, "app", &l, 600, true);
+	assert_int_equal(holders_of(t, &l), 1);
+	assert_int_equal(push_of(t, "another", &l), RC_OK);
+	USED(t, "app", &l, 1);
+	mt_check(t);
+	/* And the other comes back as well. */
+	assert_int_equal(undelete_at(t, "app", &i, 800), RC_OK);
+	USED(t, "app", &l, 2);
+	mt_check(t);
+}
+
+static void
+a_hidden_blob_is_there_again_when_it_is_mounted(void **state)
+{
+	struct mt *t = *state;
+	struct digest i, l = hidden_layer(t, &i);
+
+	blob_at(t, "other", "layer", 600);
+	assert_int_equal(get(t, "app", &l), RC_NOTFOUND);
+	assert_int_equal(holders_of(t, &l), 1);
+	assert_int_equal(mount_at(t, "other", "app", &l, 700), RC_OK);
+	IDLE(t, "app", &l, 700, true);
+	mt_check(t);
+}
+
+static void
+a_hidden_blob_is_there_again_when_its_image_is_restored(void **state)
+{
+	struct mt *t = *state;
+	struct digest i, l = hidden_layer(t, &i);
+
+	assert_int_equal(undelete_at(t, "app", &i, 800), RC_OK);
+	USED(t, "app", &l, 1);
+	mt_check(t);
+}
+
+static void
+a_hidden_blob_stays_hidden_when_its_image_goes_for_good(void **state)
+{
+	struct mt *t = *state;
+	struct digest i, l = hidden_layer(t, &i);
+	struct link_rec rec;
+	unsigned n;
+	bool more;
+
+	assert_int_equal(
+	    meta_deleted_expire(t->m, INT64_MAX, 10, &n, &more), RC_OK);
+	assert_int_equal(n, 1);
+	rec = link_at(t, "app", &l);
+	assert_true(rec.queued);
+	assert_true(rec.hidden);
+	assert_int_equal(get(t, "app", &l), RC_NOTFOUND);
+	mt_check(t);
+	run_at(t, drop, "app", &l, 900);
+	mt_check(t);
+}
+
+static void
+a_blob_of_an_archived_image_that_was_deleted_waits_again(void **state)
+{
+	struct mt *t = *state;
+	struct digest c = mt_blob(t, "app", "config");
+	struct digest l = mt_blob(t, "app", "layer");
+	struct digest i1 = image_at(t, "app", "image 1", &c, &l, 300);
+	struct digest i2 = image_at(t, "app", "image 2", &c, &l, 300);
+
+	store_undelete_set(t->s, HOUR_MS);
+	assert_int_equal(status_at(t, "app", &i1, IMAGE_ARCHIVED, 400), RC_OK);
+	assert_int_equal(status_at(t, "app", &i2, IMAGE_ARCHIVED, 400), RC_OK);
+	run_at(t, settle, "app", &l, 0);
+	run_at(t, settle, "app", &c, 0);
+	/* The other needs it still. */
+	assert_int_equal(delete_at(t, "app", &i1), RC_OK);
+	IDLE(t, "app", &l, 400, false);
+	mt_check(t);
+	assert_int_equal(delete_at(t, "app", &i2), RC_OK);
+	assert_true(link_at(t, "app", &l).queued);
+	assert_true(link_at(t, "app", &c).queued);
+	mt_check(t);
+	run_at(t, hide, "app", &l, 0);
+	assert_int_equal(get(t, "app", &l), RC_NOTFOUND);
+	/* One that is archived comes back: it may be had as before. */
+	assert_int_equal(undelete_at(t, "app", &i2, 900), RC_OK);
+	assert_false(link_at(t, "app", &l).hidden);
+	assert_int_equal(get(t, "app", &l), RC_OK);
+	mt_check(t);
+}
+
+static void
+a_blob_waits_again_when_its_last_archived_image_goes_for_good(void **state)
+{
+	struct mt *t = *state;
+	struct digest c = mt_blob(t, "app", "config");
+	struct digest l = mt_blob(t, "app", "layer");
+	struct digest i1 = image_at(t, "app", "image 1", &c, &l, 300);
+	struct digest i2 = image_at(t, "app", "image 2", &c, &l, 300);
+
+	store_undelete_set(t->s, HOUR_MS);
+	assert_int_equal(delete_at(t, "app", &i1), RC_OK);
+	assert_int_equal(status_at(t, "app", &i2, IMAGE_ARCHIVED, 400), RC_OK);
+	run_at(t, settle, "app", &l, 0);
+	run_at(t, settle, "app", &c, 0);
+	mt_check(t);
+	store_undelete_set(t->s, 0);
+	assert_int_equal(delete_at(t, "app", &i2), RC_OK);
+	assert_true(link_at(t, "app", &l).queued);
+	mt_check(t);
+}
+
+/* The collector may be looking at those that need it. */
+static void
+an_archived_image_that_comes_back_begins_the_wait_anew(void **state)
+{
+	struct mt *t = *state;
+	struct digest c = mt_blob(t, "app", "config");
+	struct digest l = mt_blob(t, "app", "layer");
+	struct digest i = image_at(t, "app", "image", &c, &l, 300);
+	int64_t since_ms;
+
+	store_undelete_set(t->s, HOUR_MS);
+	assert_int_equal(status_at(t, "app", &i, IMAGE_ARCHIVED, 400), RC_OK);
+	assert_int_equal(delete_at(t, "app", &i), RC_OK);
+	since_ms = link_at(t, "app", &l).idle_ms;
+	/* Even if the clock went back. */
+	assert_int_equal(undelete_at(t, "app", &i, since_ms - 9), RC_OK);
+	IDLE(t, "app", &l, since_ms + 1, true);
+	mt_check(t);
+}
+
+static void
+counting_anew_shows_what_archived_images_need(void **state)
+{
+	struct mt *t = *state;
+	struct digest c = mt_blob(t, "app", "config");
+	struct digest l = mt_blob(t, "app", "layer");
+	struct digest i = image_at(t, "app", "image", &c, &l, 300);
+
+	assert_int_equal(status_at(t, "app", &i, IMAGE_ARCHIVED, 400), RC_OK);
+	run_at(t, hide, "app", &l, 0);
+	run_at(t, recount, "app", &l, 900);
+	IDLE(t, "app", &l, 400, false);
+	mt_check(t);
+	store_undelete_set(t->s, HOUR_MS);
+	assert_int_equal(delete_at(t, "app", &i), RC_OK);
+	run_at(t, hide, "app", &l, 0);
+	run_at(t, recount, "app", &l, 900);
+	assert_true(link_at(t, "app", &l).hidden);
+	/* What was settled when it should have been hidden waits again. */
+	run_at(t, settle, "app", &c, 0);
+	run_at(t, recount, "app", &c, 950);
+	IDLE(t, "app", &c, 950, true);
 	mt_check(t);
 }
 
@@ -1297,6 +1549,15 @@ main(void)
 		T(what_only_archived_images_need_waits_again_when_they_go),
 		T(a_deleted_image_keeps_its_blobs_but_does_not_use_them),
 		T(a_restored_image_uses_its_blobs_again),
+		T(a_hidden_blob_is_not_there_for_anybody),
+		T(a_hidden_blob_is_there_again_when_it_is_uploaded),
+		T(a_hidden_blob_is_there_again_when_it_is_mounted),
+		T(a_hidden_blob_is_there_again_when_its_image_is_restored),
+		T(a_hidden_blob_stays_hidden_when_its_image_goes_for_good),
+		T(a_blob_of_an_archived_image_that_was_deleted_waits_again),
+		T(a_blob_waits_again_when_its_last_archived_image_goes_for_good),
+		T(an_archived_image_that_comes_back_begins_the_wait_anew),
+		T(counting_anew_shows_what_archived_images_need),
 		T(what_deleted_images_need_is_not_to_be_unlinked),
 		T(a_blob_that_comes_after_its_images_is_used_at_once),
 		T(a_layer_of_elsewhere_is_used_when_it_is_here),

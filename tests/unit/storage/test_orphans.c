@@ -291,6 +291,95 @@ a_referrer_that_an_index_holds_stays(void **state)
 	assert_int_equal(follow(t, LATER, 10).removed, 1);
 	assert_true(there(t, &one));
 	assert_false(there(t, &two));
+	queue_sound(t);
+	mt_check(t);
+}
+
+static struct orphans_followed
+follow_at(struct mt *t, int64_t now_ms)
+{
+	struct orphans_followed r;
+
+	assert_int_equal(
+	    meta_orphans_follow(t->m, now_ms, 10, now_ms, &r), RC_OK);
+	assert_false(r.more);
+	return (r);
+}
+
+static void
+a_referrer_that_an_index_held_goes_when_the_index_has(void **state)
+{
+	struct mt *t = *state;
+	struct digest subject = push(t, "image", "a");
+	struct digest one = push_about(t, "one", &subject, 1000), index, new;
+	int64_t now_ms = clock_real_ms() + 1000;
+
+	index = index_of(t, "index", "keeps", &one);
+	erase(t, &subject);
+	/* It is about one that is yet to come. */
+	new = push_about(t, "new", &subject, now_ms);
+	assert_int_equal(follow_at(t, now_ms).removed, 0);
+	assert_int_equal(rows_of(t, TABLE_ORPHAN_SUBJECTS), 1);
+	erase(t, &index);
+	/* It is not looked at all the time. */
+	assert_int_equal(follow_at(t, now_ms + 1000).removed, 0);
+	mt_reopen(t);
+	queue_sound(t);
+	mt_check(t);
+	assert_int_equal(follow_at(t, now_ms + 2 * 60000).removed, 1);
+	assert_false(there(t, &one));
+	assert_true(there(t, &new));
+	assert_int_equal(rows_of(t, TABLE_ORPHAN_SUBJECTS), 0);
+	mt_check(t);
+}
+
+static void
+as_long_as_an_index_holds_it_it_is_looked_at_less_and_less(void **state)
+{
+	const int64_t day_ms = INT64_C(86400000);
+	struct mt *t = *state;
+	struct digest subject = push(t, "image", "a"), other, d;
+	struct digest one = push_about(t, "one", &subject, 1000), index;
+	int64_t now_ms = clock_real_ms() + 1000;
+	unsigned i;
+
+	index = index_of(t, "index", "keeps", &one);
+	erase(t, &subject);
+	for (i = 0; i < 400; i++) {
+		assert_int_equal(
+		    follow_at(t, now_ms + i * day_ms / 4).removed, 0);
+		assert_int_equal(rows_of(t, TABLE_ORPHAN_SUBJECTS), 1);
+	}
+	now_ms += 100 * day_ms;
+	/* Others do not wait for it. */
+	other = push(t, "other", "b");
+	d = push_about(t, "two", &other, 1000);
+	erase(t, &other);
+	assert_int_equal(follow_at(t, now_ms).removed, 1);
+	assert_false(there(t, &d));
+	/* At the latest a day after the index. */
+	erase(t, &index);
+	assert_int_equal(follow_at(t, now_ms + day_ms + 1).removed, 1);
+	assert_false(there(t, &one));
+	assert_int_equal(rows_of(t, TABLE_ORPHAN_SUBJECTS), 0);
+	mt_check(t);
+}
+
+static void
+one_that_was_held_stays_if_its_subject_came_back(void **state)
+{
+	struct mt *t = *state;
+	struct digest subject = push(t, "image", "a");
+	struct digest one = push_about(t, "one", &subject, 1000), index;
+	int64_t now_ms = clock_real_ms() + 1000;
+
+	index = index_of(t, "index", "keeps", &one);
+	erase(t, &subject);
+	assert_int_equal(follow_at(t, now_ms).removed, 0);
+	(void)push(t, "image", "a");
+	erase(t, &index);
+	assert_int_equal(follow_at(t, now_ms + 2 * 60000).removed, 0);
+	assert_true(there(t, &one));
 	assert_int_equal(rows_of(t, TABLE_ORPHAN_SUBJECTS), 0);
 	mt_check(t);
 }
@@ -323,6 +412,8 @@ many_referrers_go_some_at_a_time_and_after_a_crash(void **state)
 	assert_int_equal(removed, 90);
 	assert_true(rounds >= 13);
 	assert_int_equal(rows_of(t, TABLE_REFERRERS), 10);
+	/* Whatever change it was in that met those that are held. */
+	assert_int_equal(rows_of(t, TABLE_ORPHAN_SUBJECTS), 1);
 }
 
 static void
@@ -588,6 +679,251 @@ a_subject_that_is_deleted_again_is_looked_at_when_it_is_gone(void **state)
 	mt_check(t);
 }
 
+static void
+referrers_of_what_was_archived_and_can_be_restored_stay_active(void **state)
+{
+	struct mt *t = *state;
+	struct digest subject = push(t, "image", "a");
+	struct digest one = push_about(t, "one", &subject, 1000);
+
+	store_undelete_set(t->s, INT64_C(3600000));
+	set(t, &subject, IMAGE_ARCHIVED, 2000);
+	erase(t, &subject);
+	assert_int_equal(follow(t, LATER, 10).archived, 0);
+	assert_int_equal(status(t, &one), IMAGE_ACTIVE);
+	mt_check(t);
+}
+
+/* --- damaged, or of another time ----------------------------------------- */
+
+static enum rc
+tag_spoil(struct meta_txn *t, void *arg)
+{
+	struct repository_row repo;
+	struct rec_key k;
+	enum rc rc;
+
+	if ((rc = repo_find(t, APP, &repo)) != RC_OK)
+		return (rc);
+	key_tag(&k, repo.id, span_of(arg));
+	return (kv_put(t, TABLE_TAGS, key_span(&k), SPAN("xx")));
+}
+
+static enum rc
+blob_spoil(struct meta_txn *t, void *arg)
+{
+	struct rec_key k;
+
+	key_blob(&k, KEY_DOMAIN_PLAIN, arg);
+	return (kv_put(t, TABLE_BLOBS, key_span(&k), SPAN("xx")));
+}
+
+static enum rc
+row_spoil(struct meta_txn *t, void *arg)
+{
+	struct repository_row repo;
+	struct rec_key k;
+	enum rc rc;
+
+	if ((rc = repo_find(t, APP, &repo)) != RC_OK)
+		return (rc);
+	key_repo_digest(&k, repo.id, arg);
+	return (kv_put(t, TABLE_MANIFESTS, key_span(&k), SPAN("xx")));
+}
+
+static void
+a_damaged_tag_keeps_only_itself(void **state)
+{
+	struct mt *t = *state;
+	int64_t now_ms = clock_real_ms() + 60000;
+	struct digest subjects[3], ones[3];
+	char texts[3][2][16], tag[TAG_BYTES];
+	unsigned i;
+
+	for (i = 0; i < 3; i++) {
+		(void)snprintf(texts[i][0], 16, "image %u", i);
+		(void)snprintf(texts[i][1], 16, "one %u", i);
+		subjects[i] = push(t, texts[i][0], NULL);
+		ones[i] = push_about(t, texts[i][1], &subjects[i], 1000);
+	}
+	(void)tag_about(&subjects[0], ".sig", tag);
+	assert_int_equal(meta_change(t->m, tag_spoil, tag, 0), RC_OK);
+	for (i = 0; i < 3; i++)
+		erase(t, &subjects[i]);
+	assert_int_equal(follow_at(t, now_ms).removed, 3);
+	for (i = 0; i < 3; i++)
+		assert_false(there(t, &ones[i]));
+	/* It is looked at again. */
+	assert_int_equal(rows_of(t, TABLE_ORPHAN_SUBJECTS), 1);
+	assert_int_equal(follow_at(t, now_ms + 1000).removed, 0);
+}
+
+static void
+one_that_cannot_go_is_left_whole_and_keeps_no_other(void **state)
+{
+	struct mt *t = *state;
+	int64_t now_ms = clock_real_ms() + 60000;
+	struct digest subject = push(t, "image", "a"), ones[40];
+	char text[16];
+	unsigned i;
+
+	for (i = 0; i < 40; i++) {
+		(void)snprintf(text, sizeof(text), "one %u", i);
+		ones[i] = push_about(t, text, &subject, 1000);
+	}
+	/* More than one change passes over. */
+	for (i = 0; i < 36; i++)
+		assert_int_equal(
+		    meta_change(t->m, blob_spoil, &ones[i], 0), RC_OK);
+	erase(t, &subject);
+	for (i = 0; rows_of(t, TABLE_REFERRERS) > 36; i++) {
+		struct orphans_followed r;
+
+		assert_true(i < 20);
+		assert_int_equal(
+		    meta_orphans_follow(t->m, now_ms, 10, now_ms, &r), RC_OK);
+	}
+	assert_int_equal(rows_of(t, TABLE_REFERRERS), 36);
+	assert_int_equal(rows_of(t, TABLE_MANIFESTS), 36);
+}
+
+static void
+a_damaged_subject_waits_and_keeps_no_other(void **state)
+{
+	struct mt *t = *state;
+	int64_t now_ms = clock_real_ms() + 60000;
+	struct digest first = push(t, "first", "a"), second;
+	struct digest one = push_about(t, "one", &first, 1000), two;
+
+	second = push(t, "second", "b");
+	two = push_about(t, "two", &second, 1000);
+	set(t, &first, IMAGE_ARCHIVED, 2000);
+	assert_int_equal(meta_change(t->m, row_spoil, &first, 0), RC_OK);
+	erase(t, &second);
+	assert_int_equal(follow_at(t, now_ms).removed, 1);
+	assert_true(there(t, &one));
+	assert_false(there(t, &two));
+	assert_int_equal(rows_of(t, TABLE_ORPHAN_SUBJECTS), 1);
+}
+
+static enum rc
+noted_ahead(struct meta_txn *t, void *arg)
+{
+	const int64_t ahead_ms = INT64_C(3650) * 86400000;
+	struct repository_row repo;
+	enum rc rc;
+
+	if ((rc = repo_find(t, APP, &repo)) != RC_OK)
+		return (rc);
+	return (orphan_note(t, repo.id, arg, clock_real_ms() + ahead_ms));
+}
+
+static enum rc
+queue_clear(struct meta_txn *t, void *arg)
+{
+	struct kv_walk w;
+	enum rc rc;
+
+	(void)arg;
+	rc = kv_walk_begin(t, TABLE_ORPHAN_SUBJECTS, SPAN_NONE, SPAN_NONE, &w);
+	while (rc == RC_OK && (rc = kv_walk_next(&w)) == RC_OK)
+		rc = kv_walk_delete(&w);
+	kv_walk_end(&w);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+static void
+a_subject_that_went_at_a_time_to_come_went_now(void **state)
+{
+	struct mt *t = *state;
+	struct digest subject = push(t, "image", "a");
+	struct digest one = push_about(t, "one", &subject, 1000);
+	int64_t now_ms = clock_real_ms() + 60000;
+	struct orphans_followed r;
+
+	gc_grace_set(t->s, 0);
+	erase(t, &subject);
+	assert_int_equal(meta_change(t->m, queue_clear, NULL, 0), RC_OK);
+	assert_int_equal(meta_change(t->m, noted_ahead, &subject, 0), RC_OK);
+	assert_int_equal(
+	    meta_orphans_follow(t->m, now_ms - 1, 10, now_ms, &r), RC_OK);
+	assert_int_equal(r.removed, 0);
+	assert_true(there(t, &one));
+	assert_int_equal(
+	    meta_orphans_follow(t->m, now_ms, 10, now_ms, &r), RC_OK);
+	assert_int_equal(r.removed, 1);
+	assert_int_equal(rows_of(t, TABLE_ORPHAN_SUBJECTS), 0);
+	mt_check(t);
+}
+
+/* --- telling ------------------------------------------------------------- */
+
+static const struct gc_followed *
+told_of(const struct orphans_followed *r, const struct digest *d)
+{
+	size_t i;
+
+	for (i = 0; i < r->n_each; i++)
+		if (digest_eq(&r->each[i].digest, d))
+			return (&r->each[i]);
+	return (NULL);
+}
+
+static void
+each_that_follows_is_told_with_its_tags(void **state)
+{
+	struct mt *t = *state;
+	struct digest subject = push(t, "image", "a"), one, two, both;
+	char tag[TAG_BYTES];
+	const struct gc_followed *f;
+	struct orphans_followed r;
+
+	one = push_about(t, "one", &subject, 1000);
+	two = push(t, "two", tag_about(&subject, ".sig", tag));
+	both = push(t, "both", tag_about(&subject, ".att", tag));
+	(void)push(t, "both", "kept");
+	erase(t, &subject);
+	assert_int_equal(
+	    meta_orphans_follow_each(t->m, LATER, 10, 9000, &t->arena, &r),
+	    RC_OK);
+	assert_int_equal(r.n_each, 3);
+	assert_non_null(f = told_of(&r, &one));
+	assert_int_equal(f->what, GC_FOLLOW_REMOVED);
+	assert_true(span_eq(f->repository, APP));
+	assert_true(digest_eq(&f->subject, &subject));
+	assert_int_equal(f->n_tags, 0);
+	assert_non_null(f = told_of(&r, &two));
+	assert_int_equal(f->what, GC_FOLLOW_REMOVED);
+	assert_int_equal(f->n_tags, 1);
+	assert_true(
+	    span_eq(f->tags[0], span_of(tag_about(&subject, ".sig", tag))));
+	assert_non_null(f = told_of(&r, &both));
+	assert_int_equal(f->what, GC_FOLLOW_UNTAGGED);
+	assert_true(
+	    span_eq(f->tags[0], span_of(tag_about(&subject, ".att", tag))));
+	assert_true(there(t, &both));
+	mt_check(t);
+}
+
+static void
+nothing_is_told_of_what_could_not_be_done(void **state)
+{
+	struct mt *t = *state;
+	struct digest subject = push(t, "image", "a"), one, two;
+	struct orphans_followed r;
+
+	one = push_about(t, "one", &subject, 1000);
+	two = push_about(t, "two", &subject, 1000);
+	assert_int_equal(meta_change(t->m, blob_spoil, &one, 0), RC_OK);
+	erase(t, &subject);
+	assert_int_equal(meta_orphans_follow_each(t->m, clock_real_ms() + 1000,
+			     10, clock_real_ms() + 1000, &t->arena, &r),
+	    RC_OK);
+	assert_int_equal(r.n_each, 1);
+	assert_null(told_of(&r, &one));
+	assert_non_null(told_of(&r, &two));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, mt_setup, mt_teardown)
 
 int
@@ -600,6 +936,10 @@ main(void)
 		TEST(referrers_that_came_after_their_subject_went_stay),
 		TEST(what_refers_to_a_referrer_follows_it),
 		TEST(a_referrer_that_an_index_holds_stays),
+		TEST(a_referrer_that_an_index_held_goes_when_the_index_has),
+		TEST(
+		    as_long_as_an_index_holds_it_it_is_looked_at_less_and_less),
+		TEST(one_that_was_held_stays_if_its_subject_came_back),
 		TEST(many_referrers_go_some_at_a_time_and_after_a_crash),
 		TEST(several_subjects_are_followed_one_after_the_other),
 		TEST(what_waits_in_a_repository_that_is_gone_is_nothing_wrong),
@@ -614,7 +954,15 @@ main(void)
 		TEST(many_referrers_are_archived_some_at_a_time),
 		TEST(referrers_of_what_can_be_restored_stay_until_it_is_gone),
 		TEST(
+		    referrers_of_what_was_archived_and_can_be_restored_stay_active),
+		TEST(
 		    a_subject_that_is_deleted_again_is_looked_at_when_it_is_gone),
+		TEST(a_damaged_tag_keeps_only_itself),
+		TEST(one_that_cannot_go_is_left_whole_and_keeps_no_other),
+		TEST(a_damaged_subject_waits_and_keeps_no_other),
+		TEST(a_subject_that_went_at_a_time_to_come_went_now),
+		TEST(each_that_follows_is_told_with_its_tags),
+		TEST(nothing_is_told_of_what_could_not_be_done),
 	};
 
 	return (cmocka_run_group_tests_name("orphans", tests, NULL, NULL));

@@ -367,8 +367,12 @@ blobs_of_format_3_are_read(void **state)
 static void
 links_survive(void **state)
 {
-	const struct link_rec used = { 1, 0, UINT64_C(1) << 40, false };
-	const struct link_rec idle = { 2, 3, 0, true };
+	const struct link_rec used = { .linked_ms = 1,
+		.users = UINT64_C(1) << 40 };
+	const struct link_rec idle = { 2, 3, 0, .queued = true };
+	const struct link_rec hidden = { 2, 3, 0, .hidden = true };
+	const struct link_rec both = { 2, 3, 0, .queued = true,
+		.hidden = true };
 	struct link_rec got;
 	uint8_t p[REC_LINK_BYTES];
 	struct span value = { (char *)p, sizeof(p) };
@@ -386,7 +390,16 @@ links_survive(void **state)
 	assert_int_equal(got.idle_ms, 3);
 	assert_int_equal(got.users, 0);
 	assert_true(got.queued);
-	p[sizeof(p) - 1] = 2;
+	assert_false(got.hidden);
+	rec_link_write(&hidden, p);
+	assert_true(rec_link_read(value, &got));
+	assert_false(got.queued);
+	assert_true(got.hidden);
+	rec_link_write(&both, p);
+	assert_true(rec_link_read(value, &got));
+	assert_true(got.queued);
+	assert_true(got.hidden);
+	p[sizeof(p) - 1] = 4;
 	assert_false(rec_link_read(value, &got));
 }
 
@@ -502,12 +515,30 @@ how_far_referrers_were_looked_at_survives(void **state)
 	assert_true(rec_none_read(value));
 	rec.begun = true;
 	rec.at = digest_of_alg(DIGEST_SHA512, 6);
+	rec_orphan_write(&rec, p);
+	value.n = rec_orphan_size(&rec);
+	assert_true(rec_orphan_read(value, &got));
+	assert_true(got.begun);
+	assert_false(got.held);
+	assert_int_equal(got.gone_ms, 0);
+	assert_true(digest_eq(&got.at, &rec.at));
+	rec.gone_ms = 7;
+	rec.held = true;
 	assert_int_equal(rec_orphan_size(&rec), sizeof(p));
 	rec_orphan_write(&rec, p);
 	value.n = sizeof(p);
 	assert_true(rec_orphan_read(value, &got));
-	assert_true(got.begun);
+	assert_true(got.begun && got.held && !got.back);
+	assert_int_equal(got.gone_ms, 7);
 	assert_true(digest_eq(&got.at, &rec.at));
+	rec.held = false;
+	rec.back = true;
+	rec_orphan_write(&rec, p);
+	assert_true(rec_orphan_read(value, &got));
+	assert_true(got.begun && got.back && !got.held);
+	p[1 + 8]++;
+	assert_false(rec_orphan_read(value, &got));
+	p[1 + 8]--;
 	value.n--;
 	assert_false(rec_orphan_read(value, &got));
 	value.n = 0;

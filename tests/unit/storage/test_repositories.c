@@ -1003,7 +1003,8 @@ a_purge_gives_back_what_was_held(void **state)
 	create_mode(t, "team/app", TAGS_IMMUTABLE, NULL);
 	fill(t, "team/app");
 	assert_int_equal(policy_set(t, "team/app", "{}"), RC_OK);
-	assert_int_equal(meta_lifecycle_set(t->m, APP, SPAN("{}"), 1), RC_OK);
+	assert_int_equal(
+	    meta_lifecycle_set(t->m, APP, SPAN("{}"), 1, NULL), RC_OK);
 	assert_int_equal(meta_preview_start(t->m, APP, SPAN("{}"), 1), RC_OK);
 	assert_int_equal(meta_preview_next(t->m, &t->arena, &job), RC_OK);
 	result.digest = mt_digest("one");
@@ -1207,7 +1208,8 @@ a_damaged_repository_can_be_deleted_and_purged(void **state)
 	assert_int_equal(meta_repository_create(t->m, &c, &row), RC_OK);
 	fill(t, "team/app");
 	assert_int_equal(policy_set(t, "team/app", "{}"), RC_OK);
-	assert_int_equal(meta_lifecycle_set(t->m, APP, SPAN("{}"), 1), RC_OK);
+	assert_int_equal(
+	    meta_lifecycle_set(t->m, APP, SPAN("{}"), 1, NULL), RC_OK);
 	assert_int_equal(meta_preview_start(t->m, APP, SPAN("{}"), 1), RC_OK);
 	assert_int_equal(meta_change(t->m, all_spoilt, NULL, 0), RC_OK);
 	assert_int_equal(

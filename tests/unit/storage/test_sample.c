@@ -292,8 +292,8 @@ static void
 lives_make(struct mt *t, const struct sample *s)
 {
 	preview_make(t, s);
-	assert_int_equal(
-	    meta_lifecycle_set(t->m, SPAN("team/made"), SPAN(LIFECYCLE), 7000),
+	assert_int_equal(meta_lifecycle_set(t->m, SPAN("team/made"),
+			     SPAN(LIFECYCLE), 7000, NULL),
 	    RC_OK);
 	assert_int_equal(
 	    meta_preview_start(t->m, SPAN("team/made"), SPAN(LIFECYCLE), 7500),
@@ -939,7 +939,7 @@ what_was_deleted_comes_back(struct mt *t, const struct sample *s)
 	assert_true(digest_eq(&restored.digest, &s->gone));
 	assert_int_equal(class_of(t, &s->gone), IMAGE_ARCHIVED);
 	assert_int_equal(
-	    meta_repository_undelete(t->m, SPAN("dropped"), 12000), RC_OK);
+	    meta_repository_undelete(t->m, SPAN("dropped"), 0, 12000), RC_OK);
 	assert_true(link_of(t, "dropped", &s->note).queued);
 	mt_check(t);
 }
@@ -1237,7 +1237,7 @@ who_only_reads_reads_it_as_it_is(void **state)
 	    meta_repository_policy_set(t->m, SPAN("team/app"), SPAN("{}")),
 	    RC_READONLY);
 	assert_int_equal(
-	    meta_lifecycle_set(t->m, SPAN("team/app"), SPAN("{}"), 1),
+	    meta_lifecycle_set(t->m, SPAN("team/app"), SPAN("{}"), 1, NULL),
 	    RC_READONLY);
 	store_close(&t->s);
 	assert_int_equal(format_of(t), format->number);

@@ -19,6 +19,7 @@
 
 #include "base/obj.h"
 #include "meta_tools.h"
+#include "storage/ballast_int.h"
 #include "storage/meta_int.h"
 #include "storage/store_int.h"
 
@@ -728,6 +729,125 @@ free_pages_are_counted(void **state)
 	store_close(&s);
 }
 
+/* A disk that is full. */
+
+/* To the last byte. */
+static void
+disk_fill(const struct place *p)
+{
+	char page[4096] = "";
+	size_t n = sizeof(page);
+	int fd = open(path_of(p, "lost+found"),
+	    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	while (n > 0)
+		if (write(fd, page, n) <= 0)
+			n /= 2;
+	assert_int_equal(close(fd), 0);
+}
+
+static bool
+disk_small(struct place *p)
+{
+	folder_new(p);
+	return (tool_tmpfs(p->data, (size_t)48 << 20));
+}
+
+static void
+on_a_full_disk_what_frees_succeeds(void **state)
+{
+	struct place *p = *state;
+	struct store_stats st;
+	struct store *s;
+	struct meta *m;
+
+	if (!disk_small(p))
+		skip();
+	s = tool_store_open(&p->options);
+	m = store_meta(s);
+	assert_int_equal(
+	    tool_file_size(path_of(p, BALLAST_FILE)), BALLAST_BYTES);
+	store_stats(s, &st);
+	assert_int_equal(st.ballast_bytes, BALLAST_BYTES);
+	assert_int_equal(meta_change(m, rows_put, NULL, 0), RC_OK);
+	disk_fill(p);
+	/* It is not for everybody. */
+	assert_int_equal(meta_change(m, rows_delete, NULL, 0), RC_NOSPACE);
+	assert_true(tool_exists(path_of(p, BALLAST_FILE)));
+	assert_int_equal(meta_change_freeing(m, rows_delete, NULL), RC_OK);
+	assert_false(tool_exists(path_of(p, BALLAST_FILE)));
+	store_stats(s, &st);
+	assert_int_equal(st.ballast_bytes, 0);
+	store_close(&s);
+	tool_tmpfs_remove(p->data);
+}
+
+static void
+what_was_given_up_is_not_for_pushes_and_is_made_again(void **state)
+{
+	struct place *p = *state;
+	struct store *s;
+
+	if (!disk_small(p))
+		skip();
+	s = tool_store_open(&p->options);
+	disk_fill(p);
+	assert_true(ballast_drop(s->ballast, 0));
+	/* There are no two of it. */
+	assert_false(ballast_drop(s->ballast, 1));
+	(void)usleep(150000);
+	assert_int_equal(store_room(s, 1), RC_NOSPACE);
+	store_ballast_renew(s);
+	assert_false(tool_exists(path_of(p, BALLAST_FILE)));
+	tool_file_truncate(path_of(p, "lost+found"), 4096);
+	(void)usleep(150000);
+	store_ballast_renew(s);
+	assert_int_equal(
+	    tool_file_size(path_of(p, BALLAST_FILE)), BALLAST_BYTES);
+	assert_int_equal(store_room(s, 1), RC_OK);
+	store_close(&s);
+	tool_tmpfs_remove(p->data);
+}
+
+/* As a backup may bring it back. */
+static void
+one_without_blocks_is_filled(void **state)
+{
+	struct place *p = *state;
+	struct store *s;
+	struct stat st;
+
+	if (!disk_small(p))
+		skip();
+	registry_new(p);
+	tool_file_write(path_of(p, BALLAST_FILE), "", 0);
+	tool_file_truncate(path_of(p, BALLAST_FILE), (int64_t)BALLAST_BYTES);
+	s = tool_store_open(&p->options);
+	assert_int_equal(stat(path_of(p, BALLAST_FILE), &st), 0);
+	assert_true((uint64_t)st.st_blocks * 512 >= BALLAST_BYTES);
+	store_close(&s);
+	tool_tmpfs_remove(p->data);
+}
+
+/* Nor does one who only reads make any. */
+static void
+where_there_is_no_room_there_is_no_ballast(void **state)
+{
+	struct place *p = *state;
+
+	if (!disk_small(p))
+		skip();
+	p->options.reserve_bytes = (uint64_t)44 << 20;
+	assert_int_equal(open_rc(p), RC_OK);
+	assert_false(tool_exists(path_of(p, BALLAST_FILE)));
+	p->options.reserve_bytes = 1;
+	p->options.read_only = true;
+	assert_int_equal(open_rc(p), RC_OK);
+	assert_false(tool_exists(path_of(p, BALLAST_FILE)));
+	tool_tmpfs_remove(p->data);
+}
+
 /* What fails leaves nothing behind. */
 
 static unsigned
@@ -812,6 +932,10 @@ main(int argc, char **argv)
 		TEST(an_archive_that_cannot_be_used_is_told),
 		TEST(how_long_images_can_be_restored_is_set),
 		TEST(free_pages_are_counted),
+		TEST(on_a_full_disk_what_frees_succeeds),
+		TEST(what_was_given_up_is_not_for_pushes_and_is_made_again),
+		TEST(one_without_blocks_is_filled),
+		TEST(where_there_is_no_room_there_is_no_ballast),
 		TEST(opening_in_vain_keeps_no_files),
 		TEST(too_many_open_files_are_told),
 	};

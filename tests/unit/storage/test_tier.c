@@ -32,8 +32,39 @@ struct tt {
 	char archive[TOOL_PATH_BYTES]; /* in it; not there at first */
 	struct blobs *blobs;
 	struct tier *tier;
+	uint64_t id; /* what its owner knows of it */
+	bool content;
 	_Atomic bool stop;
 };
+
+static enum rc
+recall(void *arg, uint64_t *id_r, bool *content_r)
+{
+	const struct tt *t = arg;
+
+	*id_r = t->id;
+	*content_r = t->content;
+	return (RC_OK);
+}
+
+static enum rc
+adopt(void *arg, uint64_t id)
+{
+	struct tt *t = arg;
+
+	if (t->content && t->id != 0)
+		return (RC_EXISTS);
+	t->id = id;
+	return (RC_OK);
+}
+
+static enum rc
+open_tier(struct tt *t, const char *dir, bool read_only, struct tier **tier_r)
+{
+	const struct tier_owner owner = { recall, adopt, t };
+
+	return (tier_open(dir, read_only, &owner, tier_r));
+}
 
 static int
 setup(void **state)
@@ -50,7 +81,7 @@ setup(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(blobs_fs_open(fd, t->dir, false, &t->blobs), RC_OK);
 	assert_int_equal(close(fd), 0);
-	assert_int_equal(tier_open(t->archive, false, &t->tier), RC_OK);
+	assert_int_equal(open_tier(t, t->archive, false, &t->tier), RC_OK);
 	*state = t;
 	return (0);
 }
@@ -122,7 +153,7 @@ put_as(struct tt *t, struct piece *c, const struct digest *d, uint64_t size)
 		.digest = *d,
 		.fd = source(t, c),
 		.size_bytes = size,
-		.stop = &t->stop,
+		.pace.stop = &t->stop,
 	};
 	enum rc rc;
 
@@ -148,13 +179,14 @@ verify(struct tt *t, const struct piece *c)
 static enum rc
 get(struct tt *t, const struct piece *c)
 {
+	const struct tier_pace pace = { .stop = &t->stop };
 	struct scratch *s;
 	char *p = xmalloc(c->n + 1);
 	enum rc rc;
 
 	assert_int_equal(scratch_create(t->blobs, ID, &s), RC_OK);
-	rc = tier_get(t->tier, KEY_DOMAIN_PLAIN, &c->digest, &c->place, c->n, s,
-	    &t->stop);
+	rc = tier_get(
+	    t->tier, KEY_DOMAIN_PLAIN, &c->digest, &c->place, c->n, s, &pace);
 	if (rc == RC_OK) {
 		assert_int_equal(scratch_size(s), c->n);
 		assert_int_equal(scratch_read(s, 0, p, c->n), RC_OK);
@@ -188,7 +220,7 @@ entries(struct tt *t)
 	if (dir == NULL)
 		return (0);
 	while ((e = readdir(dir)) != NULL)
-		n += e->d_name[0] != '.';
+		n += e->d_name[0] != '.' && strcmp(e->d_name, TIER_MARKER) != 0;
 	assert_int_equal(closedir(dir), 0);
 	return (n);
 }
@@ -481,6 +513,159 @@ what_is_not_there_is_not_found(void **state)
 	piece_free(&c);
 }
 
+/* What is said while it is looked for. */
+static enum rc
+find(struct tt *t, const struct piece *c, struct tier_place *place_r,
+    uint64_t *size_r, bool *said_r)
+{
+	char path[TOOL_PATH_BYTES];
+	int to, err;
+	enum rc rc;
+
+	(void)snprintf(path, sizeof(path), "%.400s/said", t->other);
+	to = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(to >= 0);
+	err = dup(STDERR_FILENO);
+	assert_true(err >= 0);
+	assert_int_equal(dup2(to, STDERR_FILENO), STDERR_FILENO);
+	rc = tier_find(
+	    t->tier, KEY_DOMAIN_PLAIN, &c->digest, place_r, size_r, &t->stop);
+	assert_int_equal(dup2(err, STDERR_FILENO), STDERR_FILENO);
+	assert_int_equal(close(err), 0);
+	*said_r = lseek(to, 0, SEEK_END) > 0;
+	assert_int_equal(close(to), 0);
+	assert_int_equal(unlink(path), 0);
+	return (rc);
+}
+
+static void
+is_found(struct tt *t, const struct piece *c)
+{
+	struct tier_place place;
+	uint64_t size;
+	bool said;
+
+	assert_int_equal(find(t, c, &place, &size, &said), RC_OK);
+	assert_false(said);
+	assert_int_equal(place.encoding, c->place.encoding);
+	assert_int_equal(place.stored_bytes, c->place.stored_bytes);
+	assert_int_equal(size, c->n);
+}
+
+static void
+what_is_sound_is_found_without_a_word(void **state)
+{
+	struct tt *t = *state;
+	struct piece soft = piece_soft(100000), hard = piece_hard(100000, 1);
+	struct piece came = piece_soft(100000);
+
+	/* It came as if zstd had made it: it lies there as it came. */
+	memcpy(came.p, "\x28\xb5\x2f\xfd", 4);
+	came.digest = tool_digest(came.p, came.n);
+	assert_int_equal(put(t, &soft), RC_OK);
+	assert_int_equal(put(t, &hard), RC_OK);
+	assert_int_equal(put(t, &came), RC_OK);
+	assert_int_equal(soft.place.encoding, BLOB_ZSTD);
+	assert_int_equal(hard.place.encoding, BLOB_PLAIN);
+	assert_int_equal(came.place.encoding, BLOB_PLAIN);
+	is_found(t, &soft);
+	is_found(t, &hard);
+	is_found(t, &came);
+	piece_free(&soft);
+	piece_free(&hard);
+	piece_free(&came);
+}
+
+static void
+what_is_damaged_is_said_when_it_is_looked_for(void **state)
+{
+	struct tt *t = *state;
+	struct piece pieces[2] = { piece_soft(100000), piece_hard(100000, 1) };
+	char path[TOOL_PATH_BYTES];
+	struct tier_place place;
+	uint64_t size;
+	bool said;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(put(t, &pieces[i]), RC_OK);
+		tool_file_flip(path_of(t, &pieces[i], path), 50);
+		assert_int_equal(
+		    find(t, &pieces[i], &place, &size, &said), RC_CORRUPT);
+		assert_true(said);
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(
+		    find(t, &pieces[i], &place, &size, &said), RC_NOTFOUND);
+		piece_free(&pieces[i]);
+	}
+}
+
+struct others {
+	unsigned n;
+	unsigned until; /* then it is enough */
+};
+
+static enum rc
+others_turn(void *arg, int64_t began_ns)
+{
+	struct others *o = arg;
+
+	assert_true(began_ns > 0);
+	return (++o->n == o->until ? RC_BUSY : RC_OK);
+}
+
+/* In, and out again. */
+static enum rc
+go_with_others(
+    struct tt *t, struct piece *c, struct others *in, struct others *out)
+{
+	struct tier_put p = { .digest = c->digest, .size_bytes = c->n };
+	struct tier_pace pace = { .between = others_turn, .arg = out };
+	struct scratch *s;
+	enum rc rc;
+
+	p.fd = source(t, c);
+	p.pace = (struct tier_pace){ .between = others_turn, .arg = in };
+	rc = tier_put(t->tier, &p, &c->place);
+	assert_int_equal(close(p.fd), 0);
+	if (rc != RC_OK)
+		return (rc);
+	assert_int_equal(scratch_create(t->blobs, ID, &s), RC_OK);
+	rc = tier_get(
+	    t->tier, KEY_DOMAIN_PLAIN, &c->digest, &c->place, c->n, s, &pace);
+	scratch_close(&s);
+	assert_int_equal(scratch_remove(t->blobs, ID), RC_OK);
+	return (rc);
+}
+
+static void
+others_have_their_turn_at_each_mib(void **state)
+{
+	struct tt *t = *state;
+	/* However small the file of the one is. */
+	struct piece pieces[2] = { piece_soft((size_t)5 << 20),
+		piece_hard((size_t)5 << 20, 1) };
+	struct others in, out;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		in = out = (struct others){ 0 };
+		assert_int_equal(
+		    go_with_others(t, &pieces[i], &in, &out), RC_OK);
+		assert_in_range(in.n, 4, 5);
+		assert_in_range(out.n, 4, 5);
+		in = out = (struct others){ .until = 3 };
+		assert_int_equal(
+		    go_with_others(t, &pieces[i], &in, &out), RC_BUSY);
+		assert_int_equal(in.n, 3);
+		in = (struct others){ 0 };
+		assert_int_equal(
+		    go_with_others(t, &pieces[i], &in, &out), RC_BUSY);
+		assert_int_equal(out.n, 3);
+		piece_free(&pieces[i]);
+	}
+}
+
 static void
 what_is_no_file_is_not_read(void **state)
 {
@@ -618,17 +803,143 @@ two_registries_do_not_share_an_archive(void **state)
 	struct tier *other = NULL, *reader;
 
 	/* It may be made by either. */
-	assert_int_equal(tier_open(t->archive, false, &other), RC_OK);
+	assert_int_equal(open_tier(t, t->archive, false, &other), RC_OK);
 	assert_int_equal(put(t, &c), RC_OK);
 	assert_int_equal(tier_remove(other, 0, &c.digest), RC_BUSY);
 	tier_close(&other);
-	assert_int_equal(tier_open(t->archive, false, &other), RC_BUSY);
+	assert_int_equal(open_tier(t, t->archive, false, &other), RC_BUSY);
 	/* Reading harms nobody. */
-	assert_int_equal(tier_open(t->archive, true, &reader), RC_OK);
+	assert_int_equal(open_tier(t, t->archive, true, &reader), RC_OK);
 	assert_int_equal(
 	    tier_verify(reader, 0, &c.digest, &c.place, c.n, NULL), RC_OK);
 	tier_close(&reader);
 	piece_free(&c);
+}
+
+/* As somebody would by hand, without the end of the line. */
+static void
+mark(struct tt *t, uint64_t id)
+{
+	char path[TOOL_PATH_BYTES], text[64];
+
+	(void)snprintf(path, sizeof(path), "%.400s/" TIER_MARKER, t->archive);
+	(void)snprintf(
+	    text, sizeof(text), TIER_MARKER " %016llx", (unsigned long long)id);
+	tool_file_write(path, text, strlen(text));
+}
+
+/* There is content in the archive, which is opened anew. */
+static void
+reopen_with_content(struct tt *t)
+{
+	t->content = true;
+	tier_close(&t->tier);
+	assert_int_equal(open_tier(t, t->archive, false, &t->tier), RC_OK);
+}
+
+static void
+an_archive_whose_disk_is_away_is_not_made_anew(void **state)
+{
+	struct tt *t = *state;
+	struct piece c = piece_soft(100000), more = piece_soft(200000);
+	char away[TOOL_PATH_BYTES];
+
+	(void)snprintf(away, sizeof(away), "%.400s/away", t->other);
+	assert_int_equal(put(t, &c), RC_OK);
+	assert_false(tier_away(t->tier));
+	assert_int_equal(rename(t->archive, away), 0);
+	reopen_with_content(t);
+	assert_true(tier_away(t->tier));
+	assert_int_equal(put(t, &more), RC_MISSING);
+	assert_int_equal(get(t, &c), RC_NOTFOUND);
+	assert_false(tool_exists(t->archive));
+	/* Where it was mounted there is a folder now. */
+	assert_int_equal(mkdir(t->archive, 0700), 0);
+	assert_int_equal(put(t, &more), RC_MISSING);
+	assert_int_equal(get(t, &c), RC_NOTFOUND);
+	assert_int_equal(rmdir(t->archive), 0);
+	/* It is there again, and is seen without another start. */
+	assert_int_equal(rename(away, t->archive), 0);
+	assert_int_equal(get(t, &c), RC_OK);
+	assert_int_equal(put(t, &more), RC_OK);
+	assert_false(tier_away(t->tier));
+	piece_free(&c);
+	piece_free(&more);
+}
+
+static void
+an_archive_without_its_mark_can_be_marked_by_hand(void **state)
+{
+	struct tt *t = *state;
+	struct piece c = piece_soft(100000);
+	char path[TOOL_PATH_BYTES];
+
+	assert_int_equal(put(t, &c), RC_OK);
+	(void)snprintf(path, sizeof(path), "%.400s/" TIER_MARKER, t->archive);
+	assert_int_equal(unlink(path), 0);
+	reopen_with_content(t);
+	assert_int_equal(get(t, &c), RC_NOTFOUND);
+	assert_int_equal(put(t, &c), RC_MISSING);
+	mark(t, t->id + 1);
+	assert_int_equal(put(t, &c), RC_MISSING);
+	mark(t, t->id);
+	assert_int_equal(get(t, &c), RC_OK);
+	assert_int_equal(put(t, &c), RC_OK);
+	piece_free(&c);
+}
+
+static void
+the_archive_of_another_registry_is_left_alone(void **state)
+{
+	struct tt *t = *state;
+	struct piece c = piece_soft(100000), more = piece_soft(200000);
+	char path[TOOL_PATH_BYTES];
+	uint64_t stored;
+	unsigned n;
+
+	assert_int_equal(put(t, &c), RC_OK);
+	(void)snprintf(path, sizeof(path), "%.400s/" LEFT_OVER, t->archive);
+	tool_file_write(path, "x", 1);
+	/* Of another owner, who has nothing archived yet. */
+	t->id = 0;
+	tier_close(&t->tier);
+	assert_int_equal(open_tier(t, t->archive, false, &t->tier), RC_OK);
+	assert_int_equal(put(t, &more), RC_MISSING);
+	assert_int_equal(t->id, 0);
+	assert_int_equal(
+	    tier_stat(t->tier, 0, &c.digest, &stored), RC_NOTFOUND);
+	assert_int_equal(tier_remove(t->tier, 0, &c.digest), RC_NOTFOUND);
+	assert_int_equal(tier_sweep(t->tier, &n), RC_OK);
+	assert_true(tool_exists(path));
+	assert_true(tool_exists(path_of(t, &c, path)));
+	assert_false(tool_exists(path_of(t, &more, path)));
+	piece_free(&c);
+	piece_free(&more);
+}
+
+static void
+one_that_was_the_archive_before_is_not_taken_for_it(void **state)
+{
+	struct tt *t = *state;
+	struct piece c = piece_soft(100000), more = piece_soft(200000);
+	char away[TOOL_PATH_BYTES], here[TOOL_PATH_BYTES];
+
+	(void)snprintf(away, sizeof(away), "%.400s/away", t->other);
+	(void)snprintf(here, sizeof(here), "%.400s/here", t->other);
+	/* All came out of it again, and its disk went. */
+	assert_int_equal(put(t, &c), RC_OK);
+	assert_int_equal(tier_remove(t->tier, 0, &c.digest), RC_OK);
+	assert_int_equal(rename(t->archive, away), 0);
+	tier_close(&t->tier);
+	assert_int_equal(open_tier(t, t->archive, false, &t->tier), RC_OK);
+	assert_int_equal(put(t, &more), RC_OK);
+	assert_int_equal(rename(t->archive, here), 0);
+	assert_int_equal(rename(away, t->archive), 0);
+	reopen_with_content(t);
+	assert_int_equal(put(t, &c), RC_MISSING);
+	assert_int_equal(get(t, &more), RC_NOTFOUND);
+	piece_free(&c);
+	piece_free(&more);
 }
 
 static void
@@ -640,7 +951,7 @@ a_folder_that_cannot_be_one_is_refused(void **state)
 
 	(void)snprintf(path, sizeof(path), "%.400s/file", t->other);
 	tool_file_write(path, "x", 1);
-	assert_int_equal(tier_open(path, false, &tier), RC_IO);
+	assert_int_equal(open_tier(t, path, false, &tier), RC_IO);
 	assert_null(tier);
 }
 
@@ -658,7 +969,7 @@ the_disk_is_the_same_or_another(void **state)
 	(void)snprintf(path, sizeof(path), "%.400s/mount", t->other);
 	assert_int_equal(mkdir(path, 0700), 0);
 	if (tool_tmpfs(path, (size_t)4 << 20)) {
-		assert_int_equal(tier_open(path, false, &far), RC_OK);
+		assert_int_equal(open_tier(t, path, false, &far), RC_OK);
 		assert_false(tier_shares_disk(far, fd));
 		tier_close(&far);
 		tool_tmpfs_remove(path);
@@ -708,11 +1019,18 @@ main(void)
 		TEST(what_is_cut_off_is_damaged),
 		TEST(what_goes_on_behind_its_end_is_damaged),
 		TEST(what_is_not_there_is_not_found),
+		TEST(what_is_sound_is_found_without_a_word),
+		TEST(what_is_damaged_is_said_when_it_is_looked_for),
+		TEST(others_have_their_turn_at_each_mib),
 		TEST(what_is_no_file_is_not_read),
 		TEST(folders_go_when_they_are_empty),
 		TEST(the_walk_tells_of_each_and_of_what_does_not_belong),
 		TEST(what_a_crash_left_is_known_and_swept),
 		TEST(two_registries_do_not_share_an_archive),
+		TEST(an_archive_whose_disk_is_away_is_not_made_anew),
+		TEST(an_archive_without_its_mark_can_be_marked_by_hand),
+		TEST(the_archive_of_another_registry_is_left_alone),
+		TEST(one_that_was_the_archive_before_is_not_taken_for_it),
 		TEST(a_folder_that_cannot_be_one_is_refused),
 		TEST(the_disk_is_the_same_or_another),
 		TEST(a_full_disk_says_so_and_keeps_nothing),
