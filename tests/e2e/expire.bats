@@ -574,7 +574,8 @@ image_is() { # DIGEST STATUS
 	http GET "/v2/$REPO/blobs/$layer"
 	expect 200
 	cmp "$BODY" "$W/image/layer"
-	assert_eq "$(find "$W/slow" -type f | wc -l)" 0 'files left in the archive'
+	assert_eq "$(find "$W/slow/sha256" -type f 2>/dev/null | wc -l)" 0 \
+		'files left in the archive'
 	jq -e '.imageDetails[0] | .lastArchivedAt and .lastActivatedAt' <(
 		image_is "$digest" ACTIVE; cat "$BODY") || fail "$(cat "$BODY")"
 	fsck_clean
@@ -620,6 +621,14 @@ image_is() { # DIGEST STATUS
 	[ -n "$(blob_file "$layer")" ] || fail 'its layer is gone'
 	ctl_run --output json stats
 	assert_eq "$(jq -r .store.deleted_images <<<"$out")" 1
+	hidden() {
+		ctl gc >/dev/null
+		http GET "/v2/$REPO/blobs/$layer"
+		[ "$STATUS" = 404 ]
+	}
+	wait_for 60 hidden || fail 'the layer of a deleted image can be had'
+	http POST "/v2/other/app/blobs/uploads/?mount=$layer&from=$REPO"
+	expect 202
 	ctl_run undelete --list "$REPO"
 	assert_eq "$code" 0 "$out"
 	assert_in "$out" "$digest"
@@ -636,6 +645,19 @@ image_is() { # DIGEST STATUS
 	http GET "/v2/$REPO/tags/list"
 	expect 404
 	ctl_run undelete "$REPO"
+	assert_eq "$code" 0 "$out"
+	tags_are "$REPO" v1 v1b
+	# Somebody is quicker and makes another one, which goes again.
+	ask DeleteRepository "{\"repositoryName\":\"$REPO\",\"force\":true}"
+	expect 200
+	image_push "$REPO" junk junk
+	ask DeleteRepository "{\"repositoryName\":\"$REPO\",\"force\":true}"
+	expect 200
+	ctl_run --output json undelete --list
+	local id
+	id=$(jq -r --arg r "$REPO" '[.[] | select(.name == $r) | .id] | min' \
+		<<<"$out")
+	ctl_run undelete --id "$id" "$REPO"
 	assert_eq "$code" 0 "$out"
 	tags_are "$REPO" v1 v1b
 	ctl_run undelete "$REPO" none
@@ -781,6 +803,16 @@ image_is() { # DIGEST STATUS
 	http GET "/v2/$REPO/blobs/$LAYER"
 	expect 200
 	fsck_clean
+}
+
+@test "an unset name in a cron job carries out nothing" {
+	at_day 0
+	big_push "$REPO" one 1000
+	big_push "$REPO" two 1000
+	policy_put "$REPO" "$(policy "$(rule 1 "$ANY,$(more_than 1)")")"
+	ctl_run lifecycle run --repository ''
+	assert_eq "$code" 2 "$out"
+	tags_are "$REPO" one two
 }
 
 @test "the sample policies are policies" {

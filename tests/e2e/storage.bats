@@ -418,3 +418,43 @@ sick_ext4() {
 	done
 	[ "$n" -gt 0 ] || skip 'no format has been released yet'
 }
+
+@test "on a disk without a free byte images can be deleted, and their room comes back" {
+	local i
+	tmpfs 64m
+	REGISTRYD_STORAGE_RESERVE=1MiB REGISTRYD_GC_GRACE=2s \
+		server_start --data "$W/mnt/data"
+	DATA=$W/mnt/data
+	for i in $(seq 1 20); do
+		random_file "$W/b" 500000
+		blob_push s/a "$W/b"
+		printf '{"schemaVersion":2,"mediaType":"%s","config":%s,"layers":[]}' \
+			"$OCI_MANIFEST" "$(descriptor "$OCI_EMPTY" "$W/b")" \
+			>"$W/m$i"
+		manifest_put s/a "t$i" "$W/m$i"
+		expect 201
+	done
+	[ -f "$DATA/ballast" ] || fail 'no ballast'
+	dd if=/dev/zero of="$W/mnt/filler" bs=64k 2>/dev/null || true
+	dd if=/dev/zero of="$W/mnt/filler" bs=1 oflag=append conv=notrunc \
+		count=65536 2>/dev/null || true
+	assert_eq "$(($(df --output=avail "$W/mnt" | tail -n 1)))" 0 'free blocks'
+	for i in $(seq 1 20); do
+		http DELETE "/v2/s/a/manifests/$(digest_of "$W/m$i")"
+		expect 202
+	done
+	back() {
+		ctl gc
+		[ "$(($(df --output=avail -k "$W/mnt" | tail -n 1)))" -gt 9000 ]
+	}
+	wait_for 60 back || fail "$out"
+	rm "$W/mnt/filler"
+	again() {
+		ctl gc
+		[ -f "$DATA/ballast" ]
+	}
+	wait_for 60 again || fail 'no ballast again'
+	fsck_clean
+	server_stop
+	fsck_clean
+}
