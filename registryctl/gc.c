@@ -78,7 +78,9 @@ waiting_show(const json_t *job)
 	char room[PRINT_BYTES_ROOM], room2[PRINT_BYTES_ROOM];
 	char duration[PRINT_DURATION_ROOM];
 
-	line(job, "waiting for gc.grace", "waiting_blobs", "waiting_bytes");
+	line(job, "links waiting for gc.grace", "waiting_links", NULL);
+	line(job, "blobs waiting for gc.grace", "waiting_blobs",
+	    "waiting_bytes");
 	line(job, "promised to clients", "leased", NULL);
 	if (total(job, "database_bytes") > 0)
 		(void)printf("%-28s %s of %s\n", "free inside of the database",

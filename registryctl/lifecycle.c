@@ -694,18 +694,18 @@ enum takes {
 
 static const struct action {
 	const char *name;
-	unsigned takes;
 	size_t min_words, max_words;
 	const char *word; /* what they are */
-	bool alone;	  /* needs no server */
 	enum ctl_exit (*run)(
 	    struct ctl *, struct work *, const struct arguments *);
+	unsigned takes;
+	bool alone; /* needs no server */
 } actions[] = {
-	{ "run", TAKES_REPOSITORY, 0, 0, "", false, run_do },
-	{ "preview", TAKES_POLICY | TAKES_EXTENSIONS, 1, 1, "repository", false,
-	    preview_do },
-	{ "status", TAKES_REPOSITORY, 0, 0, "", false, status_do },
-	{ "lint", TAKES_EXTENSIONS, 1, SIZE_MAX, "file", true, lint_do },
+	{ "run", 0, 0, "", run_do, TAKES_REPOSITORY, false },
+	{ "preview", 1, 1, "repository", preview_do,
+	    TAKES_POLICY | TAKES_EXTENSIONS, false },
+	{ "status", 0, 0, "", status_do, TAKES_REPOSITORY, false },
+	{ "lint", 1, SIZE_MAX, "file", lint_do, TAKES_EXTENSIONS, true },
 };
 
 enum own_code {

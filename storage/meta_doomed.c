@@ -349,14 +349,15 @@ repository_undelete(struct meta_txn *t, void *arg)
 }
 
 static enum rc
-undelete_once(struct meta *m, struct undelete_arg *ua)
+undelete_once(struct meta *m, const struct undelete_arg *ua)
 {
 	struct scans scans = { 0 };
+	struct undelete_arg once = *ua;
 	enum rc rc;
 
-	ua->scans = &scans;
-	if ((rc = scans_find(&scans, m, ua)) == RC_OK)
-		rc = meta_change(m, repository_undelete, ua, 0);
+	once.scans = &scans;
+	if ((rc = scans_find(&scans, m, &once)) == RC_OK)
+		rc = meta_change(m, repository_undelete, &once, 0);
 	if (rc == RC_OK) {
 		scans.queued = scans_end(&scans);
 		rc = scans_rest(&scans, m);

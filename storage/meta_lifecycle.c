@@ -120,7 +120,7 @@ lifecycle_set(struct meta_txn *t, void *arg)
 	if ((rc = repo_find(t, la->repository, &row)) != RC_OK)
 		return (rc);
 	rc = repo_lifecycle_put(t, row.id, la->text, la->now_ms);
-	if (rc != RC_OK || la->revision_r == NULL)
+	if (rc != RC_OK)
 		return (rc);
 	rc = lifecycle_load(t, row.id, &policy);
 	*la->revision_r = rc == RC_OK ? policy.revision : 0;
@@ -131,17 +131,21 @@ enum rc
 meta_lifecycle_set(struct meta *m, struct span repository, struct span text,
     int64_t now_ms, uint64_t *revision_r)
 {
+	uint64_t revision = 0;
 	struct lifecycle_arg arg = {
 		.repository = repository,
 		.text = text,
 		.now_ms = now_ms,
-		.revision_r = revision_r,
+		.revision_r = &revision,
 	};
 	enum rc rc;
 
 	if ((rc = lifecycle_text_check(text)) != RC_OK)
 		return (rc);
-	return (meta_change(m, lifecycle_set, &arg, text.n));
+	rc = meta_change(m, lifecycle_set, &arg, text.n);
+	if (rc == RC_OK && revision_r != NULL)
+		*revision_r = revision;
+	return (rc);
 }
 
 /* Copied out of the map. */

@@ -151,9 +151,11 @@ orphan_note(struct meta_txn *t, uint64_t repo, const struct digest *subject,
 
 enum fate { FATE_NONE, FATE_REMOVE, FATE_ARCHIVE };
 
+enum at_what { AT_NOTHING, AT_SUBJECT, AT_TAG, AT_REFERRER };
+
 /* What a change is at. */
 struct at {
-	enum { AT_NOTHING, AT_SUBJECT, AT_TAG, AT_REFERRER } what;
+	enum at_what what;
 	struct rec_key subject; /* its key in the queue */
 	unsigned tag;
 	struct digest referrer;
@@ -221,7 +223,8 @@ at_end(struct following *f)
 }
 
 static void
-at_set(struct following *f, int what, unsigned tag, const struct digest *d)
+at_set(struct following *f, enum at_what what, unsigned tag,
+    const struct digest *d)
 {
 	f->at = (struct at){ .what = what, .subject = f->key, .tag = tag };
 	if (d != NULL)

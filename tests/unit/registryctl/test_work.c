@@ -147,7 +147,7 @@ a_collection_says_what_came_of_it(void **state)
 	    "reclaimed: 1 blob (1.5 KiB), 2 links of repositories\n"
 	    "unfinished uploads           3\n"
 	    "moved to the archive         4 (2.0 KiB, stored in 512 B)\n"
-	    "waiting for gc.grace         5 (10 B)\n"
+	    "blobs waiting for gc.grace   5 (10 B)\n"
 	    "free inside of the database  1.0 KiB of 4.0 KiB\n"
 	    "no content goes for another 1 min 31 s, one gc.grace from the "
 	    "server's start on\n");

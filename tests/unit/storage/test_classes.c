@@ -570,7 +570,7 @@ an_index_above_indexes_waits_for_all_of_them(void **state)
 {
 	struct mt *t = *state;
 	struct digest child = image(t, "one"), above[4];
-	char text[16];
+	char text[32];
 	int i;
 
 	above[0] = child;
