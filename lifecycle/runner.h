@@ -61,7 +61,7 @@ struct lifecycle_carry {
 };
 
 /* How much is done at once, and how long others have the store then. */
-#define LIFECYCLE_BATCH 32
+#define LIFECYCLE_BATCH 8
 #define LIFECYCLE_REST_FACTOR 2 /* times as long as the batch took */
 
 /**

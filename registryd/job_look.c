@@ -127,6 +127,7 @@ job_main(void *arg)
 	enum rc rc;
 
 	OBJ_CHECK(job, LOOK_JOB_MAGIC);
+	thread_step_back();
 	look = (struct lifecycle_look){
 		.text = job->request.text,
 		.against = job->request.against,

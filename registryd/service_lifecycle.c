@@ -569,6 +569,7 @@ lifecycle_main(void *arg)
 	int64_t wait_ms;
 
 	OBJ_CHECK(svc, SERVICE_MAGIC);
+	thread_step_back();
 	while (!atomic_load(&svc->lifecycle_stop)) {
 		wait_ms = service_lifecycle_round(svc);
 		mutex_lock(&svc->lock);

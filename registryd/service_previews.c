@@ -235,6 +235,7 @@ previews_main(void *arg)
 	bool well;
 
 	OBJ_CHECK(svc, SERVICE_MAGIC);
+	thread_step_back();
 	while (!atomic_load(&svc->lifecycle_stop)) {
 		well = service_previews_run(svc);
 		mutex_lock(&svc->lock);
