@@ -140,7 +140,7 @@ a_collection_says_what_came_of_it(void **state)
 	json_t *doc;
 
 	(void)state;
-	r = RAN_WITH(turns, &command_gc, NULL);
+	r = RAN_WITH(turns, &command_gc, (char *)NULL);
 	assert_int_equal(r->code, CTL_OK);
 	assert_string_equal(r->err, "");
 	assert_string_equal(r->out,
@@ -188,7 +188,7 @@ an_interrupt_cancels_what_was_started_here(void **state)
 	const struct ran *r;
 
 	(void)state;
-	r = RAN_WITH(turns, &command_gc, NULL);
+	r = RAN_WITH(turns, &command_gc, (char *)NULL);
 	assert_int_equal(r->code, CTL_FAILED);
 	assert_said(
 	    r->err, "the collection did not get to its end: cancelled\n");
@@ -206,7 +206,7 @@ an_interrupt_leaves_alone_what_others_started(void **state)
 	const struct ran *r;
 
 	(void)state;
-	r = RAN_WITH(turns, &command_gc, NULL);
+	r = RAN_WITH(turns, &command_gc, (char *)NULL);
 	assert_int_equal(r->code, CTL_FAILED);
 	assert_said(r->err, "joined the collection that is running\n");
 	assert_said(r->err, "the collection goes on in the server\n");
@@ -224,7 +224,7 @@ an_interrupt_leaves_alone_what_others_joined(void **state)
 	const struct ran *r;
 
 	(void)state;
-	r = RAN_WITH(turns, &command_gc, NULL);
+	r = RAN_WITH(turns, &command_gc, (char *)NULL);
 	assert_int_equal(r->code, CTL_FAILED);
 	assert_said(r->err,
 	    "the collection goes on in the server: others wait for it\n");
@@ -244,7 +244,7 @@ what_cannot_be_cancelled_is_waited_for(void **state)
 	const struct ran *r;
 
 	(void)state;
-	r = RAN_WITH(turns, &command_gc, NULL);
+	r = RAN_WITH(turns, &command_gc, (char *)NULL);
 	assert_int_equal(r->code, CTL_OK);
 	assert_said(r->err, "cannot cancel the collection: not now\n");
 }
@@ -264,10 +264,10 @@ a_job_that_the_server_does_not_know_any_more_is_exit_1(void **state)
 	const struct ran *r;
 
 	(void)state;
-	r = RAN_WITH(turns, &command_gc, NULL);
+	r = RAN_WITH(turns, &command_gc, (char *)NULL);
 	assert_int_equal(r->code, CTL_FAILED);
 	assert_string_equal(r->err, "registryctl: no such job\n");
-	r = RAN_WITH(nameless, &command_gc, NULL);
+	r = RAN_WITH(nameless, &command_gc, (char *)NULL);
 	assert_int_equal(r->code, CTL_FAILED);
 	assert_said(r->err, "does not say which job");
 }
@@ -465,7 +465,7 @@ problems_are_shown_once_each_as_they_come_and_exit_3(void **state)
 	json_t *doc;
 
 	(void)state;
-	r = RAN_WITH(turns, &command_fsck, NULL);
+	r = RAN_WITH(turns, &command_fsck, (char *)NULL);
 	assert_int_equal(r->code, CTL_PROBLEMS);
 	assert_string_equal(r->out,
 	    "blob: one\n"
@@ -581,7 +581,7 @@ the_archive_deleted_images_and_idle_links_are_counted(void **state)
 	size_t i;
 
 	(void)state;
-	r = RAN_WITH(turns, &command_stats, NULL);
+	r = RAN_WITH(turns, &command_stats, (char *)NULL);
 	assert_int_equal(r->code, CTL_OK);
 	for (i = 0; i < ARRAY_LEN(lines); i++)
 		assert_said(r->out, lines[i]);
