@@ -94,7 +94,7 @@ RC_MUST_USE enum rc gc_removals(struct gc *);
 /* gc_dry.c: what gc_links and gc_blobs would do, and what waits. */
 RC_MUST_USE enum rc gc_dry(struct gc *);
 /* gc_orphans.c: files without a record, in blobs/ and in the archive; scratches
- * are upload_expire()'s. */
+ * are upload_sweep()'s. */
 RC_MUST_USE enum rc gc_orphans(struct gc *);
 /* gc_archive.c */
 RC_MUST_USE enum rc gc_archive(struct gc *);
@@ -106,11 +106,6 @@ RC_MUST_USE enum rc gc_activate(struct gc *);
  * deleted at or before then: meta_deleted.c */
 RC_MUST_USE enum rc meta_deleted_expire(struct meta *, int64_t before_ms,
     unsigned max, unsigned *n_r, bool *more_r);
-
-/** meta_repositories_purge(m, max_rows, n_r, more_r): meta_repository_purge()
- * that counts: meta_purge.c */
-RC_MUST_USE enum rc meta_repositories_purge(
-    struct meta *, unsigned max_rows, unsigned *n_r, bool *more_r);
 
 struct orphans_followed {
 	unsigned removed, archived; /* referrers */

@@ -224,7 +224,7 @@ repositories_collect(struct gc *g)
 		if (gc_stopped(g))
 			return (RC_CANCELLED);
 		began_ns = clock_mono_ns();
-		rc = meta_repositories_purge(g->meta, PURGE_ROWS, &n, &more);
+		rc = meta_repository_purge(g->meta, PURGE_ROWS, &n, &more);
 		if (rc != RC_OK)
 			return (rc);
 		g->totals->repository_rows += n;

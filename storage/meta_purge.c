@@ -536,7 +536,7 @@ doomed_any(struct meta *m, struct purge_arg *pa, bool *any_r)
 }
 
 enum rc
-meta_repositories_purge(
+meta_repository_purge(
     struct meta *m, unsigned max_rows, unsigned *n_r, bool *more_r)
 {
 	int64_t left_ms;
@@ -547,21 +547,15 @@ meta_repositories_purge(
 	};
 	enum rc rc;
 
-	*n_r = 0;
+	if (n_r != NULL)
+		*n_r = 0;
 	if ((rc = doomed_any(m, &arg, more_r)) != RC_OK || !*more_r)
 		return (rc);
 	rc = meta_change_freeing(m, repositories_purge, &arg);
 	if (rc == RC_OK) {
-		*n_r = arg.max_rows - arg.left;
+		if (n_r != NULL)
+			*n_r = arg.max_rows - arg.left;
 		*more_r = arg.more;
 	}
 	return (rc);
-}
-
-enum rc
-meta_repository_purge(struct meta *m, unsigned max_rows, bool *more_r)
-{
-	unsigned n;
-
-	return (meta_repositories_purge(m, max_rows, &n, more_r));
 }

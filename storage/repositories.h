@@ -132,12 +132,12 @@ RC_MUST_USE enum rc meta_resource_tags_change(
 RC_MUST_USE enum rc meta_repository_delete(struct meta *, struct span name,
     bool force, struct arena *, struct repository_description *d_r);
 
-/** meta_repository_purge(m, max_rows, more_r): some rows of deleted
- * repositories that cannot be restored any more, in one transaction.  The
- * background thread, until *${more_r} is false; no change and no wait when
- * there is nothing to do. */
-RC_MUST_USE enum rc
-meta_repository_purge(struct meta *, unsigned max_rows, bool *more_r);
+/** meta_repository_purge(m, max_rows, n_r, more_r): some rows of deleted
+ * repositories that cannot be restored any more, in one transaction; *${n_r},
+ * unless NULL: how many.  The collector, until *${more_r} is false; no change
+ * and no wait when there is nothing to do. */
+RC_MUST_USE enum rc meta_repository_purge(
+    struct meta *, unsigned max_rows, unsigned *n_r, bool *more_r);
 
 /*
  * What authorization asks about a repository, in one cheap point read; an

@@ -147,8 +147,5 @@ struct upload_swept {
  * age; as many as that: there may be more.  Any thread that may wait. */
 RC_MUST_USE enum rc upload_sweep(struct store *, int64_t now_ms,
     unsigned budget, struct upload_swept *swept_r);
-/** upload_expire(s, now_ms, budget, n_r): the same; *${n_r} is the sum. */
-RC_MUST_USE enum rc
-upload_expire(struct store *, int64_t now_ms, unsigned budget, unsigned *n_r);
 
 #endif

@@ -193,14 +193,3 @@ upload_sweep(struct store *s, int64_t now_ms, unsigned budget,
 	}
 	return (w.rc);
 }
-
-enum rc
-upload_expire(struct store *s, int64_t now_ms, unsigned budget, unsigned *n_r)
-{
-	struct upload_swept swept;
-	enum rc rc;
-
-	rc = upload_sweep(s, now_ms, budget, &swept);
-	*n_r = swept.sessions + swept.files;
-	return (rc);
-}

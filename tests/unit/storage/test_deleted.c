@@ -1162,7 +1162,8 @@ purge(struct mt *t, unsigned max_rows)
 {
 	bool more;
 
-	assert_int_equal(meta_repository_purge(t->m, max_rows, &more), RC_OK);
+	assert_int_equal(
+	    meta_repository_purge(t->m, max_rows, NULL, &more), RC_OK);
 	return (more);
 }
 

@@ -985,10 +985,11 @@ one_that_is_on_its_way_out_is_not(void **state)
 	assert_int_equal(meta_repository_delete(
 			     f->m, FT_OTHER, true, &more_of(f)->arena, &d),
 	    RC_OK);
-	assert_int_equal(meta_repository_purge(f->m, 1, &more), RC_OK);
+	assert_int_equal(meta_repository_purge(f->m, 1, NULL, &more), RC_OK);
 	ft_assert_clean(f->s, "half gone");
 	while (more)
-		assert_int_equal(meta_repository_purge(f->m, 1, &more), RC_OK);
+		assert_int_equal(
+		    meta_repository_purge(f->m, 1, NULL, &more), RC_OK);
 	ft_assert_clean(f->s, "gone");
 }
 

@@ -575,7 +575,7 @@ the_count_follows_every_change(void **state)
 	    RC_OK);
 	(void)mt_blob(t, "app", "x");
 	assert_int_equal(count(t, "app"), 0);
-	assert_int_equal(meta_repository_purge(t->m, 1000, &more), RC_OK);
+	assert_int_equal(meta_repository_purge(t->m, 1000, NULL, &more), RC_OK);
 	assert_false(more);
 	assert_int_equal(count(t, "app"), 0);
 	mt_check(t);
@@ -1465,7 +1465,8 @@ scans_of_a_repository_that_is_gone_are_none(void **state)
 	assert_int_equal(next(t, &job), RC_OK);
 	assert_true(span_is(job.repository, "app"));
 	while (more)
-		assert_int_equal(meta_repository_purge(t->m, 3, &more), RC_OK);
+		assert_int_equal(
+		    meta_repository_purge(t->m, 3, NULL, &more), RC_OK);
 	mt_check(t);
 	assert_int_equal(next(t, &job), RC_OK);
 	end(t, SCAN_FAILED, "x", 3000);
@@ -1734,7 +1735,8 @@ a_new_repository_has_nothing_of_the_old(void **state)
 	assert_int_equal(
 	    meta_preview_get(t->m, APP, &t->arena, &preview), RC_MISSING);
 	while (more)
-		assert_int_equal(meta_repository_purge(t->m, 2, &more), RC_OK);
+		assert_int_equal(
+		    meta_repository_purge(t->m, 2, NULL, &more), RC_OK);
 	/* The count of the new one. */
 	assert_int_equal(rows_since_format_3(t), 1);
 	mt_check(t);

@@ -200,7 +200,8 @@ purge(struct mt *t)
 	bool more = true;
 
 	while (more)
-		assert_int_equal(meta_repository_purge(t->m, 2, &more), RC_OK);
+		assert_int_equal(
+		    meta_repository_purge(t->m, 2, NULL, &more), RC_OK);
 }
 
 /* Changes, as those do that stand on these functions. */

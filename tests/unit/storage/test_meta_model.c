@@ -498,7 +498,7 @@ step_repository_purge(struct model *m)
 	bool more;
 
 	assert_int_equal(
-	    meta_repository_purge(m->t->m, 1 + roll(m, 9), &more), RC_OK);
+	    meta_repository_purge(m->t->m, 1 + roll(m, 9), NULL, &more), RC_OK);
 }
 
 static void
@@ -772,7 +772,7 @@ all_go(struct model *m)
 			    RC_OK);
 	while (more)
 		assert_int_equal(
-		    meta_repository_purge(m->t->m, 50, &more), RC_OK);
+		    meta_repository_purge(m->t->m, 50, NULL, &more), RC_OK);
 	st = mt_stats(m->t);
 	assert_int_equal(st.manifests, 0);
 	assert_int_equal(st.blob_links, 0);

@@ -453,7 +453,8 @@ what_waits_in_a_repository_that_is_gone_is_nothing_wrong(void **state)
 	    meta_repository_delete(t->m, APP, true, &t->arena, &described),
 	    RC_OK);
 	while (more)
-		assert_int_equal(meta_repository_purge(t->m, 1, &more), RC_OK);
+		assert_int_equal(
+		    meta_repository_purge(t->m, 1, NULL, &more), RC_OK);
 	assert_int_equal(rows_of(t, TABLE_ORPHAN_SUBJECTS), 1);
 	queue_sound(t);
 	mt_check(t);

@@ -57,7 +57,8 @@ purge(struct mt *t, unsigned max_rows)
 {
 	bool more;
 
-	assert_int_equal(meta_repository_purge(t->m, max_rows, &more), RC_OK);
+	assert_int_equal(
+	    meta_repository_purge(t->m, max_rows, NULL, &more), RC_OK);
 	return (more);
 }
 
@@ -1098,7 +1099,8 @@ with_nothing_to_purge_nothing_is_committed(void **state)
 	t->options.read_only = true;
 	mt_reopen(t);
 	assert_int_equal(
-	    meta_repository_purge(t->m, 10, &(bool){ false }), RC_READONLY);
+	    meta_repository_purge(t->m, 10, NULL, &(bool){ false }),
+	    RC_READONLY);
 }
 
 /* The id of a repository is not given to another while rows of it are left,

@@ -245,7 +245,7 @@ repository_doom(struct mt *t, const struct sample *s)
 	assert_int_equal(
 	    meta_repository_delete(t->m, SPAN("gone"), true, &t->arena, &d),
 	    RC_OK);
-	assert_int_equal(meta_repository_purge(t->m, 1, &more), RC_OK);
+	assert_int_equal(meta_repository_purge(t->m, 1, NULL, &more), RC_OK);
 	assert_true(more);
 }
 
@@ -712,7 +712,8 @@ what_is_to_go_goes_on(struct mt *t)
 	bool more = true;
 
 	while (more)
-		assert_int_equal(meta_repository_purge(t->m, 1, &more), RC_OK);
+		assert_int_equal(
+		    meta_repository_purge(t->m, 1, NULL, &more), RC_OK);
 	assert_int_equal(mt_stats(t).blob_links, format->number < 4 ? 4 : 7);
 	mt_check(t);
 }
@@ -741,7 +742,7 @@ nothing_is_set(struct mt *t)
 	    RC_OK);
 	assert_int_equal(page.n, 0);
 	assert_int_equal(page.generation, 0);
-	assert_int_equal(meta_repository_purge(t->m, 9, &more), RC_OK);
+	assert_int_equal(meta_repository_purge(t->m, 9, NULL, &more), RC_OK);
 	assert_false(more);
 }
 

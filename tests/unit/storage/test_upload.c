@@ -836,11 +836,11 @@ test_whole_content_ends_its_session(void **state)
 static unsigned
 expire(struct fixture *f, int64_t in_ms, unsigned budget)
 {
-	unsigned n = 0;
+	struct upload_swept swept;
 
 	assert_int_equal(
-	    upload_expire(f->s, clock_real_ms() + in_ms, budget, &n), RC_OK);
-	return (n);
+	    upload_sweep(f->s, clock_real_ms() + in_ms, budget, &swept), RC_OK);
+	return (swept.sessions + swept.files);
 }
 
 static void
@@ -1091,13 +1091,14 @@ static void *
 sweeper_run(void *arg)
 {
 	struct pusher *p = arg;
-	unsigned i, n;
+	struct upload_swept swept;
+	unsigned i;
 
 	if (p->n > 2)
 		return (pusher_run(arg));
 	for (i = 0; i < 50; i++)
-		must(upload_expire(
-			 p->s, clock_real_ms() + HOUR_MS / 2, 10, &n) == RC_OK);
+		must(upload_sweep(p->s, clock_real_ms() + HOUR_MS / 2, 10,
+			 &swept) == RC_OK);
 	return (NULL);
 }
 
