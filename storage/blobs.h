@@ -42,6 +42,10 @@ RC_MUST_USE enum rc scratch_append(struct scratch *, const void *p, size_t n);
 /** scratch_read(s, offset, p, n): exactly ${n} bytes; RC_RANGE. */
 RC_MUST_USE enum rc
 scratch_read(struct scratch *, uint64_t offset, void *p, size_t n);
+/** scratch_reader(s, fd_r): a descriptor for reading, the caller's, by which
+ * the content can be read whatever becomes of the scratch; not of one without a
+ * name. */
+RC_MUST_USE enum rc scratch_reader(struct scratch *, int *fd_r);
 /** scratch_truncate(s, n): cut down to ${n} bytes. */
 RC_MUST_USE enum rc scratch_truncate(struct scratch *, uint64_t n_bytes);
 /**

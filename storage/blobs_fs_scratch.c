@@ -224,6 +224,18 @@ scratch_read(struct scratch *s, uint64_t offset, void *p, size_t n)
 }
 
 enum rc
+scratch_reader(struct scratch *s, int *fd_r)
+{
+	OBJ_CHECK(s, SCRATCH_MAGIC);
+	must(s->fd >= 0 && !s->unnamed);
+	*fd_r = openat(s->blobs->uploads_fd, s->id,
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (*fd_r < 0)
+		return (blobs_fs_failed(s->blobs, "open uploads/", s->id));
+	return (RC_OK);
+}
+
+enum rc
 scratch_truncate(struct scratch *s, uint64_t n_bytes)
 {
 	OBJ_CHECK(s, SCRATCH_MAGIC);

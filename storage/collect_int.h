@@ -45,7 +45,8 @@ struct gc {
 
 	/* The slice of time of the step that runs; 0: it goes to its end. */
 	int64_t slice_end_ns;
-	bool cut; /* the slice was over first: there is more to do */
+	bool cut;    /* the slice was over first: there is more to do */
+	bool inside; /* of the store's gate; else it rests, or was stopped */
 	struct gc_place places[GC_PLACES];
 	size_t n_places;
 
@@ -67,9 +68,16 @@ int64_t gc_now_ms(const struct gc *);
  * True: it returns RC_OK now and is called again, after others. */
 bool gc_slice_over(struct gc *);
 
+/** gc_enter(g), gc_leave(g): for as long as it runs, but for its rests.  False:
+ * somebody holds the collector, and it was asked to stop: whatever it does then,
+ * it removes nothing. */
+bool gc_enter(struct gc *);
+void gc_leave(struct gc *);
+
 /** gc_rest(g, began_ns): leave the store to others for as long as the batch
- * that began then took; longer while changes wait to be committed. */
-void gc_rest(const struct gc *, int64_t began_ns);
+ * that began then took; longer while changes wait to be committed, or somebody
+ * holds the collector.  Nothing is claimed meanwhile. */
+void gc_rest(struct gc *, int64_t began_ns);
 
 /* gc_tally.c */
 

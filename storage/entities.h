@@ -30,6 +30,11 @@ enum entity_kind { /* stored: never renumber */
 	ENTITY_CREATION_TEMPLATE = 8, /* by prefix */
 	ENTITY_CACHE_RULE = 9,	      /* by prefix */
 	ENTITY_PULL_EXCLUSION = 10,   /* by the principal's ARN */
+	ENTITY_UPSTREAM_SECRET = 11, /* credentials of other registries, sealed;
+					by registry or name */
+	ENTITY_MIRROR = 12,	     /* by name, as registryctl made it */
+	ENTITY_MIRROR_STATE = 13,    /* by name: its last runs */
+	ENTITY_BACKFILL = 14,	     /* of replication, by id */
 };
 
 #define ENTITY_NAME_MAX_BYTES 256

@@ -330,6 +330,10 @@ entity_kind_name(uint8_t kind)
 		[ENTITY_CREATION_TEMPLATE] = "creation template",
 		[ENTITY_CACHE_RULE] = "pull through cache rule",
 		[ENTITY_PULL_EXCLUSION] = "pull time exclusion",
+		[ENTITY_UPSTREAM_SECRET] = "credentials of upstream",
+		[ENTITY_MIRROR] = "mirror",
+		[ENTITY_MIRROR_STATE] = "state of mirror",
+		[ENTITY_BACKFILL] = "backfill",
 	};
 
 	must(kind < ARRAY_LEN(names) && names[kind] != NULL);
@@ -357,7 +361,7 @@ fsck_entity_row(struct fsck_check *c)
 
 /* The least that each can be, by what there is. */
 struct numbers {
-	uint64_t generation, revision;
+	uint64_t generation, revision, task;
 };
 
 /* With identities comes a change that moves it; notes and what is configured
@@ -417,6 +421,25 @@ revision_least(struct meta_txn *t, enum meta_table table, struct numbers *n)
 }
 
 static enum rc
+task_least(struct meta_txn *t, struct numbers *n)
+{
+	struct kv_walk w;
+	struct digest d;
+	uint64_t repo, id;
+	enum rc rc;
+
+	rc =
+	    kv_walk_begin(t, TABLE_REPLICATION_TASKS, SPAN_NONE, SPAN_NONE, &w);
+	if (rc != RC_OK)
+		return (rc);
+	while ((rc = kv_walk_next(&w)) == RC_OK)
+		if (key_read_task(w.key, &repo, &d, &id) && id > n->task)
+			n->task = id;
+	kv_walk_end(&w);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+static enum rc
 numbers_least(struct meta_txn *t, struct numbers *n_r)
 {
 	enum rc rc;
@@ -430,7 +453,8 @@ numbers_least(struct meta_txn *t, struct numbers *n_r)
 	rc = revision_least(t, TABLE_LIFECYCLE_POLICIES, n_r);
 	if (rc != RC_OK)
 		return (rc);
-	return (revision_least(t, TABLE_LIFECYCLE_PREVIEWS, n_r));
+	rc = revision_least(t, TABLE_LIFECYCLE_PREVIEWS, n_r);
+	return (rc == RC_OK ? task_least(t, n_r) : rc);
 }
 
 static enum rc
@@ -470,46 +494,68 @@ numbers_mend(struct meta_txn *t, void *arg)
 	rc = number_mend(t, NUMBER_GENERATION, least.generation);
 	if (rc != RC_OK)
 		return (rc);
-	return (number_mend(t, NUMBER_POLICY_REVISION, least.revision));
+	rc = number_mend(t, NUMBER_POLICY_REVISION, least.revision);
+	if (rc != RC_OK)
+		return (rc);
+	return (number_mend(t, NUMBER_REPLICATION_ID, least.task));
 }
 
+struct numbers_sound {
+	bool generation, revision, task;
+};
+
 static enum rc
-numbers_look(struct meta_txn *t, bool *generation_r, bool *revision_r)
+numbers_look(struct meta_txn *t, struct numbers_sound *sound)
 {
 	struct numbers least;
 	enum rc rc;
 
 	if ((rc = numbers_least(t, &least)) != RC_OK)
 		return (rc);
-	rc = number_sound(t, NUMBER_GENERATION, least.generation, generation_r);
+	rc = number_sound(
+	    t, NUMBER_GENERATION, least.generation, &sound->generation);
 	if (rc != RC_OK)
 		return (rc);
-	return (number_sound(
-	    t, NUMBER_POLICY_REVISION, least.revision, revision_r));
+	rc = number_sound(
+	    t, NUMBER_POLICY_REVISION, least.revision, &sound->revision);
+	if (rc != RC_OK)
+		return (rc);
+	return (
+	    number_sound(t, NUMBER_REPLICATION_ID, least.task, &sound->task));
+}
+
+static void
+numbers_tell(struct fsck *f, const struct numbers_sound *sound, bool mended)
+{
+	if (!sound->generation)
+		fsck_tell(f, FSCK_COUNT, mended,
+		    "the number of changes to entities is lost");
+	if (!sound->revision)
+		fsck_tell(f, FSCK_COUNT, mended,
+		    "the number of policies set on repositories is lost or "
+		    "too low");
+	if (!sound->task)
+		fsck_tell(f, FSCK_COUNT, mended,
+		    "the number of tasks of replication is lost or too low");
 }
 
 enum rc
 fsck_numbers(struct fsck *f)
 {
+	struct numbers_sound sound;
 	struct meta_txn t;
-	bool generation, revision, mended = false;
+	bool mended = false;
 	enum rc rc;
 
 	if ((rc = meta_read_begin(f->store->meta, &t)) != RC_OK)
 		return (rc);
-	rc = numbers_look(&t, &generation, &revision);
+	rc = numbers_look(&t, &sound);
 	meta_read_end(&t);
-	if (rc != RC_OK || (generation && revision))
+	if (rc != RC_OK || (sound.generation && sound.revision && sound.task))
 		return (rc);
 	if (f->options->repair)
 		mended =
 		    meta_change(f->store->meta, numbers_mend, NULL, 0) == RC_OK;
-	if (!generation)
-		fsck_tell(f, FSCK_COUNT, mended,
-		    "the number of changes to entities is lost");
-	if (!revision)
-		fsck_tell(f, FSCK_COUNT, mended,
-		    "the number of policies set on repositories is lost or "
-		    "too low");
+	numbers_tell(f, &sound, mended);
 	return (RC_OK);
 }

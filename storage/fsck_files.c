@@ -267,6 +267,20 @@ look_tell(struct look *l, bool mended)
 		    "blob %s: its file is damaged", d);
 }
 
+/* Not while somebody counts on where content lies. */
+static bool
+look_mended(struct look *l, bool *same_r)
+{
+	struct gc_gate *gate = &l->f->store->gate;
+	enum rc rc;
+
+	if (!gc_gate_enter(gate, l->f->options->stop))
+		return (false);
+	rc = look_mend(l, same_r);
+	gc_gate_leave(gate);
+	return (rc == RC_OK);
+}
+
 /* ${same_r}: nothing has changed meanwhile. */
 static enum rc
 still_same(struct look *l, bool *same_r)
@@ -295,7 +309,7 @@ file_check(struct look *l, bool *again)
 	if ((rc = still_same(l, &same)) != RC_OK)
 		return (rc);
 	if (same && l->f->options->repair)
-		mended = look_mend(l, &same) == RC_OK;
+		mended = look_mended(l, &same);
 	*again = !same;
 	if (same)
 		look_tell(l, mended);

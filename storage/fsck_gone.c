@@ -312,16 +312,22 @@ activating_check(struct fsck_check *c, uint64_t repo, const struct digest *d)
 	return (rc);
 }
 
-/* What an active image needs does not lie in the archive. */
+/* What an active image needs does not lie in the archive; but that of a copy
+ * from another registry may, where it came without, and is fetched again. */
 static enum rc
 active_check(struct fsck_check *c, uint64_t repo, const struct digest *d,
     const struct manifest_rec *rec)
 {
-	bool any;
+	struct rec_key k;
+	bool any, copy;
 	enum rc rc;
 
 	rc = image_in_archive(c->t, repo, d, &any);
 	if (rc != RC_OK || !any)
+		return (rc);
+	key_repo_digest(&k, repo, d);
+	rc = fsck_has(c, TABLE_IMPORT_IMAGES, &k, &copy);
+	if (rc != RC_OK || copy)
 		return (rc);
 	if (!fsck_found(c, FSCK_INDEX, true,
 		"%s: %s is active, but what it needs lies in the archive",

@@ -162,6 +162,12 @@ fsck_check_fn fsck_deleted_row, fsck_deleted_queue_row, fsck_orphan_row,
 RC_MUST_USE enum rc fsck_image_deleted(struct fsck_check *, uint64_t repo,
     const struct digest *, const struct manifest_rec *);
 
+/* fsck_mirror.c */
+
+fsck_check_fn fsck_import_image_row, fsck_import_tag_row,
+    fsck_import_referrers_row, fsck_task_row, fsck_task_queue_row,
+    fsck_status_row;
+
 /* fsck_blob.c */
 
 fsck_check_fn fsck_blob_row, fsck_blob_content, fsck_content_row,

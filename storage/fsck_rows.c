@@ -168,6 +168,7 @@ fsck_registry_row(struct fsck_check *c)
 		return (RC_OK);
 	if (span_eq(c->key, NUMBER_GENERATION) ||
 	    span_eq(c->key, NUMBER_POLICY_REVISION) ||
+	    span_eq(c->key, NUMBER_REPLICATION_ID) ||
 	    span_eq(c->key, NUMBER_ARCHIVE))
 		return (RC_OK);
 	(void)fsck_found(c, FSCK_RECORD, false,

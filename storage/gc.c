@@ -97,14 +97,28 @@ rest_slice(int64_t ns)
 	(void)nanosleep(&t, NULL);
 }
 
+void
+gc_leave(struct gc *g)
+{
+	if (g->inside)
+		gc_gate_leave(&g->store->gate);
+	g->inside = false;
+}
+
+bool
+gc_enter(struct gc *g)
+{
+	must(!g->inside);
+	g->inside = gc_gate_enter(&g->store->gate, g->options->stop);
+	return (g->inside);
+}
+
 /* For ${ns}, and for up to ${busy_ns} more while changes wait. */
 static void
-rest(const struct gc *g, int64_t ns, int64_t busy_ns)
+pause_for(const struct gc *g, int64_t ns, int64_t busy_ns)
 {
 	int64_t slice_ns;
 
-	if (g->options->progress != NULL)
-		g->options->progress(g->options->arg, g->totals);
 	while (ns > 0 && !gc_stopped(g)) {
 		slice_ns = ns < REST_SLICE_NS ? ns : REST_SLICE_NS;
 		rest_slice(slice_ns);
@@ -116,6 +130,19 @@ rest(const struct gc *g, int64_t ns, int64_t busy_ns)
 	}
 }
 
+static void
+rest(struct gc *g, int64_t ns, int64_t busy_ns)
+{
+	bool inside = g->inside; /* a dry run never is */
+
+	if (g->options->progress != NULL)
+		g->options->progress(g->options->arg, g->totals);
+	gc_leave(g);
+	pause_for(g, ns, busy_ns);
+	if (inside)
+		(void)gc_enter(g);
+}
+
 static int64_t
 at_most(int64_t ns, int64_t max_ns)
 {
@@ -123,7 +150,7 @@ at_most(int64_t ns, int64_t max_ns)
 }
 
 void
-gc_rest(const struct gc *g, int64_t began_ns)
+gc_rest(struct gc *g, int64_t began_ns)
 {
 	int64_t took_ns = clock_mono_ns() - began_ns;
 
@@ -131,7 +158,7 @@ gc_rest(const struct gc *g, int64_t began_ns)
 }
 
 void
-gc_breathe(const struct gc *g, int64_t began_ns)
+gc_breathe(struct gc *g, int64_t began_ns)
 {
 	int64_t took_ns = clock_mono_ns() - began_ns;
 
@@ -176,6 +203,9 @@ gc_file_remove(struct gc *g, enum blob_location location,
 {
 	enum rc rc;
 
+	*removed_r = false;
+	if (!g->inside)
+		return (RC_CANCELLED);
 	if (location == BLOB_IN_ARCHIVE)
 		rc = tier_remove(store_tier(g->store), KEY_DOMAIN_PLAIN, d);
 	else
@@ -441,7 +471,10 @@ collect(struct gc *g)
 	uint64_t folders = blobs_folders_removed(store_blobs(g->store));
 	enum rc rc;
 
+	if (!gc_enter(g))
+		return (RC_CANCELLED);
 	rc = rounds_run(g);
+	gc_leave(g);
 	g->totals->folders +=
 	    blobs_folders_removed(store_blobs(g->store)) - folders;
 	if (rc == RC_OK || rc == RC_CORRUPT)

@@ -121,4 +121,10 @@ void gc_grace_set(struct store *, int64_t grace_ms);
 RC_MUST_USE enum rc
 gc_run(struct store *, const struct gc_options *, struct gc_totals *totals_r);
 
+/** gc_hold(s), gc_release(s): nothing is removed, moved or restored in
+ * between: holding waits for the batch that is under way.  Counted.  May
+ * block. */
+void gc_hold(struct store *);
+void gc_release(struct store *);
+
 #endif

@@ -99,7 +99,7 @@ content_place(struct gc *g, struct bringing *b, struct scratch *scratch)
 static enum rc
 chunk_copied(void *arg, int64_t began_ns)
 {
-	const struct gc *g = arg;
+	struct gc *g = arg;
 
 	gc_breathe(g, began_ns);
 	return (RC_OK);

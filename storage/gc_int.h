@@ -81,13 +81,13 @@ RC_MUST_USE enum rc gc_rows_change(
 
 /** gc_file_remove(g, location, digest, removed_r): RC_OK also when there is
  * none.  What else it says is remembered in g->file_rc, and is no reason to end
- * a queue. */
+ * a queue.  RC_CANCELLED: not now, as somebody holds the collector. */
 RC_MUST_USE enum rc gc_file_remove(
     struct gc *, enum blob_location, const struct digest *, bool *removed_r);
 
 /** gc_breathe(g, began_ns): between two MiB of content that is copied: a
  * shorter rest than gc_rest(). */
-void gc_breathe(const struct gc *, int64_t began_ns);
+void gc_breathe(struct gc *, int64_t began_ns);
 
 /* gc_activate.c */
 

@@ -250,7 +250,9 @@ tables_of_format(unsigned format)
 		return (META_TABLES_OF_FORMAT_1);
 	if (format == 2)
 		return (META_TABLES_OF_FORMAT_2);
-	return (format == 3 ? META_TABLES_OF_FORMAT_3 : META_TABLES);
+	if (format == 3)
+		return (META_TABLES_OF_FORMAT_3);
+	return (format == 4 ? META_TABLES_OF_FORMAT_4 : META_TABLES);
 }
 
 static bool

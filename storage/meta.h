@@ -133,6 +133,14 @@ struct manifest_put {
 	bool scannable;
 	struct image_list *restored; /* who came back from the archive by it, it
 					among them; or NULL */
+	/* It comes from the registry that the cache keeps copies of: mark it
+	 * and its tags (storage/imports.h); else such marks go. */
+	bool import;
+	/* Where it is to be sent (storage/replication.h), when the manifest was
+	 * not here, or not active, or a tag moved or is new: a task for each
+	 * destination and tag, or for each destination. */
+	const struct span *destinations;
+	size_t n_destinations;
 	int64_t now_ms;
 };
 

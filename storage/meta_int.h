@@ -179,6 +179,7 @@ RC_MUST_USE enum rc meta_format_set(struct meta_txn *, unsigned format);
  */
 #define NUMBER_GENERATION SPAN("generation")
 #define NUMBER_POLICY_REVISION SPAN("policy_revision")
+#define NUMBER_REPLICATION_ID SPAN("replication_id")
 /* But for this one: what the archive with our content is marked with. */
 #define NUMBER_ARCHIVE SPAN("archive")
 

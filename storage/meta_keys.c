@@ -1,5 +1,7 @@
 #include "storage/records_int.h"
 
+#include "storage/replication.h"
+
 /*
  * Keys to bytes and back.
  */
@@ -136,6 +138,28 @@ key_removal(struct rec_key *k, uint8_t location, uint32_t key_domain,
 }
 
 void
+key_task(struct rec_key *k, uint64_t repo, const struct digest *d, uint64_t id)
+{
+
+	key_end(k, put_u64(put_digest(put_u64(k->p, repo), d), id));
+}
+
+void
+key_task_due(struct rec_key *k, int64_t due_ms, uint64_t id)
+{
+
+	key_end(k, put_u64(put_i64(k->p, due_ms), id));
+}
+
+void
+key_status(struct rec_key *k, uint64_t repo, const struct digest *d,
+    struct span destination)
+{
+
+	key_digest_tag(k, repo, d, destination);
+}
+
+void
 key_preview_run(struct rec_key *k, uint64_t repo, uint64_t run)
 {
 
@@ -268,7 +292,7 @@ key_read_entity(struct span key, uint8_t *kind_r, struct span *name_r)
 	*kind_r = get_u8(&r);
 	*name_r = get_rest(&r);
 	return (reader_end(&r) && *kind_r >= ENTITY_USER &&
-		*kind_r <= ENTITY_PULL_EXCLUSION && name_r->n > 0 &&
+		*kind_r <= ENTITY_BACKFILL && name_r->n > 0 &&
 		name_r->n <= ENTITY_NAME_MAX_BYTES);
 }
 
@@ -305,6 +329,38 @@ key_read_removal(
 	get_digest(&r, d);
 	return (reader_end(&r) && (*location_r == BLOB_IN_FILE ||
 				      *location_r == BLOB_IN_ARCHIVE));
+}
+
+bool
+key_read_task(
+    struct span key, uint64_t *repo_r, struct digest *d, uint64_t *id_r)
+{
+	struct reader r = reader_of(key);
+
+	*repo_r = get_u64(&r);
+	get_digest(&r, d);
+	*id_r = get_u64(&r);
+	return (reader_end(&r));
+}
+
+bool
+key_read_task_due(struct span key, int64_t *due_r, uint64_t *id_r)
+{
+	struct reader r = reader_of(key);
+
+	*due_r = get_i64(&r);
+	*id_r = get_u64(&r);
+	return (reader_end(&r));
+}
+
+bool
+key_read_status(struct span key, uint64_t *repo_r, struct digest *d,
+    struct span *destination_r)
+{
+
+	return (key_read_digest_tag(key, repo_r, d, destination_r) &&
+		destination_r->n > 0 &&
+		destination_r->n <= REPLICATION_DESTINATION_MAX_BYTES);
 }
 
 bool

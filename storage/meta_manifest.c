@@ -282,6 +282,10 @@ manifest_drop(struct meta_txn *t, uint64_t repo, const struct digest *d,
 		return (rc);
 	if ((rc = edges_drop(t, repo, d, now_ms)) != RC_OK)
 		return (rc);
+	if ((rc = import_drop(t, repo, d)) != RC_OK)
+		return (rc);
+	if ((rc = replication_drop(t, repo, d)) != RC_OK)
+		return (rc);
 	key_repo_digest(&k, repo, d);
 	if ((rc = kv_delete(t, TABLE_MANIFESTS, key_span(&k))) != RC_OK)
 		return (rc);

@@ -11,6 +11,10 @@
  * since what it needs is here, or the push would have failed; unless it was
  * pushed without some of that, which may lie in the archive: then it waits.
  *
+ * One that comes from another registry (.import) takes nothing from anybody: what
+ * was pushed here stays somebody's own, and a tag that is not a copy stays where
+ * it points.  One that was pushed here makes the copy his.
+ *
  * One whose subject is not there, or not active, may be about to follow that
  * (meta_orphan.c); pushed again it is about one that is yet to come, as if it
  * were new, and does not.
@@ -81,24 +85,55 @@ state_of_subject(
 	return (rc == RC_NOTFOUND || rc == RC_CORRUPT ? RC_OK : rc);
 }
 
+/* What the put makes of one of its tags. */
+enum put_tag {
+	PUT_TAG_NEW,
+	PUT_TAG_MOVED,
+	PUT_TAG_SAME, /* it points there already */
+	PUT_TAG_LEFT, /* it is no copy, and not moved by one */
+};
+
+static enum rc
+put_tag_look(struct meta_txn *t, const struct manifest_put *put,
+    const struct put_state *st, struct span tag, enum put_tag *r)
+{
+	struct import_tag row;
+	struct digest d;
+	enum rc rc;
+
+	*r = PUT_TAG_NEW;
+	rc = tag_find(t, st->repo, tag, &d);
+	if (rc != RC_OK)
+		return (rc == RC_NOTFOUND ? RC_OK : rc);
+	*r = digest_eq(&d, &put->digest) ? PUT_TAG_SAME : PUT_TAG_MOVED;
+	if (!put->import)
+		return (RC_OK);
+	rc = import_tag_load(t, st->repo, tag, &d, &row);
+	if (rc == RC_NOTFOUND || rc == RC_CORRUPT) {
+		*r = PUT_TAG_LEFT;
+		rc = RC_OK;
+	}
+	return (rc);
+}
+
 /* What is read of the settings borrows, and says nothing after a change. */
 static enum rc
 state_of_tags(struct meta_txn *t, const struct manifest_put *put,
     const struct repository_settings *s, struct put_state *st,
     struct manifest_put_result *result)
 {
-	struct digest d;
+	enum put_tag tag;
 	size_t i;
 	enum rc rc;
 
 	for (i = 0; i < put->n_tags; i++) {
-		rc = tag_find(t, st->repo, put->tags[i], &d);
-		if (rc != RC_OK && rc != RC_NOTFOUND)
+		rc = put_tag_look(t, put, st, put->tags[i], &tag);
+		if (rc != RC_OK)
 			return (rc);
-		if (rc == RC_OK && digest_eq(&d, &put->digest))
+		if (tag == PUT_TAG_SAME || tag == PUT_TAG_LEFT)
 			continue;
 		st->new_tags = true;
-		if (rc == RC_OK && result->immutable_tag.p == NULL &&
+		if (tag == PUT_TAG_MOVED && result->immutable_tag.p == NULL &&
 		    repo_settings_immutable(s, put->tags[i]))
 			result->immutable_tag = put->tags[i];
 	}
@@ -306,19 +341,91 @@ put_limit_tags(struct meta_txn *t, const struct manifest_put *put,
 }
 
 static enum rc
+put_tag(struct meta_txn *t, const struct manifest_put *put,
+    const struct put_state *st, struct span tag)
+{
+	const struct import_tag row = { put->digest, put->now_ms };
+	enum put_tag is;
+	enum rc rc;
+
+	if ((rc = put_tag_look(t, put, st, tag, &is)) != RC_OK)
+		return (rc);
+	if (is == PUT_TAG_LEFT)
+		return (RC_OK);
+	rc = tag_set(t, st->repo, tag, &put->digest, put->now_ms);
+	if (rc != RC_OK)
+		return (rc);
+	return (put->import ? import_tag_put(t, st->repo, tag, &row)
+			    : import_tag_forget(t, st->repo, tag));
+}
+
+static enum rc
 put_tags(struct meta_txn *t, const struct manifest_put *put,
     const struct put_state *st, struct manifest_put_result *result)
 {
 	size_t i;
 	enum rc rc;
 
-	for (i = 0; i < put->n_tags; i++) {
-		rc = tag_set(
-		    t, st->repo, put->tags[i], &put->digest, put->now_ms);
+	for (i = 0; i < put->n_tags; i++)
+		if ((rc = put_tag(t, put, st, put->tags[i])) != RC_OK)
+			return (rc);
+	return (put_limit_tags(t, put, st, result));
+}
+
+/* To be sent to each of the destinations. */
+static enum rc
+put_task(struct meta_txn *t, const struct manifest_put *put,
+    const struct put_state *st, struct span tag)
+{
+	size_t i;
+	enum rc rc;
+
+	for (i = 0; i < put->n_destinations; i++) {
+		rc = replication_add(t, st->repo, &put->digest, tag,
+		    put->destinations[i], put->now_ms);
 		if (rc != RC_OK)
 			return (rc);
 	}
-	return (put_limit_tags(t, put, st, result));
+	return (RC_OK);
+}
+
+/* Of one that was shown before only those tags that are not as they were.
+ * Before the tags are set. */
+static enum rc
+put_tasks(struct meta_txn *t, const struct manifest_put *put,
+    const struct put_state *st)
+{
+	enum put_tag tag;
+	bool any = false;
+	size_t i;
+	enum rc rc;
+
+	if (put->n_destinations == 0 || (st->shown && !st->new_tags))
+		return (RC_OK);
+	for (i = 0; i < put->n_tags; i++) {
+		rc = put_tag_look(t, put, st, put->tags[i], &tag);
+		if (rc != RC_OK)
+			return (rc);
+		if (tag == PUT_TAG_LEFT || (tag == PUT_TAG_SAME && st->shown))
+			continue;
+		any = true;
+		if ((rc = put_task(t, put, st, put->tags[i])) != RC_OK)
+			return (rc);
+	}
+	return (any ? RC_OK : put_task(t, put, st, SPAN_NONE));
+}
+
+/* Whose it is from now on.  What somebody pushed is not made a copy. */
+static enum rc
+put_mark(struct meta_txn *t, const struct manifest_put *put,
+    const struct put_state *st)
+{
+
+	if (!put->import)
+		return (import_forget(t, st->repo, &put->digest));
+	if (st->existed)
+		return (RC_OK);
+	return (import_mark(t, st->repo, &put->digest, put->now_ms));
 }
 
 static enum rc
@@ -400,6 +507,10 @@ put_all(struct meta_txn *t, const struct manifest_put *put,
 		rc = referrer_put(
 		    t, st->repo, &put->digest, put->manifest, put->text.n);
 	if (rc != RC_OK)
+		return (rc);
+	if ((rc = put_mark(t, put, st)) != RC_OK)
+		return (rc);
+	if ((rc = put_tasks(t, put, st)) != RC_OK)
 		return (rc);
 	if ((rc = put_tags(t, put, st, result)) != RC_OK)
 		return (rc);

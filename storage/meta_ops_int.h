@@ -11,7 +11,9 @@
 #include "base/span.h"
 #include "storage/deleted.h"
 #include "storage/images.h"
+#include "storage/imports.h"
 #include "storage/meta_int.h"
+#include "storage/replication.h"
 #include "storage/repositories.h"
 
 /*
@@ -507,6 +509,54 @@ referrer_put(struct meta_txn *, uint64_t repo, const struct digest *referrer,
     const struct manifest *, uint64_t size_bytes);
 RC_MUST_USE enum rc referrer_drop(struct meta_txn *, uint64_t repo,
     const struct digest *subject, const struct digest *referrer);
+
+/* What came from other registries: meta_import.c */
+
+/** import_load(t, repo, digest, imported_ms_r): its mark; also of an image that
+ * is deleted.  RC_NOTFOUND. */
+RC_MUST_USE enum rc import_load(struct meta_txn *, uint64_t repo,
+    const struct digest *, int64_t *imported_ms_r);
+/** import_mark(t, repo, digest, now_ms), import_forget: the mark. */
+RC_MUST_USE enum rc import_mark(
+    struct meta_txn *, uint64_t repo, const struct digest *, int64_t now_ms);
+RC_MUST_USE enum rc
+import_forget(struct meta_txn *, uint64_t repo, const struct digest *);
+/** import_drop(t, repo, digest): the image goes for good: the mark, and when
+ * its referrers were asked for. */
+RC_MUST_USE enum rc
+import_drop(struct meta_txn *, uint64_t repo, const struct digest *);
+
+/** import_tag_load(t, repo, tag, digest, row_r): of one that points at
+ * ${digest}.  RC_NOTFOUND: it is a local one. */
+RC_MUST_USE enum rc import_tag_load(struct meta_txn *, uint64_t repo,
+    struct span tag, const struct digest *, struct import_tag *row_r);
+RC_MUST_USE enum rc import_tag_put(struct meta_txn *, uint64_t repo,
+    struct span tag, const struct import_tag *);
+RC_MUST_USE enum rc
+import_tag_forget(struct meta_txn *, uint64_t repo, struct span tag);
+
+/* What is to be sent: meta_replication.c */
+
+/** replication_add(t, repo, digest, tag, destination, now_ms): of an image that
+ * is there; in place of a task of the same tag and destination.  RC_INVALID:
+ * not a tag, or not a destination. */
+RC_MUST_USE enum rc
+replication_add(struct meta_txn *, uint64_t repo, const struct digest *,
+    struct span tag, struct span destination, int64_t now_ms);
+/** replication_drop(t, repo, digest): tasks and status of an image that goes.
+ */
+RC_MUST_USE enum rc
+replication_drop(struct meta_txn *, uint64_t repo, const struct digest *);
+/** replication_pending(t, repo, digest, destination, n_r): tasks. */
+RC_MUST_USE enum rc replication_pending(struct meta_txn *, uint64_t repo,
+    const struct digest *, struct span destination, uint64_t *n_r);
+/** replication_status_put(t, repo, digest, destination, rec): none of it lies
+ * in the map. */
+RC_MUST_USE enum rc replication_status_put(struct meta_txn *, uint64_t repo,
+    const struct digest *, struct span destination, const struct status_rec *);
+/** replication_queue_put(t, repo, digest, due_ms, id): its place. */
+RC_MUST_USE enum rc replication_queue_put(struct meta_txn *, uint64_t repo,
+    const struct digest *, int64_t due_ms, uint64_t id);
 
 /* Uploads. */
 

@@ -375,6 +375,26 @@ deleted_purge(
 	    queued_drop(w->t, TABLE_DELETED_QUEUE, rec.deleted_ms, repo, d));
 }
 
+static enum rc
+task_purge(struct kv_walk *w)
+{
+	struct task_rec rec;
+	struct digest d;
+	struct rec_key k;
+	uint64_t repo, id;
+	bool known = key_read_task(w->key, &repo, &d, &id) &&
+		     rec_task_read(w->value, &rec);
+	enum rc rc;
+
+	if (!known)
+		(void)meta_corrupt(w->table, w->key);
+	if ((rc = kv_walk_delete(w)) != RC_OK || !known)
+		return (rc);
+	key_task_due(&k, rec.due_ms, id);
+	rc = kv_delete(w->t, TABLE_REPLICATION_QUEUE, key_span(&k));
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
 /* Where it stands in the queue cannot be read. */
 static enum rc
 policy_unqueue(struct meta_txn *t, uint64_t repo)
@@ -437,6 +457,8 @@ row_purge(struct kv_walk *w, uint64_t repo, int64_t now_ms)
 
 	if (w->table == TABLE_LIFECYCLE_POLICIES)
 		return (policy_purge(w, repo));
+	if (w->table == TABLE_REPLICATION_TASKS)
+		return (task_purge(w));
 	if (purge == NULL)
 		return (kv_walk_delete(w));
 	if (!key_read_repo_digest(w->key, &repo, &d)) {
@@ -480,7 +502,9 @@ doomed_purge(struct meta_txn *t, const struct rec_key *id, uint64_t repo,
 		TABLE_IMAGE_COUNTS, TABLE_IMAGE_SCANS, TABLE_LIFECYCLE_POLICIES,
 		TABLE_LIFECYCLE_PREVIEWS, TABLE_PREVIEW_QUEUE,
 		TABLE_LIFECYCLE_PREVIEW_RESULTS, TABLE_DELETED_IMAGES,
-		TABLE_ACTIVATIONS, TABLE_LIFECYCLE_RUNS };
+		TABLE_ACTIVATIONS, TABLE_LIFECYCLE_RUNS, TABLE_IMPORT_IMAGES,
+		TABLE_IMPORT_TAGS, TABLE_IMPORT_REFERRERS,
+		TABLE_REPLICATION_TASKS, TABLE_REPLICATION_STATUS };
 	bool begun;
 	size_t i;
 	enum rc rc;

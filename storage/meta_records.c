@@ -41,6 +41,12 @@ static const char *const table_names[META_TABLES] = {
 	[TABLE_ACTIVATIONS] = "activations",
 	[TABLE_LIFECYCLE_RUNS] = "lifecycle_runs",
 	[TABLE_LIFECYCLE_QUEUE] = "lifecycle_queue",
+	[TABLE_IMPORT_IMAGES] = "import_images",
+	[TABLE_IMPORT_TAGS] = "import_tags",
+	[TABLE_IMPORT_REFERRERS] = "import_referrers",
+	[TABLE_REPLICATION_TASKS] = "replication_tasks",
+	[TABLE_REPLICATION_QUEUE] = "replication_queue",
+	[TABLE_REPLICATION_STATUS] = "replication_status",
 };
 
 #define COUNTS_VERSION 2

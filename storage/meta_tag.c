@@ -60,6 +60,8 @@ tag_drop(
 
 	if ((rc = digest_tag_drop(t, repo, d, tag)) != RC_OK)
 		return (rc);
+	if ((rc = import_tag_forget(t, repo, tag)) != RC_OK)
+		return (rc);
 	key_tag(&k, repo, tag);
 	return (kv_delete(t, TABLE_TAGS, key_span(&k)));
 }
@@ -140,8 +142,11 @@ tag_drop_walked(struct meta_txn *t, struct kv_walk *w)
 	if (!key_read_tag(key_span(&k), &repo, &tag))
 		return (meta_corrupt(TABLE_TAGS, key_span(&k)));
 	rc = tag_load(t, repo, tag, &rec);
-	if (rc == RC_OK && digest_eq(&rec.digest, &d))
-		rc = kv_delete(t, TABLE_TAGS, key_span(&k));
+	if (rc == RC_OK && digest_eq(&rec.digest, &d)) {
+		rc = import_tag_forget(t, repo, tag);
+		if (rc == RC_OK)
+			rc = kv_delete(t, TABLE_TAGS, key_span(&k));
+	}
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 

@@ -111,6 +111,22 @@ tag_restore(struct meta_txn *t, uint64_t repo, const struct digest *d,
 	return (rc == RC_NOTFOUND ? tag_set(t, repo, tag, d, now_ms) : rc);
 }
 
+/* Of a copy from another registry they are copies again, to be compared with
+ * what is said there. */
+static enum rc
+tag_mark(
+    struct meta_txn *t, uint64_t repo, const struct digest *d, struct span tag)
+{
+	const struct import_tag row = { .digest = *d };
+	int64_t imported_ms;
+	enum rc rc;
+
+	rc = import_load(t, repo, d, &imported_ms);
+	if (rc != RC_OK)
+		return (rc == RC_NOTFOUND || rc == RC_CORRUPT ? RC_OK : rc);
+	return (import_tag_put(t, repo, tag, &row));
+}
+
 static enum rc
 tags_restore(struct meta_txn *t, uint64_t repo, const struct digest *d,
     struct span *tags, size_t n, struct undelete *u,
@@ -122,6 +138,8 @@ tags_restore(struct meta_txn *t, uint64_t repo, const struct digest *d,
 
 	for (i = 0; i < n; i++) {
 		rc = tag_restore(t, repo, d, tags[i], u->now_ms, &taken);
+		if (rc == RC_OK && !taken)
+			rc = tag_mark(t, repo, d, tags[i]);
 		if (rc != RC_OK)
 			return (rc);
 		if (restored == NULL)

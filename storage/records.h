@@ -34,6 +34,7 @@
  *                    "counts"                    u64 x META_COUNTS
  *                    "generation"                u64, of the entities
  *                    "policy_revision"           u64, the last one taken
+ *                    "replication_id"            u64, the last one taken
  *                                                counts: version 2 (1 is
  *                                                read) has those of the
  *                                                archive
@@ -130,11 +131,22 @@
  *                                                archived, u64 held, u64
  *                                                changed, rest: why
  *  lifecycle_queue   i64 basis, repo             -
+ *  import_images     repo, digest                i64 imported
+ *  import_tags       repo, tag                   i64 checked, digest
+ *  import_referrers  repo, subject               i64 checked
+ *  replication_tasks repo, digest, u64 id        i64 due, i64 queued, u32
+ *                                                attempts, str destination,
+ *                                                rest: tag
+ *  replication_queue i64 due, u64 id             repo, digest
+ *  replication_status
+ *                    repo, digest, destination   u8 state, i64 changed, str
+ *                                                code, rest: why
  *
  * Those from repository_settings on came with format 2, those from
- * image_counts on with format 3, those from idle_links on with format 4; a
- * folder of an older format that is only read is one where they are empty.  A repository without a row in image_counts is
- * one whose images have not changed since format 2, or that never had any:
+ * image_counts on with format 3, those from idle_links on with format 4, those
+ * from import_images on with format 5; a folder of an older format that is only
+ * read is one where they are empty.  A repository without a row in image_counts
+ * is one whose images have not changed since format 2, or that never had any:
  * they are counted when they do, and when somebody asks.
  *
  * A repository whose id is in doomed has been deleted: it has no name any
@@ -160,6 +172,15 @@
  * removals has content that is to be removed from where the location says
  * (enum blob_location): its record is gone, or says another place; a crash
  * between the two loses nothing.
+ *
+ * An image with a row in import_images came from another registry and was never
+ * pushed by anybody here; while it is one of the deleted images the row stays.
+ * A row in import_tags is of a tag that is there and points at that digest, of
+ * an image that somebody may have pushed meanwhile.  Those in import_referrers
+ * are of subjects that may not be here.
+ *
+ * A task of replication has a place in the queue by when it is due, and its
+ * image has a status for the destination.  They go with the image.
  *
  * digest_tags, parents, holders, referrers, unheld and the queues are indexes:
  * they could be made anew from the others.
@@ -201,12 +222,19 @@ enum meta_table {
 	TABLE_ACTIVATIONS,
 	TABLE_LIFECYCLE_RUNS,
 	TABLE_LIFECYCLE_QUEUE,
+	TABLE_IMPORT_IMAGES, /* from here on: format 5 */
+	TABLE_IMPORT_TAGS,
+	TABLE_IMPORT_REFERRERS,
+	TABLE_REPLICATION_TASKS,
+	TABLE_REPLICATION_QUEUE,
+	TABLE_REPLICATION_STATUS,
 	META_TABLES
 };
 
 #define META_TABLES_OF_FORMAT_1 TABLE_REPOSITORY_SETTINGS
 #define META_TABLES_OF_FORMAT_2 TABLE_IMAGE_COUNTS
 #define META_TABLES_OF_FORMAT_3 TABLE_IDLE_LINKS
+#define META_TABLES_OF_FORMAT_4 TABLE_IMPORT_IMAGES
 
 /** meta_table_name(table): as it is called in the database. */
 const char *meta_table_name(enum meta_table);
@@ -254,6 +282,12 @@ key_timed(struct rec_key *, int64_t ms, uint64_t repo, const struct digest *);
 void key_timed_repo(struct rec_key *, int64_t ms, uint64_t repo);
 void key_removal(struct rec_key *, uint8_t location, uint32_t key_domain,
     const struct digest *);
+/* Of replication. */
+void
+key_task(struct rec_key *, uint64_t repo, const struct digest *, uint64_t id);
+void key_task_due(struct rec_key *, int64_t due_ms, uint64_t id);
+void key_status(struct rec_key *, uint64_t repo, const struct digest *,
+    struct span destination);
 void key_preview_run(struct rec_key *, uint64_t repo, uint64_t run);
 void key_preview_result(
     struct rec_key *, uint64_t repo, uint64_t run, uint32_t sequence);
@@ -279,6 +313,11 @@ key_read_timed(struct span, int64_t *ms_r, uint64_t *repo_r, struct digest *);
 bool key_read_timed_repo(struct span, int64_t *ms_r, uint64_t *repo_r);
 bool key_read_removal(
     struct span, uint8_t *location_r, uint32_t *domain_r, struct digest *);
+bool
+key_read_task(struct span, uint64_t *repo_r, struct digest *, uint64_t *id_r);
+bool key_read_task_due(struct span, int64_t *due_r, uint64_t *id_r);
+bool key_read_status(
+    struct span, uint64_t *repo_r, struct digest *, struct span *destination_r);
 bool key_read_preview_result(
     struct span, uint64_t *repo_r, uint64_t *run_r, uint32_t *sequence_r);
 
@@ -483,7 +522,8 @@ size_t rec_unheld_size(struct span repository);
 void rec_unheld_write(struct span repository, uint8_t *p);
 bool rec_unheld_read(struct span, struct span *repository_r);
 
-/* A moment: in removals, archive_queue, activations. */
+/* A moment: in removals, archive_queue, activations, import_images,
+ * import_referrers. */
 #define REC_MOMENT_BYTES 9
 void rec_moment_write(int64_t ms, uint8_t *p);
 bool rec_moment_read(struct span, int64_t *ms_r);
@@ -522,6 +562,38 @@ bool rec_orphan_read(struct span, struct orphan_rec *);
 size_t rec_lifecycle_run_size(const struct lifecycle_result *);
 void rec_lifecycle_run_write(const struct lifecycle_result *, uint8_t *p);
 bool rec_lifecycle_run_read(struct span, struct lifecycle_result *);
+
+/* The value of a row in "import_tags". */
+struct import_tag;
+#define REC_IMPORT_TAG_MAX_BYTES (1 + 8 + 1 + DIGEST_BYTES_MAX)
+size_t rec_import_tag_size(const struct import_tag *);
+void rec_import_tag_write(const struct import_tag *, uint8_t *p);
+bool rec_import_tag_read(struct span, struct import_tag *);
+
+struct task_rec {
+	int64_t due_ms, queued_ms;
+	uint32_t attempts;
+	struct span destination; /* not empty */
+	struct span tag;	 /* may be */
+};
+size_t rec_task_size(const struct task_rec *);
+void rec_task_write(const struct task_rec *, uint8_t *p);
+bool rec_task_read(struct span, struct task_rec *);
+
+/* The value of a row in "replication_queue": whose task it is. */
+#define REC_TASK_OF_MAX_BYTES (1 + 8 + 1 + DIGEST_BYTES_MAX)
+size_t rec_task_of_size(const struct digest *);
+void rec_task_of_write(uint64_t repo, const struct digest *, uint8_t *p);
+bool rec_task_of_read(struct span, uint64_t *repo_r, struct digest *);
+
+struct status_rec {
+	uint8_t state; /* enum replication_state */
+	int64_t changed_ms;
+	struct span code, why;
+};
+size_t rec_status_size(const struct status_rec *);
+void rec_status_write(const struct status_rec *, uint8_t *p);
+bool rec_status_read(struct span, struct status_rec *);
 
 /* Not empty. */
 size_t rec_entity_size(struct span record);

@@ -189,6 +189,8 @@ parts_open(struct store *s, char *why)
 		return (rc);
 	if ((rc = format_check(s, &new, why)) != RC_OK)
 		return (rc);
+	if (!s->options.read_only)
+		snapshot_sweep(s);
 	if ((rc = meta_setup(s, new, why)) != RC_OK)
 		return (rc);
 	store_disk_refresh(s);
@@ -214,6 +216,7 @@ store_open(const struct store_options *options, char why[STORE_WHY_BYTES],
 	if (options->archive_dir != NULL)
 		s->options.archive_dir = xstrdup(options->archive_dir);
 	atomic_init(&s->orphans_suspected, true);
+	gc_gate_init(&s->gate);
 	s->dir_fd = -1;
 	s->lock_fd = -1;
 	if ((rc = parts_open(s, why)) != RC_OK) {
@@ -240,6 +243,7 @@ store_close(struct store **s_r)
 	store_unlock(s);
 	if (s->dir_fd >= 0)
 		(void)close(s->dir_fd);
+	gc_gate_destroy(&s->gate);
 	free((void *)(uintptr_t)s->options.dir);
 	free((void *)(uintptr_t)s->options.archive_dir);
 	s->magic = 0;

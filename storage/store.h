@@ -13,11 +13,12 @@
  * only store.h, meta.h, content.h, upload.h and fsck.h are used.
  *
  *	DIR/lock		flock'ed by the one process that serves DIR
- *	DIR/format		"registryd-format 4\n"
+ *	DIR/format		"registryd-format 5\n"
  *	DIR/meta.mdb		LMDB environment (and meta.mdb-lock)
  *	DIR/blobs/<alg>/<2 hex>/<hex>
  *	DIR/uploads/<session>	scratch of unfinished uploads
  *	DIR/quarantine/		what fsck --repair took out of service
+ *	DIR/snapshot/		a copy of the metadata, while a backup is written
  *	DIR/ballast		some MiB that are given up when the disk is full
  *				and something is to be deleted
  *	DIR/archive/		content that only archived images need, named as
@@ -26,7 +27,7 @@
  * DIR/master.key and DIR/admin-credentials, if they are there, are of rooms
  * above.
  */
-#define STORE_FORMAT 4
+#define STORE_FORMAT 5
 
 struct store;
 struct meta;

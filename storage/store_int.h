@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/rc.h"
+#include "storage/gc_gate_int.h"
 #include "storage/records.h"
 #include "storage/store.h"
 
@@ -40,6 +41,8 @@ struct store {
 	struct tier *tier;
 	struct ballast *ballast; /* NULL: read-only */
 	_Atomic bool orphans_suspected;
+	_Atomic bool snapshot_taken; /* there is one */
+	struct gc_gate gate;
 	struct store_disk disk;
 	/* Where the collector goes on with what is to be archived, when it had
 	 * to stop; its thread's alone. */
@@ -83,6 +86,9 @@ RC_MUST_USE enum rc store_dir_check(const struct store *, char *why);
  * RC_BUSY. */
 RC_MUST_USE enum rc store_lock(struct store *, char *why);
 void store_unlock(struct store *);
+
+/** snapshot_sweep(s): what a crash has left of one.  snapshot.c */
+void snapshot_sweep(struct store *);
 
 /** store_ballast_renew(s): make it when there is plenty of room.  May block. */
 void store_ballast_renew(struct store *);

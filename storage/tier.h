@@ -32,6 +32,9 @@ struct tier;
  */
 #define TIER_MARKER "registryd-archive"
 
+/** tier_mark_write(dir, id): mark a folder that nobody has open. */
+RC_MUST_USE enum rc tier_mark_write(const char *dir, uint64_t id);
+
 struct tier_owner {
 	/* *${id_r}: of the archive that there is, 0: none yet; *${content_r}:
 	 * there is content in it. */

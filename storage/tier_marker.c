@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/obj.h"
 
 /*
@@ -137,6 +139,25 @@ marker_write(const struct tier *t, int dir_fd, uint64_t id)
 	    fsync(dir_fd) != 0)
 		return (tier_failed(t, "rename ", "/" MARKER_NEW));
 	return (RC_OK);
+}
+
+enum rc
+tier_mark_write(const char *dir, uint64_t id)
+{
+	char *name = xstrdup(dir);
+	const struct tier t = { .dir = name };
+	enum rc rc;
+	int fd;
+
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		rc = tier_failed(&t, "open", "");
+	} else {
+		rc = marker_write(&t, fd, id);
+		(void)close(fd);
+	}
+	free(name);
+	return (rc);
 }
 
 /* --- judging ------------------------------------------------------------- */

@@ -212,6 +212,7 @@ content_settle(struct upload *u)
 	upload_early_drop(u);
 	hasher_free(&u->hasher);
 	u->hashed_bytes = 0;
+	u->is_known = false;
 	u->offset_bytes = 0;
 }
 

@@ -106,6 +106,17 @@ RC_MUST_USE enum rc upload_rewind(struct upload *, uint64_t offset);
 RC_MUST_USE enum rc upload_finish(struct upload **u, const struct digest *,
     const struct repository_preset *create);
 
+/** upload_verify(u, digest): is what was taken so far of that digest?  RC_OK,
+ * RC_DIGEST; nothing changes, and upload_finish() has still to be called.  The
+ * holder of ${u}. */
+RC_MUST_USE enum rc upload_verify(struct upload *, const struct digest *);
+
+/** upload_reader(u, fd_r): a descriptor, the caller's, by which what was taken
+ * can be read up to upload_offset(), also while more is written, and after the
+ * session has ended, however it did.  From now on content is kept in the file,
+ * however short.  RC_IO, RC_NOSPACE; RC_LIMIT: too many open files. */
+RC_MUST_USE enum rc upload_reader(struct upload *, int *fd_r);
+
 /** upload_seen(u, d_r): what the content is, after upload_finish said
  * RC_DIGEST.  The holder of ${u}. */
 void upload_seen(const struct upload *, struct digest *d_r);

@@ -43,7 +43,8 @@ early_admit(struct upload *u, size_t n)
 	struct uploads *t = u->table;
 	uint64_t end = u->offset_bytes + n;
 
-	if (u->scratch != NULL || (u->early == NULL && u->offset_bytes > 0))
+	if (u->followed || u->scratch != NULL ||
+	    (u->early == NULL && u->offset_bytes > 0))
 		return (false);
 	if (end > t->store->options.inline_max_bytes)
 		return (false);
@@ -127,28 +128,49 @@ hash_drop(struct upload *u)
 {
 	hasher_free(&u->hasher);
 	u->hashed_bytes = 0;
+	u->is_known = false;
+}
+
+/* By the hash that has run along; it is used up. */
+static enum rc
+hash_end(struct upload *u, struct digest *d_r)
+{
+	enum rc rc;
+
+	if ((rc = hash_catch_up(u)) != RC_OK)
+		return (rc);
+	hasher_final(u->hasher, d_r);
+	hash_drop(u);
+	return (RC_OK);
+}
+
+static enum rc
+hash_anew(struct upload *u, uint8_t alg, struct digest *d_r)
+{
+	struct hasher *h = hasher_new(alg);
+	uint64_t at = 0;
+	enum rc rc;
+
+	if ((rc = content_hash(u, h, &at)) == RC_OK)
+		hasher_final(h, d_r);
+	hasher_free(&h);
+	return (rc);
 }
 
 static enum rc
 content_digest(struct upload *u, uint8_t alg, struct digest *d_r)
 {
-	struct hasher *other = NULL;
-	uint64_t at = 0;
 	enum rc rc;
 
-	if (alg == u->alg) {
-		if ((rc = hash_catch_up(u)) != RC_OK)
+	if (!u->is_known || u->known.alg != alg) {
+		rc = alg == u->alg ? hash_end(u, &u->known)
+				   : hash_anew(u, alg, &u->known);
+		u->is_known = rc == RC_OK;
+		if (rc != RC_OK)
 			return (rc);
-		hasher_final(u->hasher, d_r);
-		hash_drop(u);
-		return (RC_OK);
 	}
-	other = hasher_new(alg);
-	rc = content_hash(u, other, &at);
-	if (rc == RC_OK)
-		hasher_final(other, d_r);
-	hasher_free(&other);
-	return (rc);
+	*d_r = u->known;
+	return (RC_OK);
 }
 
 /* --- the scratch --------------------------------------------------------- */
@@ -278,6 +300,7 @@ upload_write(struct upload *u, const void *p, size_t n)
 	/* Hashed first: it brings the bytes, which another core received, into
 	 * this one's cache while it computes, and writing finds them there. */
 	hasher_update(u->hasher, p, n);
+	u->is_known = false;
 	if ((rc = content_append(u, p, n)) != RC_OK) {
 		u->room_until_bytes = 0;
 		hash_drop(u);
@@ -375,6 +398,43 @@ upload_may_end(struct uploads *t, struct span repository,
 	return (meta_repository_get(t->store->meta, repository, &row));
 }
 
+/* What there is has to be at hand, to be read. */
+static enum rc
+content_check(struct upload *u, const struct digest *want)
+{
+	struct digest got;
+	enum rc rc;
+
+	if (u->offset_bytes > 0 && u->early == NULL &&
+	    (rc = upload_scratch_need(u)) != RC_OK)
+		return (rc);
+	if ((rc = content_digest(u, want->alg, &got)) != RC_OK)
+		return (rc);
+	if (digest_eq(&got, want))
+		return (RC_OK);
+	u->seen = got;
+	return (RC_DIGEST);
+}
+
+enum rc
+upload_verify(struct upload *u, const struct digest *want)
+{
+	OBJ_CHECK(u, UPLOAD_MAGIC);
+	return (content_check(u, want));
+}
+
+enum rc
+upload_reader(struct upload *u, int *fd_r)
+{
+	enum rc rc;
+
+	OBJ_CHECK(u, UPLOAD_MAGIC);
+	if ((rc = upload_scratch_need(u)) != RC_OK)
+		return (rc);
+	u->followed = true;
+	return (scratch_reader(u->scratch, fd_r));
+}
+
 /* Few bytes: into the metadata. */
 static enum rc
 finish_in_meta(struct upload *u, struct blob_put *put)
@@ -427,7 +487,6 @@ upload_finish(struct upload **u_p, const struct digest *want,
 {
 	struct upload *u = *u_p;
 	struct blob_put put;
-	struct digest got;
 	enum rc rc;
 
 	OBJ_CHECK(u, UPLOAD_MAGIC);
@@ -441,15 +500,8 @@ upload_finish(struct upload **u_p, const struct digest *want,
 	rc = upload_may_end(u->table, put.repository, create);
 	if (rc != RC_OK)
 		return (rc);
-	if (put.size_bytes > 0 && u->early == NULL &&
-	    (rc = upload_scratch_need(u)) != RC_OK)
+	if ((rc = content_check(u, want)) != RC_OK)
 		return (rc);
-	if ((rc = content_digest(u, want->alg, &got)) != RC_OK)
-		return (rc);
-	if (!digest_eq(&got, want)) {
-		u->seen = got;
-		return (RC_DIGEST);
-	}
 	put.now_ms = clock_real_ms();
 	if (put.size_bytes <= u->table->store->options.inline_max_bytes ||
 	    put.size_bytes == 0)

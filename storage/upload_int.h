@@ -44,12 +44,15 @@ struct upload {
 
 	/* The owner's. */
 	struct scratch *scratch; /* NULL: not open */
-	char *early; /* all of the content, in memory; then no scratch */
+	char *early;   /* all of the content, in memory; then no scratch */
+	bool followed; /* somebody reads the scratch: never in memory */
 	size_t early_bytes;
 	struct hasher *hasher; /* of the first hashed_bytes; or NULL */
 	uint64_t hashed_bytes;
 	uint64_t room_until_bytes; /* room was found up to this offset */
 	struct digest seen;	   /* after a digest that did not match */
+	struct digest known;	   /* of all of it, once that was asked; */
+	bool is_known;		   /* until it changes */
 	uint32_t parts;		   /* these three as in struct upload_row */
 	bool short_part, short_inner;
 

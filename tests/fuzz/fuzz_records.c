@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/obj.h"
+#include "storage/imports.h"
 #include "storage/records.h"
 
 /*
@@ -233,6 +234,35 @@ deleted_check(struct span in)
 }
 
 static void
+mirror_check(struct span in)
+{
+	struct import_tag tag;
+	struct task_rec task;
+	struct status_rec status;
+	struct digest d;
+	uint64_t repo;
+	uint8_t *p = xmalloc(in.n + 1);
+
+	if (rec_import_tag_read(in, &tag)) {
+		rec_import_tag_write(&tag, p);
+		same(in, p, rec_import_tag_size(&tag));
+	}
+	if (rec_task_read(in, &task)) {
+		rec_task_write(&task, p);
+		same(in, p, rec_task_size(&task));
+	}
+	if (rec_task_of_read(in, &repo, &d)) {
+		rec_task_of_write(repo, &d, p);
+		same(in, p, rec_task_of_size(&d));
+	}
+	if (rec_status_read(in, &status)) {
+		rec_status_write(&status, p);
+		same(in, p, rec_status_size(&status));
+	}
+	free(p);
+}
+
+static void
 settings_check(struct span in)
 {
 	struct span room[REPOSITORY_EXCLUSIONS_MAX];
@@ -304,6 +334,29 @@ result_key_check(struct span in)
 		return;
 	key_preview_result(&k, repo, run, sequence);
 	same_key(in, &k);
+}
+
+static void
+mirror_key_check(struct span in)
+{
+	struct rec_key k;
+	struct span destination;
+	struct digest d;
+	uint64_t repo, id;
+	int64_t ms;
+
+	if (key_read_task(in, &repo, &d, &id)) {
+		key_task(&k, repo, &d, id);
+		same_key(in, &k);
+	}
+	if (key_read_task_due(in, &ms, &id)) {
+		key_task_due(&k, ms, id);
+		same_key(in, &k);
+	}
+	if (key_read_status(in, &repo, &d, &destination)) {
+		key_status(&k, repo, &d, destination);
+		same_key(in, &k);
+	}
 }
 
 static void
@@ -393,7 +446,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		referrer_check, upload_check, name_check, small_check,
 		repo_key_check, blob_key_check, settings_check,
 		resource_tags_check, text_check, entity_key_check, scan_check,
-		lifecycle_check, result_key_check, blob_check, deleted_check };
+		lifecycle_check, result_key_check, blob_check, deleted_check,
+		mirror_check, mirror_key_check };
 	size_t i;
 
 	if (n == 0)

@@ -36,6 +36,7 @@ static struct {
 	uint64_t idle, idle_queued, deleted, deleted_rows, deleted_queued;
 	uint64_t activating, activations;
 	uint64_t policies, policies_queued;
+	uint64_t tasks, tasks_queued;
 	unsigned format; /* of the folder, which may be an older one to read */
 } rows;
 
@@ -729,6 +730,120 @@ check_links(struct meta_txn *t)
 	memset(&uses, 0, sizeof(uses));
 }
 
+/* A copy is there, perhaps among those that were deleted. */
+static void
+check_import_image(struct meta_txn *t, struct span key, struct span value)
+{
+	struct rec_key k;
+	struct digest d;
+	uint64_t repo;
+	int64_t ms;
+
+	assert_true(key_read_repo_digest(key, &repo, &d));
+	assert_true(rec_moment_read(value, &ms));
+	key_repo_digest(&k, repo, &d);
+	if (lives(t, repo))
+		assert_true(has(t, TABLE_MANIFESTS, &k));
+}
+
+static void
+check_import_tag(struct meta_txn *t, struct span key, struct span value)
+{
+	struct import_tag row;
+	struct digest d;
+	struct span tag;
+	uint64_t repo;
+
+	assert_true(key_read_tag(key, &repo, &tag));
+	assert_true(rec_import_tag_read(value, &row));
+	if (!lives(t, repo))
+		return;
+	assert_int_equal(tag_find(t, repo, tag, &d), RC_OK);
+	assert_true(digest_eq(&d, &row.digest));
+}
+
+static void
+check_import_referrers(struct meta_txn *t, struct span key, struct span value)
+{
+	struct digest d;
+	uint64_t repo;
+	int64_t ms;
+
+	assert_true(key_read_repo_digest(key, &repo, &d));
+	assert_true(rec_moment_read(value, &ms));
+	(void)lives(t, repo);
+}
+
+static void
+check_task(struct meta_txn *t, struct span key, struct span value)
+{
+	struct task_rec rec;
+	struct digest d, of;
+	struct rec_key k;
+	uint64_t repo, id, of_repo;
+
+	assert_true(key_read_task(key, &repo, &d, &id));
+	assert_true(rec_task_read(value, &rec));
+	if (!lives(t, repo))
+		return;
+	rows.tasks++;
+	key_task_due(&k, rec.due_ms, id);
+	assert_int_equal(
+	    kv_get(t, TABLE_REPLICATION_QUEUE, key_span(&k), &value), RC_OK);
+	assert_true(rec_task_of_read(value, &of_repo, &of));
+	assert_true(of_repo == repo && digest_eq(&of, &d));
+	key_status(&k, repo, &d, rec.destination);
+	assert_true(has(t, TABLE_REPLICATION_STATUS, &k));
+}
+
+static void
+check_queued_task(struct meta_txn *t, struct span key, struct span value)
+{
+	struct digest d;
+	uint64_t repo, id;
+	int64_t ms;
+
+	assert_true(key_read_task_due(key, &ms, &id));
+	assert_true(rec_task_of_read(value, &repo, &d));
+	rows.tasks_queued += lives(t, repo);
+}
+
+/* One goes on as long as there is something to do. */
+static void
+check_status(struct meta_txn *t, struct span key, struct span value)
+{
+	struct status_rec rec;
+	struct span destination;
+	struct rec_key k;
+	struct digest d;
+	uint64_t repo, pending;
+
+	assert_true(key_read_status(key, &repo, &d, &destination));
+	assert_true(rec_status_read(value, &rec));
+	if (!lives(t, repo))
+		return;
+	key_repo_digest(&k, repo, &d);
+	assert_true(has(t, TABLE_MANIFESTS, &k));
+	assert_int_equal(
+	    replication_pending(t, repo, &d, destination, &pending), RC_OK);
+	if (rec.state == REPLICATION_COMPLETE)
+		assert_int_equal(pending, 0);
+	if (rec.state == REPLICATION_IN_PROGRESS)
+		assert_int_not_equal(pending, 0);
+}
+
+static void
+check_mirrored(struct meta_txn *t)
+{
+	each(t, TABLE_IMPORT_IMAGES, check_import_image);
+	each(t, TABLE_IMPORT_TAGS, check_import_tag);
+	each(t, TABLE_IMPORT_REFERRERS, check_import_referrers);
+	each(t, TABLE_REPLICATION_TASKS, check_task);
+	each(t, TABLE_REPLICATION_QUEUE, check_queued_task);
+	each(t, TABLE_REPLICATION_STATUS, check_status);
+	assert_int_equal(rows.tasks, rows.tasks_queued);
+}
+
 void
 mt_check(struct mt *mt)
 {
@@ -765,6 +880,7 @@ mt_check(struct mt *mt)
 	each(&t, TABLE_BLOBS, check_blob);
 	each(&t, TABLE_UNHELD, check_unheld);
 	each(&t, TABLE_REMOVALS, check_removal);
+	check_mirrored(&t);
 	check_counts(&t);
 	meta_read_end(&t);
 }

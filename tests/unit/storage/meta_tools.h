@@ -50,6 +50,9 @@ struct mt_image {
 	bool no_create;
 	bool must_change, scan, scannable;
 	struct manifest_quota quota;
+	bool import;
+	const struct span *destinations;
+	size_t n_destinations;
 	int64_t now_ms; /* 0: 1000 */
 };
 

@@ -1368,6 +1368,14 @@ gc_prepare(struct mt *t, struct gc *g, const struct gc_options *options,
 		.tally = gc_tally_new(),
 		.before_ms = options->now_ms,
 	};
+	assert_true(gc_enter(g));
+}
+
+static void
+gc_done(struct gc *g)
+{
+	gc_leave(g);
+	gc_tally_free(&g->tally);
 }
 
 static void
@@ -1392,7 +1400,7 @@ what_somebody_was_told_of_is_not_archived(void **state)
 	lease_unpin(g.leases, &pin);
 	assert_int_equal(gc_archive(&g), RC_OK);
 	lies_in_archive(t, "one");
-	gc_tally_free(&g.tally);
+	gc_done(&g);
 	all_is_quiet(t);
 }
 
@@ -1419,7 +1427,7 @@ what_is_in_use_again_leaves_the_queue(void **state)
 	assert_int_equal(gc_archive(&g), RC_OK);
 	lies_in_file(t, "one");
 	assert_int_equal(rows_of(t, TABLE_ARCHIVE_QUEUE), 1);
-	gc_tally_free(&g.tally);
+	gc_done(&g);
 }
 
 static void
@@ -1441,7 +1449,7 @@ who_is_stopped_has_done_all_or_nothing_of_each(void **state)
 	gc_prepare(t, &g, &options, &totals);
 	assert_int_equal(gc_activate(&g), RC_CANCELLED);
 	assert_int_equal(gc_archive(&g), RC_CANCELLED);
-	gc_tally_free(&g.tally);
+	gc_done(&g);
 	lies_in_archive(t, "one");
 	assert_int_equal(status_of(t, &d), IMAGE_ACTIVATING);
 	(void)collect(t);

@@ -8,7 +8,9 @@
 
 #include "base/obj.h"
 #include "storage/deleted.h"
+#include "storage/imports.h"
 #include "storage/records.h"
+#include "storage/replication.h"
 #include "storage_tools.h"
 
 /*
@@ -456,6 +458,104 @@ who_held_a_blob_last_survives(void **state)
 }
 
 static void
+tags_that_are_copies_survive(void **state)
+{
+	struct import_tag row = { .checked_ms = 7 }, got;
+	uint8_t p[REC_IMPORT_TAG_MAX_BYTES];
+
+	(void)state;
+	row.digest = digest_of_alg(DIGEST_SHA512, 1);
+	assert_int_equal(rec_import_tag_size(&row), sizeof(p));
+	rec_import_tag_write(&row, p);
+	REFUSES_ALL_BUT(p, sizeof(p), rec_import_tag_read(s, &got));
+	assert_true(digest_eq(&got.digest, &row.digest));
+	assert_int_equal(got.checked_ms, 7);
+}
+
+/* Where the tag may be longer, it is not too long. */
+static void
+tasks_of_replication_survive(void **state)
+{
+	const struct task_rec rec = {
+		.due_ms = 3,
+		.queued_ms = 2,
+		.attempts = 4,
+		.destination = SPAN("r/1"),
+		.tag = SPAN("v1"),
+	};
+	struct task_rec got;
+	uint8_t p[200];
+	struct span s = { (char *)p, rec_task_size(&rec) };
+
+	(void)state;
+	rec_task_write(&rec, p);
+	assert_true(rec_task_read(s, &got));
+	assert_int_equal(got.due_ms, 3);
+	assert_int_equal(got.queued_ms, 2);
+	assert_int_equal(got.attempts, 4);
+	assert_true(span_is(got.destination, "r/1"));
+	assert_true(span_is(got.tag, "v1"));
+	s.n -= 2;
+	assert_true(rec_task_read(s, &got));
+	assert_int_equal(got.tag.n, 0);
+	s.n--;
+	assert_false(rec_task_read(s, &got));
+	memset(p + s.n, 'x', sizeof(p) - s.n);
+	s.n = rec_task_size(&rec) - 2 + NAME_TAG_MAX_BYTES;
+	p[s.n - NAME_TAG_MAX_BYTES - 1] = '1';
+	assert_true(rec_task_read(s, &got));
+	s.n++;
+	assert_false(rec_task_read(s, &got));
+	p[0]++;
+	s.n--;
+	assert_false(rec_task_read(s, &got));
+}
+
+static void
+places_of_tasks_survive(void **state)
+{
+	struct digest d = digest_of_alg(DIGEST_SHA256, 1), got;
+	uint8_t p[REC_TASK_OF_MAX_BYTES];
+	uint64_t repo;
+
+	(void)state;
+	rec_task_of_write(9, &d, p);
+	REFUSES_ALL_BUT(
+	    p, rec_task_of_size(&d), rec_task_of_read(s, &repo, &got));
+	assert_int_equal(repo, 9);
+	assert_true(digest_eq(&got, &d));
+}
+
+static void
+states_of_replication_survive(void **state)
+{
+	struct status_rec got, rec = {
+		.state = REPLICATION_FAILED,
+		.changed_ms = 3,
+		.code = SPAN("Denied"),
+		.why = SPAN("so"),
+	};
+	uint8_t p[100];
+	struct span s = { (char *)p, rec_status_size(&rec) };
+
+	(void)state;
+	rec_status_write(&rec, p);
+	assert_true(rec_status_read(s, &got));
+	assert_int_equal(got.state, REPLICATION_FAILED);
+	assert_int_equal(got.changed_ms, 3);
+	assert_true(span_is(got.code, "Denied"));
+	assert_true(span_is(got.why, "so"));
+	p[1] = 0;
+	assert_false(rec_status_read(s, &got));
+	p[1] = REPLICATION_FAILED + 1;
+	assert_false(rec_status_read(s, &got));
+	p[1] = REPLICATION_COMPLETE;
+	assert_true(rec_status_read(s, &got));
+	s.n = 5;
+	assert_false(rec_status_read(s, &got));
+}
+
+static void
 deleted_images_survive_with_their_tags(void **state)
 {
 	const struct span tags[] = { SPAN("a"), SPAN("v1.2") };
@@ -834,9 +934,9 @@ keys_of_entities_survive(void **state)
 	assert_int_equal(k.n, 0);
 	key_entity(&k, ENTITY_USER, SPAN_NONE);
 	assert_false(key_read_entity(key_span(&k), &kind, &got));
-	key_entity(&k, ENTITY_PULL_EXCLUSION, SPAN("x"));
+	key_entity(&k, ENTITY_BACKFILL, SPAN("x"));
 	assert_true(key_read_entity(key_span(&k), &kind, &got));
-	key_entity(&k, ENTITY_PULL_EXCLUSION + 1, SPAN("x"));
+	key_entity(&k, ENTITY_BACKFILL + 1, SPAN("x"));
 	assert_false(key_read_entity(key_span(&k), &kind, &got));
 	key_entity(&k, 0, SPAN("x"));
 	assert_false(key_read_entity(key_span(&k), &kind, &got));
@@ -896,6 +996,15 @@ keys_survive(void **state)
 	assert_true(key_read_removal(key_span(&k), &kind, &domain, &b_got));
 	assert_true(kind == BLOB_IN_ARCHIVE && domain == 19);
 	assert_true(digest_eq(&b, &b_got));
+	key_task(&k, 20, &b, 21);
+	assert_true(key_read_task(key_span(&k), &repo, &b_got, &run));
+	assert_true(repo == 20 && digest_eq(&b, &b_got) && run == 21);
+	key_task_due(&k, 1236, 22);
+	assert_true(key_read_task_due(key_span(&k), &ms, &run));
+	assert_true(ms == 1236 && run == 22);
+	key_status(&k, 23, &a, SPAN("r/1"));
+	assert_true(key_read_status(key_span(&k), &repo, &a_got, &tag));
+	assert_true(repo == 23 && digest_eq(&a, &a_got) && span_is(tag, "r/1"));
 	key_preview_result(&k, 15, 16, 17);
 	assert_true(key_read_preview_result(key_span(&k), &repo, &run, &n));
 	assert_true(repo == 15 && run == 16 && n == 17);
@@ -914,6 +1023,8 @@ keys_cut_off_are_refused(void **state)
 	uint32_t domain;
 	uint8_t kind;
 	int64_t ms;
+	uint64_t id;
+	struct span s;
 	size_t n;
 
 	(void)state;
@@ -936,6 +1047,14 @@ keys_cut_off_are_refused(void **state)
 	for (n = k.n, k.n = 0; k.n < n; k.n++)
 		assert_false(
 		    key_read_removal(key_span(&k), &kind, &domain, &x));
+	key_task(&k, 1, &a, 2);
+	for (n = k.n, k.n = 0; k.n < n; k.n++)
+		assert_false(key_read_task(key_span(&k), &repo, &x, &id));
+	key_task_due(&k, 1, 2);
+	for (n = k.n, k.n = 0; k.n < n; k.n++)
+		assert_false(key_read_task_due(key_span(&k), &ms, &id));
+	key_status(&k, 1, &a, SPAN_NONE);
+	assert_false(key_read_status(key_span(&k), &repo, &x, &s));
 	/* Nothing is removed from the database that way. */
 	key_removal(&k, BLOB_IN_META, 2, &a);
 	assert_false(key_read_removal(key_span(&k), &kind, &domain, &x));
@@ -1022,6 +1141,10 @@ main(void)
 		cmocka_unit_test(links_of_format_3_are_of_unknown_use),
 		cmocka_unit_test(counts_of_format_3_are_read),
 		cmocka_unit_test(who_held_a_blob_last_survives),
+		cmocka_unit_test(tags_that_are_copies_survive),
+		cmocka_unit_test(tasks_of_replication_survive),
+		cmocka_unit_test(places_of_tasks_survive),
+		cmocka_unit_test(states_of_replication_survive),
 		cmocka_unit_test(deleted_images_survive_with_their_tags),
 		cmocka_unit_test(how_far_referrers_were_looked_at_survives),
 		cmocka_unit_test(runs_of_policies_survive),

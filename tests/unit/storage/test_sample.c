@@ -22,8 +22,10 @@
 #include "storage/entities.h"
 #include "storage/fsck.h"
 #include "storage/images.h"
+#include "storage/imports.h"
 #include "storage/lifecycles.h"
 #include "storage/meta_ops_int.h"
+#include "storage/replication.h"
 #include "storage/repositories.h"
 #include "storage/store_int.h"
 #include "storage/upload.h"
@@ -46,6 +48,7 @@ static const struct format {
 	{ 2, "tests/samples/format-2", 3, 3, 3, 7, 5 },
 	{ 3, "tests/samples/format-3", 3, 3, 3, 7, 5 },
 	{ 4, "tests/samples/format-4", 4, 5, 4, 11, 8 },
+	{ 5, "tests/samples/format-5", 5, 6, 5, 12, 8 },
 };
 /* That of the test that runs. */
 static const struct format *format;
@@ -64,6 +67,9 @@ struct sample {
 	struct digest cold_layer, cold, warm, gone;
 	char cold_layer_text[LAYER_BYTES];
 	char cold_text[1024], warm_text[1024], gone_text[1024];
+	/* Since format 5. */
+	struct digest copy;
+	char copy_text[1024];
 };
 
 static void
@@ -121,6 +127,10 @@ sample_init(struct sample *s)
 	    "\"size\":6000}]}",
 	    &s->config, &s->layer);
 	s->image = mt_digest(s->image_text);
+	/* The same, and another byte. */
+	memcpy(s->copy_text, s->image_text, sizeof(s->copy_text));
+	(void)strcat(s->copy_text, "\n");
+	s->copy = mt_digest(s->copy_text);
 	text_fill(s->index_text,
 	    "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_INDEX "\","
 	    "\"manifests\":[{\"mediaType\":\"" MEDIA_OCI_MANIFEST "\","
@@ -460,6 +470,102 @@ late_make(struct mt *t, const struct sample *s)
 	run_make(t);
 }
 
+/* Since format 5. */
+
+#define HUB SPAN("hub/app")
+#define WEST SPAN("us-west-2/111122223333")
+#define EAST SPAN("us-east-1/111122223333")
+
+/* Its layer is not here. */
+static void
+copy_make(struct mt *t, const struct sample *s)
+{
+	const struct span tag = SPAN("v1");
+	char why[MANIFEST_WHY_BYTES];
+	struct manifest_put_result result;
+	struct manifest manifest;
+	const struct manifest_put put = {
+		.repository = HUB,
+		.digest = s->copy,
+		.text = span_of(s->copy_text),
+		.manifest = &manifest,
+		.tags = &tag,
+		.n_tags = 1,
+		.sparse = SPARSE_ALL,
+		.create = &repository_preset_default,
+		.import = true,
+		.now_ms = 13000,
+	};
+
+	assert_int_equal(
+	    manifest_parse(SPAN_NONE, put.text, &t->arena, &manifest, why),
+	    RC_OK);
+	assert_int_equal(meta_manifest_put(t->m, &put, &result), RC_OK);
+	assert_int_equal(
+	    meta_import_tag_checked(t->m, HUB, tag, &s->copy, 13500), RC_OK);
+	assert_int_equal(
+	    meta_import_referrers_checked(t->m, HUB, &s->copy, 13600), RC_OK);
+}
+
+static void
+task_make(struct mt *t, const struct digest *d, const char *tag,
+    struct span destination, int64_t now_ms)
+{
+	assert_int_equal(meta_replication_add(t->m, SPAN("team/app"), d,
+			     span_of(tag), destination, now_ms),
+	    RC_OK);
+}
+
+/* One was sent, one was not, one waits. */
+static void
+tasks_make(struct mt *t, const struct sample *s)
+{
+	struct replication_task *rows;
+	size_t n;
+
+	task_make(t, &s->image, "v1", WEST, 14000);
+	task_make(t, &s->image, "v1", EAST, 14001);
+	task_make(t, &s->index, "multi", WEST, 14002);
+	assert_int_equal(
+	    meta_replication_page(t->m, 0, 0, 15000, 9, &t->arena, &rows, &n),
+	    RC_OK);
+	assert_int_equal(n, 3);
+	assert_int_equal(meta_replication_end(t->m, &rows[0],
+			     REPLICATION_COMPLETE, SPAN_NONE, SPAN_NONE, 14500),
+	    RC_OK);
+	assert_int_equal(
+	    meta_replication_end(t->m, &rows[1], REPLICATION_FAILED,
+		SPAN("Denied"), SPAN("not allowed"), 14600),
+	    RC_OK);
+	assert_int_equal(
+	    meta_replication_later(t->m, &rows[2], 16000, SPAN("no route")),
+	    RC_OK);
+}
+
+static void
+mirror_make(struct mt *t)
+{
+	const struct entity_change changes[] = {
+		{ .entity = { ENTITY_UPSTREAM_SECRET, SPAN("docker.io"),
+		      SPAN("sealed") },
+		    .apart = true },
+		{ .entity = { ENTITY_MIRROR, SPAN("m"), SPAN("{}") },
+		    .apart = true },
+	};
+	uint64_t generation;
+
+	assert_int_equal(
+	    meta_entities_change(t->m, 0, changes, 2, &generation), RC_OK);
+}
+
+static void
+mirrored_make(struct mt *t, const struct sample *s)
+{
+	copy_make(t, s);
+	tasks_make(t, s);
+	mirror_make(t);
+}
+
 static void
 sample_make(struct mt *t)
 {
@@ -487,6 +593,7 @@ sample_make(struct mt *t)
 	images_make(t, &s);
 	template_make(t);
 	late_make(t, &s);
+	mirrored_make(t, &s);
 }
 
 /* ${dir} becomes a sample: what only a running process needs goes. */
@@ -912,6 +1019,95 @@ late_is_there(struct mt *t, const struct sample *s)
 	run_is_there(t);
 }
 
+static struct replication_status
+status_of(struct mt *t, const struct digest *d, size_t i)
+{
+	struct replication_status *rows;
+	size_t n;
+
+	assert_int_equal(meta_replication_status(
+			     t->m, SPAN("team/app"), d, &t->arena, &rows, &n),
+	    RC_OK);
+	assert_true(i < n);
+	return (rows[i]);
+}
+
+static void
+tasks_are_there(struct mt *t, const struct sample *s)
+{
+	struct replication_status west = status_of(t, &s->image, 1);
+	struct replication_status east = status_of(t, &s->image, 0);
+	struct replication_task *rows;
+	size_t n;
+
+	assert_true(span_eq(west.destination, WEST));
+	assert_int_equal(west.state, REPLICATION_COMPLETE);
+	assert_int_equal(west.changed_ms, 14500);
+	assert_int_equal(east.state, REPLICATION_FAILED);
+	assert_true(span_is(east.code, "Denied"));
+	assert_true(span_is(east.why, "not allowed"));
+	assert_int_equal(
+	    meta_replication_page(t->m, 0, 0, 16000, 9, &t->arena, &rows, &n),
+	    RC_OK);
+	assert_int_equal(n, 1);
+	assert_true(span_is(rows[0].repository, "team/app"));
+	assert_true(digest_eq(&rows[0].digest, &s->index));
+	assert_true(span_is(rows[0].tag, "multi"));
+	assert_true(span_eq(rows[0].destination, WEST));
+	assert_int_equal(rows[0].attempts, 1);
+	assert_int_equal(rows[0].queued_ms, 14002);
+	assert_int_equal(rows[0].due_ms, 16000);
+	assert_true(span_is(status_of(t, &s->index, 0).why, "no route"));
+}
+
+static void
+mirrored_is_there(struct mt *t, const struct sample *s)
+{
+	struct import_tag tag;
+	struct entity_page page;
+	int64_t ms;
+
+	assert_int_equal(meta_imported(t->m, HUB, &s->copy, &ms), RC_OK);
+	assert_int_equal(ms, 13000);
+	assert_int_equal(
+	    meta_import_tag_get(t->m, HUB, SPAN("v1"), &tag), RC_OK);
+	assert_true(digest_eq(&tag.digest, &s->copy));
+	assert_int_equal(tag.checked_ms, 13500);
+	assert_int_equal(
+	    meta_import_referrers_get(t->m, HUB, &s->copy, &ms), RC_OK);
+	assert_int_equal(ms, 13600);
+	tasks_are_there(t, s);
+	assert_int_equal(meta_entity_page(t->m, ENTITY_UPSTREAM_SECRET,
+			     SPAN_NONE, 9, &t->arena, &page),
+	    RC_OK);
+	assert_int_equal(page.n, 1);
+	assert_true(span_is(page.rows[0].record, "sealed"));
+}
+
+/* None of it was known before format 5. */
+static void
+nothing_is_mirrored(struct mt *t, const struct sample *s)
+{
+	struct replication_status *rows;
+	struct import_tag tag;
+	uint64_t waiting;
+	int64_t ms;
+	size_t n;
+
+	assert_int_equal(
+	    meta_imported(t->m, SPAN("team/app"), &s->image, &ms), RC_NOTFOUND);
+	assert_int_equal(
+	    meta_import_tag_get(t->m, SPAN("team/app"), SPAN("v1"), &tag),
+	    RC_NOTFOUND);
+	assert_int_equal(meta_replication_count(t->m, &waiting), RC_OK);
+	assert_int_equal(waiting, 0);
+	assert_int_equal(meta_replication_due(t->m, &ms), RC_NOTFOUND);
+	assert_int_equal(meta_replication_status(t->m, SPAN("team/app"),
+			     &s->image, &t->arena, &rows, &n),
+	    RC_OK);
+	assert_int_equal(n, 0);
+}
+
 static struct link_rec
 link_of(struct mt *t, const char *repository, const struct digest *d)
 {
@@ -950,6 +1146,10 @@ static void
 what_it_knew_is_there(struct mt *t, const struct sample *s)
 {
 	store_undelete_set(t->s, UNDELETE_MS);
+	if (format->number >= 5)
+		mirrored_is_there(t, s);
+	else
+		nothing_is_mirrored(t, s);
 	if (format->number >= 4)
 		late_is_there(t, s);
 	if (format->number >= 3)
@@ -1093,7 +1293,9 @@ opening_brings_the_sample_up_to_date(void **state)
 		images_make(t, &s);
 		template_make(t);
 	}
-	late_make(t, &s);
+	if (format->number < 4)
+		late_make(t, &s);
+	mirrored_make(t, &s);
 	mt_reopen(t);
 	store_undelete_set(t->s, UNDELETE_MS);
 	what_is_set_is_there(t);
@@ -1101,6 +1303,7 @@ opening_brings_the_sample_up_to_date(void **state)
 	images_are_there(t, &s);
 	lives_are_there(t, &s);
 	late_is_there(t, &s);
+	mirrored_is_there(t, &s);
 	mt_check(t);
 }
 
@@ -1248,8 +1451,9 @@ who_only_reads_reads_it_as_it_is(void **state)
 #define TEST_OF(n, f) \
 	cmocka_unit_test_prestate_setup_teardown( \
 	    f, copy_setup, mt_teardown, (void *)(uintptr_t)&formats[(n)-1])
-#define TEST_OLD(f) TEST_OF(1, f), TEST_OF(2, f), TEST_OF(3, f)
-#define TEST(f) TEST_OLD(f), TEST_OF(4, f)
+#define TEST_BEFORE_4(f) TEST_OF(1, f), TEST_OF(2, f), TEST_OF(3, f)
+#define TEST_OLD(f) TEST_BEFORE_4(f), TEST_OF(4, f)
+#define TEST(f) TEST_OLD(f), TEST_OF(5, f)
 
 int
 main(int argc, char **argv)
@@ -1261,9 +1465,9 @@ main(int argc, char **argv)
 		TEST(fsck_finds_nothing_in_the_sample),
 		TEST_OLD(opening_brings_the_sample_up_to_date),
 		TEST_OLD(an_upgrade_cut_short_is_finished),
-		TEST_OLD(an_upgrade_counts_who_uses_what),
+		TEST_BEFORE_4(an_upgrade_counts_who_uses_what),
 		TEST_OF(3, an_upgrade_queues_the_policies),
-		TEST_OLD(an_upgrade_passes_over_what_is_damaged),
+		TEST_BEFORE_4(an_upgrade_passes_over_what_is_damaged),
 		TEST(who_only_reads_reads_it_as_it_is),
 	};
 

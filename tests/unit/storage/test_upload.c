@@ -1710,6 +1710,187 @@ test_note_of_a_session_that_is_gone_makes_none(void **state)
 	assert_gone(f, row.id);
 }
 
+/* --- readers while it comes ---------------------------------------------- */
+
+static void
+assert_reads(int fd, const char *p, size_t n)
+{
+	char *got = malloc(n + 1);
+
+	assert_int_equal(pread(fd, got, n + 1, 0), n);
+	assert_memory_equal(got, p, n);
+	free(got);
+}
+
+static void
+test_reader_sees_what_was_taken_and_what_follows(void **state)
+{
+	struct fixture *f = *state;
+	char id[UPLOAD_ID_BYTES];
+	char *p = tool_bytes(100000, 11);
+	struct digest d = tool_digest(p, 100000);
+	struct upload *u;
+	int fd = -1;
+
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, p, 1000, 1000);
+	assert_int_equal(upload_reader(u, &fd), RC_OK);
+	assert_reads(fd, p, 1000);
+	write_all(u, p + 1000, 99000, 7000);
+	assert_reads(fd, p, 100000);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+	assert_reads(fd, p, 100000);
+	assert_content(f, &d, p, 100000);
+	(void)close(fd);
+	free(p);
+}
+
+/* Before the first byte, of content that ends in the database. */
+static void
+test_reader_of_short_content_outlives_the_session(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello world", 11);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+	int fd = -1;
+
+	start(f, id);
+	u = acquire(f, id);
+	assert_int_equal(upload_reader(u, &fd), RC_OK);
+	assert_reads(fd, "", 0);
+	write_all(u, "hello", 5, 5);
+	assert_reads(fd, "hello", 5);
+	upload_release(&u);
+	u = acquire(f, id);
+	write_all(u, " world", 6, 6);
+	assert_reads(fd, "hello world", 11);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+	assert_reads(fd, "hello world", 11);
+	assert_content(f, &d, "hello world", 11);
+	assert_int_equal(scratches(f), 0);
+	(void)close(fd);
+}
+
+static void
+test_reader_of_a_session_left_empty_sees_what_comes_later(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("late", 4);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+	int fd = -1;
+
+	start(f, id);
+	u = acquire(f, id);
+	assert_int_equal(upload_reader(u, &fd), RC_OK);
+	upload_release(&u);
+	u = acquire(f, id);
+	write_all(u, "late", 4, 4);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+	assert_reads(fd, "late", 4);
+	(void)close(fd);
+}
+
+static void
+test_reader_outlives_a_cancelled_session(void **state)
+{
+	struct fixture *f = *state;
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+	int fd = -1;
+
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, "hello", 5, 5);
+	assert_int_equal(upload_reader(u, &fd), RC_OK);
+	upload_release(&u);
+	assert_int_equal(upload_cancel(f->s, REPO, span_of(id)), RC_OK);
+	assert_reads(fd, "hello", 5);
+	(void)close(fd);
+}
+
+static void
+test_reader_without_a_descriptor_left_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+	int fd = -1;
+
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, "hello", 5, 5);
+	tool_no_files(true);
+	assert_int_equal(upload_reader(u, &fd), RC_LIMIT);
+	tool_no_files(false);
+	assert_int_equal(upload_offset(u), 5);
+	assert_int_equal(upload_reader(u, &fd), RC_OK);
+	assert_reads(fd, "hello", 5);
+	(void)close(fd);
+	upload_release(&u);
+}
+
+static void
+verify(size_t n, uint8_t announced, uint8_t alg, struct fixture *f)
+{
+	char id[UPLOAD_ID_BYTES];
+	char *p = tool_bytes(n, (unsigned)n);
+	struct digest d, part, wrong = tool_digest("x", 1);
+	struct upload *u;
+
+	digest_of(alg, p, n, &d);
+	digest_of(alg, p, n / 2, &part);
+	assert_int_equal(upload_start(f->s, REPO, announced, id), RC_OK);
+	u = acquire(f, id);
+	write_all(u, p, n / 2, 70000);
+	assert_int_equal(upload_verify(u, &part), RC_OK);
+	assert_int_equal(upload_verify(u, &d), RC_DIGEST);
+	write_all(u, p + n / 2, n - n / 2, 70000);
+	assert_int_equal(upload_verify(u, &part), RC_DIGEST);
+	assert_int_equal(upload_verify(u, &wrong), RC_DIGEST);
+	assert_int_equal(upload_verify(u, &d), RC_OK);
+	assert_int_equal(upload_offset(u), n);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+	assert_content(f, &d, p, n);
+	free(p);
+}
+
+static void
+test_content_can_be_verified_before_it_is_a_blob(void **state)
+{
+	struct fixture *f = *state;
+
+	verify(100, DIGEST_SHA256, DIGEST_SHA256, f);
+	verify(300000, DIGEST_SHA256, DIGEST_SHA256, f);
+	verify(300001, DIGEST_SHA256, DIGEST_SHA512, f);
+}
+
+static void
+test_what_was_verified_and_then_cut_is_hashed_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct digest long_one = tool_digest("hello world", 11);
+	struct digest short_one = tool_digest("hello", 5);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u;
+
+	start(f, id);
+	u = acquire(f, id);
+	write_all(u, "hello world", 11, 11);
+	assert_int_equal(upload_verify(u, &long_one), RC_OK);
+	assert_int_equal(upload_rewind(u, 5), RC_OK);
+	assert_int_equal(upload_verify(u, &long_one), RC_DIGEST);
+	assert_int_equal(
+	    upload_finish(&u, &short_one, &repository_preset_default), RC_OK);
+	assert_content(f, &short_one, "hello", 5);
+}
+
 int
 main(void)
 {
@@ -1768,6 +1949,13 @@ main(void)
 		TEST(test_session_of_an_older_version_goes_on),
 		TEST(test_note_of_parts_waits_while_the_queue_is_full),
 		TEST(test_note_of_a_session_that_is_gone_makes_none),
+		TEST(test_reader_sees_what_was_taken_and_what_follows),
+		TEST(test_reader_of_short_content_outlives_the_session),
+		TEST(test_reader_of_a_session_left_empty_sees_what_comes_later),
+		TEST(test_reader_outlives_a_cancelled_session),
+		TEST(test_reader_without_a_descriptor_left_is_refused),
+		TEST(test_content_can_be_verified_before_it_is_a_blob),
+		TEST(test_what_was_verified_and_then_cut_is_hashed_anew),
 	};
 
 	return (cmocka_run_group_tests_name("upload", tests, NULL, NULL));
