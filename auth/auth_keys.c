@@ -16,10 +16,12 @@
 #include "storage/entities.h"
 
 /*
- * The seal keys: random, in the metadata, wrapped under the master key.  They
+ * The seal keys: random, in the metadata, wrapped under the master key.  Ours
  * are made once, both in one transaction, and with them the record of whose
  * account this is: users and keys are of an account, so under another one they
- * would be strangers.
+ * would be strangers.  What others may have made beside them (the key of
+ * credentials for other registries, mirror/secrets.h) is wrapped anew with
+ * them.
  *
  * To rotate the master key: a new one in front of the file; the seal keys
  * wrapped anew in one transaction; the old one out of the file.  After each
@@ -27,17 +29,19 @@
  * anywhere leaves a registry that opens; and what opens it does the steps that
  * are left.
  */
-static const char *const names[] = { "secrets", "tokens" };
+static const char *const names[] = { "secrets", "tokens", "upstreams" };
 
 #define N_KEYS ARRAY_LEN(names)
+#define N_OWN 2		  /* the first of them; the others need not be there */
 #define ACCOUNT "account" /* the record's name, and its only member */
 
-/* Both keys as they are in the metadata. */
+/* The keys as they are in the metadata. */
 struct stored {
 	uint64_t generation;
-	size_t n; /* how many are there */
-	struct span wrapped[N_KEYS];
-	struct span account; /* empty: not recorded */
+	size_t n;		     /* of ours, how many are there */
+	size_t n_others;	     /* of others */
+	struct span wrapped[N_KEYS]; /* .p NULL: not there */
+	struct span account;	     /* empty: not recorded */
 	struct arena arena;
 };
 
@@ -86,9 +90,12 @@ stored_read(struct auth *a, struct stored *s, char *why)
 			continue;
 		}
 		s->wrapped[i] = e.record;
-		s->n++;
+		if (i < N_OWN)
+			s->n++;
+		else
+			s->n_others++;
 	}
-	if (rc == RC_OK && s->n != 0 && s->n != N_KEYS)
+	if (rc == RC_OK && s->n != 0 && s->n != N_OWN)
 		return (auth_why(why, RC_CORRUPT,
 		    "the metadata hold only some of the keys that seal secrets "
 		    "and tokens: restore a backup"));
@@ -152,12 +159,14 @@ keys_write(struct auth *a, const struct keyring *ring,
 	size_t i, n = 0;
 
 	for (i = 0; keys != NULL && i < N_KEYS; i++) {
+		if (i >= N_OWN && s->wrapped[i].p == NULL)
+			continue;
 		keyring_wrap(ring, span_of(names[i]), &keys[i], wrapped[i]);
 		changes[n++] = (struct entity_change){
 			.entity = { ENTITY_SEAL_KEY, span_of(names[i]),
 			    { (const char *)wrapped[i], WRAPPED_KEY_BYTES } },
-			.must_be_new = s->n == 0,
-			.must_exist = s->n > 0,
+			.must_be_new = s->wrapped[i].p == NULL,
+			.must_exist = s->wrapped[i].p != NULL,
 		};
 	}
 	if (s->account.n == 0)
@@ -178,6 +187,8 @@ keys_unwrap(const struct auth *a, const struct keyring *ring,
 
 	*old_r = false;
 	for (i = 0; i < N_KEYS; i++) {
+		if (s->wrapped[i].p == NULL)
+			continue;
 		rc = keyring_unwrap(
 		    ring, span_of(names[i]), s->wrapped[i], &keys[i], &old);
 		if (rc == RC_NOTFOUND)
@@ -284,19 +295,20 @@ keys_open_once(struct auth *a, const struct auth_options *options, char *why)
 	const char *text = options->master_key_text;
 	struct seal_key keys[N_KEYS];
 	struct keyring *ring = NULL;
-	bool anew = true;
+	bool anew = false;
 	struct stored s;
 	enum rc rc;
 	size_t i;
 
 	if ((rc = stored_read(a, &s, why)) != RC_OK ||
 	    (rc = account_settle(a, &s, options->account_id, why)) != RC_OK ||
-	    (rc = ring_open(a, text, s.n == 0, &ring, why)) != RC_OK)
+	    (rc = ring_open(a, text, s.n + s.n_others == 0, &ring, why)) !=
+		RC_OK)
 		goto out;
-	if (s.n > 0)
-		rc = keys_unwrap(a, ring, &s, keys, &anew, why);
-	for (i = 0; s.n == 0 && i < N_KEYS; i++)
+	rc = keys_unwrap(a, ring, &s, keys, &anew, why);
+	for (i = 0; s.n == 0 && i < N_OWN; i++)
 		seal_key_make(&keys[i]);
+	anew = anew || s.n == 0;
 	if (rc == RC_OK) {
 		a->secrets = keys[0];
 		a->tokens = keys[1];
@@ -350,11 +362,16 @@ rotate_tidy(struct auth *a, const struct stored *s, char *why)
 static enum rc
 rotate_wrap(struct auth *a, const struct stored *s, char *why)
 {
-	struct seal_key keys[N_KEYS] = { a->secrets, a->tokens };
+	struct seal_key keys[N_KEYS];
 	struct keyring *ring = NULL;
+	bool old;
 	enum rc rc;
 
 	if ((rc = ring_open(a, NULL, false, &ring, why)) == RC_OK)
+		rc = keys_unwrap(a, ring, s, keys, &old, why);
+	keys[0] = a->secrets;
+	keys[1] = a->tokens;
+	if (rc == RC_OK)
 		rc = keys_write(a, ring, keys, s);
 	mem_wipe(keys, sizeof(keys));
 	if (ring == NULL)
@@ -369,7 +386,7 @@ rotate_wrap(struct auth *a, const struct stored *s, char *why)
 }
 
 static enum rc
-rotate_once(struct auth *a, char *why)
+rotate_once(struct auth *a, size_t *n_r, char *why)
 {
 	struct stored s;
 	enum rc rc;
@@ -380,6 +397,7 @@ rotate_once(struct auth *a, char *why)
 		RC_OK &&
 	    (rc = rotate_wrap(a, &s, why)) == RC_OK)
 		rc = locked_out(keyring_file_trim(a->master_key_file, why));
+	*n_r = s.n + s.n_others;
 	arena_reset(&s.arena);
 	return (rc);
 }
@@ -397,8 +415,7 @@ auth_keys_rotate(struct auth *a, size_t *n_r, char why[AUTH_WHY_BYTES])
 		    "REGISTRYD_MASTER_KEY=new,old, which wraps all keys under "
 		    "the new one, and from then on with the new one alone"));
 	for (i = 0; rc == RC_BUSY && i < AUTH_CHANGE_TRIES; i++)
-		rc = rotate_once(a, why);
-	*n_r = N_KEYS;
+		rc = rotate_once(a, n_r, why);
 	return (rc);
 }
 

@@ -18,6 +18,8 @@ static const struct option shared[] = {
 
 #define OWN_MAX 24
 #define LINE_BYTES 4096
+/* "+:", two for each option, the end. */
+#define SHORT_BYTES (2 + 2 * OWN_MAX + 1)
 
 /* Parts of it may come from elsewhere: nothing in it moves the cursor. */
 static void __attribute__((format(printf, 1, 0)))
@@ -97,14 +99,30 @@ option_bad(const struct ctl *ctl, char **argv, int code)
 	ctl_usage(ctl, "there is no option %s, or it takes no value", option);
 }
 
+/* Those whose code is a letter can be written so, too. */
+static void
+short_names(const struct option *own, char out[SHORT_BYTES])
+{
+	*out++ = '+';
+	*out++ = ':';
+	for (; own->name != NULL; own++) {
+		if (own->val >= 256)
+			continue;
+		*out++ = (char)own->val;
+		if (own->has_arg == required_argument)
+			*out++ = ':';
+	}
+	*out = '\0';
+}
+
 /* One step of getopt; "--" is a step of its own. */
 static int
-option_next(
-    struct ctl *ctl, int argc, char **argv, const struct option *options)
+option_next(struct ctl *ctl, int argc, char **argv, const char *letters,
+    const struct option *options)
 {
 	int before = optind == 0 ? 1 : optind, code;
 
-	code = getopt_long(argc, argv, "+:", options, NULL);
+	code = getopt_long(argc, argv, letters, options, NULL);
 	if (code == -1 && optind == before + 1)
 		ctl->words_only = true;
 	return (code);
@@ -114,6 +132,7 @@ int
 ctl_option(struct ctl *ctl, int argc, char **argv, const struct option *own)
 {
 	struct option all[OWN_MAX + ARRAY_LEN(shared) + 1] = { 0 };
+	char letters[SHORT_BYTES];
 	size_t n = 0;
 	int code;
 
@@ -123,7 +142,8 @@ ctl_option(struct ctl *ctl, int argc, char **argv, const struct option *own)
 		n++;
 	}
 	memcpy(all + n, shared, sizeof(shared));
-	while ((code = option_next(ctl, argc, argv, all)) != -1) {
+	short_names(own, letters);
+	while ((code = option_next(ctl, argc, argv, letters, all)) != -1) {
 		if (code == '?' || code == ':')
 			option_bad(ctl, argv, code);
 		if (code < OPT_ENDPOINT)

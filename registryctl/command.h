@@ -35,17 +35,25 @@ struct command {
 };
 
 extern const struct command command_access_key;
+extern const struct command command_backup;
+extern const struct command command_cache;
+extern const struct command command_copy;
 extern const struct command command_docker_credential;
 extern const struct command command_ecr;
+extern const struct command command_export;
 extern const struct command command_fsck;
 extern const struct command command_gc;
 extern const struct command command_get_authorization_token;
 extern const struct command command_get_login;
 extern const struct command command_get_login_password;
 extern const struct command command_group;
+extern const struct command command_import;
 extern const struct command command_key;
 extern const struct command command_lifecycle;
+extern const struct command command_mirror;
 extern const struct command command_policy;
+extern const struct command command_restore;
+extern const struct command command_secret;
 extern const struct command command_stats;
 extern const struct command command_tls;
 extern const struct command command_token;
@@ -63,7 +71,8 @@ ctl_usage(const struct ctl *, const char *fmt, ...);
 /**
  * ctl_option(ctl, argc, argv, own):
  * The code of the next of the command's options ${own} (ended by a row of
- * zeros; codes from 256 on), -1 behind the last.  The options of all commands
+ * zeros; codes from 256 on, or the letter that is its short name), -1 behind
+ * the last.  The options of all commands
  * are taken on the way; what is wrong exits.  getopt's optind and optarg.
  */
 int ctl_option(struct ctl *, int argc, char **argv, const struct option *own);

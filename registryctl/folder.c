@@ -11,7 +11,8 @@
 
 /* Address space only; the server's default. */
 #define MAP_BYTES ((uint64_t)16 << 30)
-#define THREADS 8
+/* That read at once: images that are copied, several, with several blobs. */
+#define THREADS 64
 
 /* store_open() would make one where there is none. */
 static enum rc

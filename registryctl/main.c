@@ -28,8 +28,16 @@ static const struct command *const commands[] = {
 	&command_stats,
 	&command_lifecycle,
 	&command_gc,
+	&command_mirror,
+	&command_cache,
+	&command_secret,
+	&command_copy,
+	&command_export,
+	&command_import,
 	&command_undelete,
 	&command_fsck,
+	&command_backup,
+	&command_restore,
 };
 
 static const char help_head[] =

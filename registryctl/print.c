@@ -88,7 +88,8 @@ print_text(const char *text)
 
 	buf_init(&out, SIZE_MAX);
 	text_add(&out, text);
-	(void)fwrite(out.p, 1, out.n, stdout);
+	if (out.n > 0)
+		(void)fwrite(out.p, 1, out.n, stdout);
 	buf_free(&out);
 }
 

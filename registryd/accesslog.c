@@ -19,7 +19,7 @@ static bool
 param_shown(struct span key)
 {
 	static const char *const shown[] = { "after", "artifactType", "content",
-		"digest", "dry-run", "from", "last", "mount", "n", "rate",
+		"digest", "dry-run", "from", "last", "mount", "n", "ns", "rate",
 		"reference", "repair", "repository", "scope", "service",
 		"since", "tag" };
 	size_t i;

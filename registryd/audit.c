@@ -116,6 +116,11 @@ image_add(struct buf *out, const struct audit_event *e, bool tags)
 	member_number(out, "policy_revision", e->policy_revision);
 	member_number(out, "bytes", e->bytes);
 	member_number(out, "children", e->children);
+	member_text(out, "mirror", e->name);
+	member_text(out, "from", e->from);
+	member_text(out, "to", e->to);
+	member_text(out, "outcome", e->outcome);
+	member_text(out, "why", e->why);
 }
 
 static void

@@ -48,7 +48,12 @@
 	X(LIFECYCLE_RUN, "lifecycle-run") /* of a repository, at its end, if \
 					     anything came of it */ \
 	X(GC, "gc") /* of a repository, what a collection reclaimed */ \
-	X(LOST, "lines-lost") /* here; see "lines" */
+	X(CACHE_IMPORT, "cache-import")	  /* by the pull through cache */ \
+	X(CACHE_EVICT, "cache-evict")	  /* as it is full */ \
+	X(MIRROR_COPY, "mirror-copy")	  /* of one tag */ \
+	X(MIRROR_DELETE, "mirror-delete") /* the source has it no more */ \
+	X(REPLICATE, "replicate")	  /* to one destination, or not */ \
+	X(LOST, "lines-lost")		  /* here; see "lines" */
 
 enum audit_kind {
 #define X(id, text) AUDIT_##id,
@@ -75,7 +80,12 @@ struct audit_event {
 	uint64_t children; /* of AUDIT_UNDELETE: restored with it */
 	/* of AUDIT_GC; these are shown when they are 0, too */
 	uint64_t links, blobs;
-	/* of AUDIT_LIFECYCLE_RUN; so are these */
+	struct span from; /* another registry and its repository */
+	struct span to;	  /* a destination: "REGION/ACCOUNT" */
+	struct span name; /* of a mirror */
+	struct span why;  /* it failed */
+	/* of AUDIT_LIFECYCLE_RUN; so are these; the first also of
+	 * AUDIT_REPLICATE */
 	struct span outcome;
 	uint64_t expired, archived;
 	uint64_t lines; /* of AUDIT_LOST */

@@ -255,6 +255,7 @@ static const struct {
 	{ "ecr:GetDownloadUrlForLayer", "pull" },
 	{ "ecr:BatchCheckLayerAvailability", "pull" },
 	{ "ecr:ListImages", "pull" },
+	{ "ecr:BatchImportUpstreamImage", "pull" }, /* what a pull imports */
 	{ "ecr:InitiateLayerUpload", "push" },
 	{ "ecr:UploadLayerPart", "push" },
 	{ "ecr:CompleteLayerUpload", "push" },

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/obj.h"
+#include "registryd/route.h"
 #include "registryd/settings.h"
 
 /* The longest path that is ever a Location: two names and a digest. */
@@ -131,6 +132,9 @@ call_location(struct call *c, const char *fmt, ...)
 	n = vsnprintf(path, sizeof(path), fmt, ap);
 	va_end(ap);
 	must(n > 0 && (size_t)n < sizeof(path));
+	/* It has no name that others know it by. */
+	if (c->x->role == ROLE_CONTROL)
+		base.n = 0;
 	while (base.n > 0 && base.p[base.n - 1] == '/')
 		base.n--;
 	call_header(c, "Location", SPAN_FMT "%s", SPAN_ARG(base), path);

@@ -21,7 +21,9 @@
  * described; or `return (call_fail(c, OCI_..., ...))`; or RC_WOULDBLOCK when it
  * ran on a loop (c->may_block false) and a read would have blocked: then it is
  * run once more, from its beginning, on a worker.  It has changed nothing by
- * then.  Any other code becomes an error by call_fail_rc().
+ * then.  Or RC_AWAIT with c->await set: it needs something from outside, and is
+ * run once more when that is there; no thread waits meanwhile.  Any other code
+ * becomes an error by call_fail_rc().
  */
 struct route;
 struct settings; /* registryd/settings.h: one immutable snapshot */
@@ -76,6 +78,12 @@ struct call {
 	enum rc body_rc;       /* how the stream ended, for finish */
 	void *state; /* the handler's own, from begin to finish; in the
 			arena */
+	/* With RC_AWAIT: begins what the handler waits for; it calls
+	 * http_exchange_wake(c->x) once when that is there, or earlier; on the
+	 * loop.  Then the handler runs once more, on a worker. */
+	void (*await)(struct call *);
+	struct pull *pull; /* what was got from an upstream for this call, or
+			      is being got; registryd/pull.h.  In the arena */
 
 	/* The error, when there is one. */
 	enum api_error error;

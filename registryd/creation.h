@@ -5,9 +5,14 @@
 #include "storage/repositories.h"
 
 /*
- * Repositories that come to be by the way: by a push today, by a pull through
- * the cache or by replication later.  A creation template says what they are
- * made as; the one with the longest prefix counts, "ROOT" after all others.
+ * Repositories that come to be by the way: by a push, by a pull through the
+ * cache or by replication.  A creation template says what they are made as; the
+ * one with the longest prefix counts, "ROOT" after all others.
+ *
+ * A push is replication when it says so (Registryd-Replication: REGION/ACCOUNT
+ * of where it comes from) and who pushes may do ecr:ReplicateImage: then it
+ * makes repositories also where others' pushes do not.  So does one that comes
+ * by the server's own socket (ROLE_CONTROL).
  */
 enum creation_cause {
 	CREATION_PUSH,	      /* CREATE_ON_PUSH */
@@ -42,6 +47,15 @@ creation_on_push(struct call *, const struct repository_preset **preset_r);
  * recorded, where nothing would make it.  Loop or worker.
  */
 RC_MUST_USE enum rc creation_refuse(struct call *);
+
+/**
+ * creation_on_cache(c, preset_r):
+ * What a pull through the cache makes c->repository as, which is not there: by
+ * a template, else as by default.  RC_FAILED with what the policies say, if who
+ * asks may not make it.  Loop or worker.
+ */
+RC_MUST_USE enum rc
+creation_on_cache(struct call *, const struct repository_preset **preset_r);
 
 /** creation_template_prefix(name, i, prefix_r): the i-th prefix of a template
  * that would apply to ${name}, the longest first, "ROOT" last: "a/b", "a",

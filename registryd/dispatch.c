@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "auth/directory.h"
+#include "base/log.h"
 #include "base/obj.h"
 #include "registryd/accesslog.h"
 #include "registryd/api/aws.h"
@@ -10,6 +11,7 @@
 #include "registryd/call.h"
 #include "registryd/identify.h"
 #include "registryd/permissions.h"
+#include "registryd/pull.h"
 #include "registryd/rates.h"
 #include "registryd/route.h"
 #include "registryd/service.h"
@@ -32,6 +34,9 @@
  *				where begin says (c->write)
  *	run			the handler on the loop; on a worker when it may
  *				block -> work_handler -> answer
+ *	outside			a handler needs what is not here (RC_AWAIT): on
+ *				no thread until it came, then run anew on a
+ *				worker
  *	answer			the one place that answers
  *	dispatch_done		figures, access log
  *
@@ -48,8 +53,15 @@
  * text and once as what was read of it, and a little more. */
 #define CALL_BYTES ((size_t)160 * 1024 * 1024)
 
+/* How often a handler may need something more from outside: once or twice for
+ * each image of a batch.  Only one that cannot be satisfied needs it so often.
+ */
+#define OUTSIDE_MAX 300
+
 struct dispatch {
 	unsigned magic;
+	unsigned outside;	    /* times that it waited */
+	size_t n_admission_headers; /* of the answer, from before the handler */
 	struct call call;
 	struct settings *settings; /* the reference that the call borrows */
 	struct http_sink sink;
@@ -68,6 +80,8 @@ static void begun(struct http_exchange *);
 static void streamed(struct http_exchange *, enum rc, struct span);
 static void work_finish(struct http_exchange *);
 static void after_work(struct http_exchange *);
+static void outside(struct call *);
+static void came(struct http_exchange *);
 static void answer(struct call *, enum rc);
 
 /* Of each route, in the order of the table. */
@@ -213,11 +227,12 @@ admission(struct call *c)
 	enum rc rc;
 
 	if ((rc = identify_call(c)) != RC_OK || (rc = call_name(c)) != RC_OK ||
-	    (rc = authorize_call(c)) != RC_OK)
+	    (rc = pull_route(c)) != RC_OK || (rc = authorize_call(c)) != RC_OK)
 		return (rc);
 	if (c->route->prepare != NULL && (rc = c->route->prepare(c)) != RC_OK)
 		return (rc);
-	return (rates_take(c));
+	/* Whoever moves images here himself may take all there is. */
+	return (c->x->role == ROLE_CONTROL ? RC_OK : rates_take(c));
 }
 
 static void
@@ -240,6 +255,7 @@ work_admit(struct http_exchange *x)
 {
 	struct dispatch *d = dispatch_of(x);
 
+	http_response_init(&x->response);
 	d->call.may_block = true;
 	d->rc = admission(&d->call);
 	d->call.may_block = false;
@@ -302,6 +318,7 @@ body_take(struct call *c)
 {
 	const struct route *r = c->route;
 
+	dispatch_of(c->x)->n_admission_headers = c->answer->n_headers;
 	if (r->body == BODY_NONE || body_is_empty(c))
 		run(c);
 	else if (body_streams(c))
@@ -341,20 +358,53 @@ collected(struct http_exchange *x, enum rc rc, struct span body)
 
 /* --- a handler that needs nothing more ----------------------------------- */
 
+/* What a handler began to describe is of no use: it is run anew. */
+static void
+run_anew(struct call *c)
+{
+	http_response_init(c->answer);
+	c->answer->n_headers = dispatch_of(c->x)->n_admission_headers;
+	http_exchange_offload(c->x, work_handler, after_work);
+}
+
 static void
 run(struct call *c)
 {
-	enum rc rc;
+	enum rc rc = RC_WOULDBLOCK;
 
-	if (c->route->run == RUN_INLINE && store_reads_inline(c->store)) {
+	if (c->route->run == RUN_INLINE && store_reads_inline(c->store))
 		rc = c->route->handler(c);
-		if (rc != RC_WOULDBLOCK) {
-			answer(c, rc);
-			return;
-		}
-		http_response_init(c->answer);
+	if (rc == RC_WOULDBLOCK)
+		run_anew(c);
+	else if (rc == RC_AWAIT)
+		outside(c);
+	else
+		answer(c, rc);
+}
+
+/* Who is to wake the exchange may do so before await() has returned. */
+static void
+outside(struct call *c)
+{
+	void (*await)(struct call *) = c->await;
+	struct dispatch *d = dispatch_of(c->x);
+
+	must(await != NULL && c->upload == NULL);
+	if (++d->outside > OUTSIDE_MAX) {
+		log_error("%s: waited %d times, and is not content",
+		    c->route->name, OUTSIDE_MAX);
+		answer(c, RC_LIMIT);
+		return;
 	}
-	http_exchange_offload(c->x, work_handler, after_work);
+	c->await = NULL;
+	http_exchange_wait(c->x, came);
+	await(c);
+}
+
+static void
+came(struct http_exchange *x)
+{
+	run_anew(&dispatch_of(x)->call);
 }
 
 /* A body can take hours: what was taken from its sender meanwhile counts, in
@@ -388,7 +438,10 @@ after_work(struct http_exchange *x)
 {
 	struct dispatch *d = dispatch_of(x);
 
-	answer(&d->call, d->rc);
+	if (d->rc == RC_AWAIT)
+		outside(&d->call);
+	else
+		answer(&d->call, d->rc);
 }
 
 /* --- a streamed body ----------------------------------------------------- */

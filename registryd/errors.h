@@ -50,6 +50,10 @@
 	X(INSUFFICIENT_STORAGE, "INSUFFICIENT_STORAGE", 507, \
 	    "no space left on the server") \
 	X(UNAVAILABLE, "UNAVAILABLE", 503, "the server cannot do this now") \
+	X(UPSTREAM_UNAVAILABLE, "UNAVAILABLE", 502, \
+	    "the upstream registry cannot serve this now") \
+	X(UPSTREAM_TIMEOUT, "UNAVAILABLE", 504, \
+	    "the upstream registry does not answer") \
 	X(INTERNAL, "INTERNAL", 500, "internal error")
 
 /*
@@ -142,6 +146,10 @@
 	    400, "the pull through cache rule exists already") \
 	X(UPSTREAM_UNSUPPORTED, "UnsupportedUpstreamRegistryException", 400, \
 	    "the upstream registry is not supported") \
+	X(UPSTREAM_LAYER, "UnableToGetUpstreamLayerException", 400, \
+	    "the layer cannot be had from the upstream registry") \
+	X(UPSTREAM_REFERRERS, "UnableToListUpstreamImageReferrersException", \
+	    400, "the referrers cannot be had from the upstream registry") \
 	X(EXCLUSION_NOT_FOUND, "ExclusionNotFoundException", 400, \
 	    "no such exclusion") \
 	X(EXCLUSION_EXISTS, "ExclusionAlreadyExistsException", 400, \
@@ -150,6 +158,10 @@
 	    "there is no signing configuration") \
 	X(BACKFILL_NOT_FOUND, "ReplicationBackfillNotFoundException", 400, \
 	    "no such replication backfill") \
+	X(BACKFILL_IN_PROGRESS, "ReplicationBackfillInProgressException", 400, \
+	    "a replication backfill is in progress") \
+	X(BACKFILL_STATUS, "ReplicationBackfillInvalidStatusException", 400, \
+	    "the replication backfill has ended") \
 	X(KMS, "KmsException", 400, "the key cannot be used") \
 	X(REQUEST_TIMEOUT, "RequestTimeoutException", 408, \
 	    "the request arrived too slowly") \

@@ -68,6 +68,8 @@ KIND(fsck_job, fsck_job)
 KIND(gc_job, gc_job)
 KIND(run_job, run_job)
 KIND(look_job, look_job)
+KIND(mirror_job, mirror_job)
+KIND(backup_job, backup_job)
 
 static void
 fsck_job_show(void *job, uint64_t since, struct buf *out)
@@ -122,6 +124,31 @@ look_job_drop(void *job)
 	look_job_free(job);
 }
 
+static void
+mirror_job_show(void *job, uint64_t since, struct buf *out)
+{
+	mirror_job_json(job, since, out);
+}
+
+static void
+mirror_job_drop(void *job)
+{
+	mirror_job_free(job);
+}
+
+static void
+backup_job_show(void *job, uint64_t since, struct buf *out)
+{
+	(void)since;
+	backup_job_json(job, out);
+}
+
+static void
+backup_job_drop(void *job)
+{
+	backup_job_free(job);
+}
+
 static const struct job_kind kind_fsck = { .max = 1, KIND_CALLS(fsck_job) };
 static const struct job_kind kind_gc = { .max = 1, KIND_CALLS(gc_job) };
 static const struct job_kind kind_gc_dry = { .max = 1, KIND_CALLS(gc_job) };
@@ -129,6 +156,9 @@ static const struct job_kind kind_run = { .max = JOBS_RUNS_MAX,
 	KIND_CALLS(run_job) };
 static const struct job_kind kind_look = { .max = JOBS_PREVIEWS_MAX,
 	KIND_CALLS(look_job) };
+static const struct job_kind kind_mirror = { .max = JOBS_MIRRORS_MAX,
+	KIND_CALLS(mirror_job) };
+static const struct job_kind kind_backup = { .max = 1, KIND_CALLS(backup_job) };
 
 /* --- the list; with the lock held ---------------------------------------- */
 
@@ -426,6 +456,93 @@ jobs_preview(
 		rc = look_job_start(j->store, request, &job);
 	if (rc == RC_OK) {
 		entry_add(j, &kind_look, job, true);
+		joined_object(j->first, false, out);
+	}
+	mutex_unlock(&j->lock);
+	return (rc);
+}
+
+/* --- mirrors ------------------------------------------------------------- */
+
+/* One that has begun may have missed what was pushed there since. */
+static struct entry *
+mirror_waiting(struct jobs *j, struct span name)
+{
+	struct entry *e;
+
+	for (e = j->first; e != NULL; e = e->next)
+		if (e->kind == &kind_mirror && mirror_job_waits(e->job) &&
+		    span_eq(mirror_job_name(e->job), name))
+			return (e);
+	return (NULL);
+}
+
+enum rc
+jobs_mirror(struct jobs *j, struct span name, struct buf *out)
+{
+	struct entry *e;
+	enum rc rc = RC_OK;
+	bool joined;
+
+	OBJ_CHECK(j, JOBS_MAGIC);
+	mutex_lock(&j->lock);
+	e = mirror_waiting(j, name);
+	joined = e != NULL;
+	if (!joined && !room_left(j, &kind_mirror))
+		rc = RC_BUSY;
+	else if (!joined)
+		entry_add(j, &kind_mirror, mirror_job_new(name), true);
+	if (rc == RC_OK)
+		joined_object(joined_take(j, e), joined, out);
+	mutex_unlock(&j->lock);
+	return (rc);
+}
+
+struct mirror_job *
+jobs_mirror_next(struct jobs *j)
+{
+	struct mirror_job *job = NULL;
+	struct entry *e;
+
+	OBJ_CHECK(j, JOBS_MAGIC);
+	mutex_lock(&j->lock);
+	for (e = j->first; e != NULL; e = e->next)
+		if (e->kind == &kind_mirror && mirror_job_waits(e->job))
+			job = e->job;
+	if (job != NULL)
+		mirror_job_begin(job);
+	mutex_unlock(&j->lock);
+	return (job);
+}
+
+struct mirror_job *
+jobs_mirror_due(struct jobs *j, struct span name)
+{
+	struct mirror_job *job = mirror_job_new(name);
+
+	OBJ_CHECK(j, JOBS_MAGIC);
+	mirror_job_begin(job);
+	mutex_lock(&j->lock);
+	entry_add(j, &kind_mirror, job, false);
+	mutex_unlock(&j->lock);
+	return (job);
+}
+
+/* --- backups ------------------------------------------------------------- */
+
+enum rc
+jobs_backup(struct jobs *j, const char *archive_dir, struct buf *out)
+{
+	struct backup_job *job;
+	enum rc rc = RC_BUSY;
+
+	OBJ_CHECK(j, JOBS_MAGIC);
+	mutex_lock(&j->lock);
+	if (room_left(j, &kind_backup))
+		rc = backup_job_start(
+		    j->store, archive_dir, BACKUP_JOB_IDLE_MS, &job);
+	if (rc == RC_OK) {
+		entry_add(j, &kind_backup, job, true);
 		joined_object(j->first, false, out);
 	}
 	mutex_unlock(&j->lock);

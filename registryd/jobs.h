@@ -7,7 +7,9 @@
 #include "base/buf.h"
 #include "base/rc.h"
 #include "base/span.h"
+#include "registryd/job_backup.h"
 #include "registryd/job_look.h"
+#include "registryd/job_mirror.h"
 #include "registryd/job_run.h"
 #include "storage/fsck_job.h"
 #include "storage/gc_job.h"
@@ -15,7 +17,7 @@
 /*
  * Long work, most of which somebody asked for over the control socket: checks,
  * collections, collections that only look, runs of lifecycle policies, previews
- * of them.  Of each kind only so many go on at once.  A job that somebody asked
+ * of them, runs of mirrors, snapshots for backups.  Of each kind only so many go on at once.  A job that somebody asked
  * for stays to be looked at when it has ended, until JOBS_KEPT younger ones of
  * its kind have, and while somebody looks it cannot vanish.  Any thread;
  * nothing here waits but jobs_free().
@@ -23,7 +25,7 @@
  * A job appears as a JSON object: "id", "kind", "state" ("running", "done",
  * "failed", "cancelled"), "error" (when failed), "started", "duration_ms", and
  * what its kind has to tell: fsck_job_json(), gc_job_json(), run_job_json(),
- * look_job_json(); in the answer to whoever asks for it also "joined": it
+ * look_job_json(), mirror_job_json(), backup_job_json(); in the answer to whoever asks for it also "joined": it
  * was there already.
  */
 #define JOBS_KEPT 4
@@ -71,6 +73,25 @@ struct run_job *jobs_run_next(struct jobs *);
 #define JOBS_PREVIEWS_MAX 2
 RC_MUST_USE enum rc
 jobs_preview(struct jobs *, const struct look_request *, struct buf *out);
+
+/**
+ * jobs_mirror(j, name, out):
+ * Ask for a run of a mirror, or join one that was asked for and has not begun.
+ * RC_BUSY: too many wait.
+ */
+#define JOBS_MIRRORS_MAX 256
+RC_MUST_USE enum rc jobs_mirror(struct jobs *, struct span name, struct buf *);
+
+/** jobs_mirror_next(j): as jobs_run_next(): mirror_job_end(). */
+struct mirror_job *jobs_mirror_next(struct jobs *);
+
+/** jobs_mirror_due(j, name): one that nobody asked for, and that has begun;
+ * likewise. */
+struct mirror_job *jobs_mirror_due(struct jobs *, struct span name);
+
+/** jobs_backup(j, archive_dir, out): RC_BUSY: there is one; RC_LIMIT. */
+RC_MUST_USE enum rc
+jobs_backup(struct jobs *, const char *archive_dir, struct buf *out);
 
 /** jobs_show(j, id, since, out): lists that a job has (problems, results,
  * lines) from number ${since} on.  RC_NOTFOUND. */

@@ -12,6 +12,8 @@
  */
 #define PUBLIC (1u << ROLE_PUBLIC)
 #define CONTROL (1u << ROLE_CONTROL)
+/* Through DIR/control.sock registryctl moves images, too. */
+#define REGISTRY (PUBLIC | CONTROL)
 #define HEALTH (1u << ROLE_PUBLIC | 1u << ROLE_METRICS | 1u << ROLE_CONTROL)
 #define METRICS (1u << ROLE_PUBLIC | 1u << ROLE_METRICS)
 
@@ -30,7 +32,7 @@ const struct route routes[] = {
 	    .body = BODY_NONE,
 	    .run = RUN_INLINE,
 	    .handler = oci_manifest_get,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	{
 	    .method = HTTP_GET,
@@ -39,7 +41,7 @@ const struct route routes[] = {
 	    .body = BODY_NONE,
 	    .run = RUN_INLINE,
 	    .handler = oci_blob_get,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	{
 	    .method = HTTP_GET,
@@ -57,7 +59,7 @@ const struct route routes[] = {
 	    .body = BODY_NONE,
 	    .run = RUN_INLINE,
 	    .handler = oci_version,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	{
 	    .method = HTTP_GET,
@@ -66,7 +68,7 @@ const struct route routes[] = {
 	    .body = BODY_NONE,
 	    .run = RUN_INLINE,
 	    .handler = oci_version,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	/* Pushing. */
 	{
@@ -78,7 +80,7 @@ const struct route routes[] = {
 	    .handler = oci_upload_post,
 	    .begin = oci_upload_post_begin,
 	    .finish = oci_upload_post_finish,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	{
 	    .method = HTTP_POST,
@@ -89,7 +91,7 @@ const struct route routes[] = {
 	    .handler = oci_upload_post,
 	    .begin = oci_upload_post_begin,
 	    .finish = oci_upload_post_finish,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	{
 	    .method = HTTP_PATCH,
@@ -100,7 +102,7 @@ const struct route routes[] = {
 	    .handler = oci_upload_patch,
 	    .begin = oci_upload_patch_begin,
 	    .finish = oci_upload_patch_finish,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	{
 	    .method = HTTP_PUT,
@@ -111,7 +113,7 @@ const struct route routes[] = {
 	    .handler = oci_upload_put,
 	    .begin = oci_upload_put_begin,
 	    .finish = oci_upload_put_finish,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	{
 	    .method = HTTP_GET,
@@ -120,7 +122,7 @@ const struct route routes[] = {
 	    .body = BODY_NONE,
 	    .run = RUN_WORKER,
 	    .handler = oci_upload_status,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	{
 	    .method = HTTP_DELETE,
@@ -129,7 +131,7 @@ const struct route routes[] = {
 	    .body = BODY_NONE,
 	    .run = RUN_WORKER,
 	    .handler = oci_upload_cancel,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	{
 	    .method = HTTP_PUT,
@@ -139,7 +141,7 @@ const struct route routes[] = {
 	    .run = RUN_WORKER,
 	    .handler = oci_manifest_put,
 	    .max_body = manifest_max,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	/* Finding. */
 	{
@@ -149,7 +151,7 @@ const struct route routes[] = {
 	    .body = BODY_NONE,
 	    .run = RUN_WORKER,
 	    .handler = oci_tags_list,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	{
 	    .method = HTTP_GET,
@@ -158,7 +160,7 @@ const struct route routes[] = {
 	    .body = BODY_NONE,
 	    .run = RUN_INLINE,
 	    .handler = oci_referrers_list,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	{
 	    .method = HTTP_GET,
@@ -167,7 +169,7 @@ const struct route routes[] = {
 	    .body = BODY_NONE,
 	    .run = RUN_WORKER,
 	    .handler = oci_catalog_list,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	/* Deleting. */
 	{
@@ -177,7 +179,7 @@ const struct route routes[] = {
 	    .body = BODY_NONE,
 	    .run = RUN_WORKER,
 	    .handler = oci_manifest_delete,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	{
 	    .method = HTTP_DELETE,
@@ -186,7 +188,7 @@ const struct route routes[] = {
 	    .body = BODY_NONE,
 	    .run = RUN_WORKER,
 	    .handler = oci_blob_delete,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	/* Coming in, and the AWS protocols. */
 	{
@@ -353,6 +355,144 @@ const struct route routes[] = {
 	    .run = RUN_WORKER,
 	    .handler = control_iam,
 	    .max_body = control_body_max,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_GET,
+	    .pattern = "/control/mirrors",
+	    .name = "control-mirrors",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_mirrors,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_POST,
+	    .pattern = "/control/mirrors",
+	    .name = "control-mirror-add",
+	    .body = BODY_COLLECT,
+	    .run = RUN_WORKER,
+	    .handler = control_mirror_add,
+	    .max_body = control_body_max,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_DELETE,
+	    .pattern = "/control/mirrors",
+	    .name = "control-mirror-remove",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_mirror_remove,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_POST,
+	    .pattern = "/control/mirrors/run",
+	    .name = "control-mirror-run",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_mirror_run,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_GET,
+	    .pattern = "/control/mirrors/history",
+	    .name = "control-mirror-history",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_mirror_history,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_GET,
+	    .pattern = "/control/replication",
+	    .name = "control-replication",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_replication,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_GET,
+	    .pattern = "/control/secrets",
+	    .name = "control-secrets",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_secrets,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_POST,
+	    .pattern = "/control/secrets",
+	    .name = "control-secret-put",
+	    .body = BODY_COLLECT,
+	    .run = RUN_WORKER,
+	    .handler = control_secret_put,
+	    .max_body = control_body_max,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_DELETE,
+	    .pattern = "/control/secrets",
+	    .name = "control-secret-delete",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_secret_delete,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_GET,
+	    .pattern = "/control/cache",
+	    .name = "control-cache",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_cache,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_POST,
+	    .pattern = "/control/cache/rules",
+	    .name = "control-cache-rule-add",
+	    .body = BODY_COLLECT,
+	    .run = RUN_WORKER,
+	    .handler = control_cache_rule_add,
+	    .max_body = control_body_max,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_DELETE,
+	    .pattern = "/control/cache/rules",
+	    .name = "control-cache-rule-remove",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_cache_rule_remove,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_POST,
+	    .pattern = "/control/cache/validate",
+	    .name = "control-cache-validate",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_cache_validate,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_POST,
+	    .pattern = "/control/cache/evict",
+	    .name = "control-cache-evict",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_cache_evict,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_POST,
+	    .pattern = "/control/backup",
+	    .name = "control-backup",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_backup,
 	    .roles = CONTROL,
 	},
 	{

@@ -13,10 +13,13 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "base/thread.h"
+#include "mirror/cache.h"
 #include "registryd/api/service.h"
 #include "registryd/audit.h"
+#include "registryd/backfills.h"
 #include "registryd/dispatch.h"
 #include "registryd/jobs.h"
+#include "registryd/mirrors.h"
 #include "registryd/policy_cache.h"
 #include "registryd/route.h"
 #include "registryd/service_int.h"
@@ -67,6 +70,7 @@ service_init(
 	svc->jobs = jobs_new(store);
 	svc->decisions = decide_cache_new();
 	svc->policies = policy_cache_new();
+	service_mirror_init(svc);
 }
 
 /* Where it goes with these settings. */
@@ -100,6 +104,7 @@ service_fini(struct service *svc)
 {
 	OBJ_CHECK(svc, SERVICE_MAGIC);
 	jobs_free(&svc->jobs);
+	service_mirror_fini(svc);
 	auth_close(&svc->auth);
 	decide_cache_free(&svc->decisions);
 	policy_cache_free(&svc->policies);
@@ -115,9 +120,13 @@ service_fini(struct service *svc)
 
 /* --- opening ------------------------------------------------------------- */
 
-/* Of the service (background, previews, lifecycle) and its jobs: a check, a
- * collection and one that looks, previews; some to spare. */
-#define OWN_THREADS (3 + 3 + JOBS_PREVIEWS_MAX + 4)
+/* Of the service (background, previews, lifecycle, mirrors, eviction) and its
+ * jobs: a check, a collection and one that looks, previews, a backup; of the
+ * cache, replication, and the images and blobs that a mirror copies at once;
+ * some to spare. */
+#define MIRROR_THREADS 64
+#define OWN_THREADS \
+	(5 + 4 + JOBS_PREVIEWS_MAX + CACHE_THREADS + MIRROR_THREADS + 4)
 
 /* Threads that read the store: loops, workers, and the few of our own. */
 static unsigned
@@ -159,6 +168,8 @@ service_open(
 	rc = service_audit_open(svc, why);
 	if (rc == RC_OK && s->auth == AUTH_TOKEN)
 		rc = service_identities_open(svc, why);
+	if (rc == RC_OK)
+		rc = service_mirror_open(svc, s, why);
 	if (rc != RC_OK) {
 		service_fini(svc);
 		store_close(&store);
@@ -276,6 +287,12 @@ service_serve(struct service *svc, char why[SERVICE_WHY_BYTES])
 	enum rc rc;
 
 	OBJ_CHECK(svc, SERVICE_MAGIC);
+	/* Handlers look at what it makes without a lock. */
+	if ((rc = service_mirror_start(svc)) != RC_OK) {
+		(void)snprintf(why, SERVICE_WHY_BYTES,
+		    "cannot start a thread: %s", rc_text(rc));
+		return (rc);
+	}
 	control_address_make(svc);
 	listeners = listeners_make(svc, svc->settings, &n);
 	config = server_config(svc, svc->settings, listeners, n);
@@ -289,6 +306,10 @@ service_serve(struct service *svc, char why[SERVICE_WHY_BYTES])
 		rc = service_previews_start(svc);
 	if (rc == RC_OK)
 		rc = service_lifecycle_start(svc);
+	if (rc == RC_OK)
+		rc = mirrors_start(svc->mirrors);
+	if (rc == RC_OK)
+		rc = backfills_start(svc->backfills);
 	if (rc != RC_OK) {
 		(void)snprintf(why, SERVICE_WHY_BYTES,
 		    "cannot start a thread: %s", rc_text(rc));
@@ -328,6 +349,8 @@ service_reload(
 	    RC_OK)
 		return (rc);
 	if ((rc = audit_target(s, why, &target)) == RC_OK)
+		rc = service_credentials_seal(svc, s, why);
+	if (rc == RC_OK)
 		rc = server_reload(svc, s, why);
 	if (rc != RC_OK) {
 		audit_target_drop(&target);
@@ -340,6 +363,7 @@ service_reload(
 	gc_grace_set(svc->store, s->gc_grace_ms);
 	store_undelete_set(svc->store, s->lifecycle.undelete_ms);
 	audit_reopen(svc->audit, &target);
+	service_mirror_reload(svc, s);
 	service_lifecycle_wake(svc);
 	return (RC_OK);
 }
@@ -355,8 +379,10 @@ service_stop(struct service *svc)
 	atomic_store(&svc->stopping, true);
 	/* Handlers look at the pointer until the last of them has ended. */
 	server = atomic_load(&svc->server);
+	service_mirror_stop_begin(svc);
 	http_server_stop(&server, svc->settings->shutdown_ms);
 	atomic_store(&svc->server, NULL);
+	service_mirror_stop(svc);
 	service_lifecycle_stop(svc);
 	service_previews_stop(svc);
 	service_background_stop(svc);

@@ -35,6 +35,15 @@ struct jobs;
 struct auth;
 struct decide_cache;
 struct policy_cache;
+struct fetcher;
+struct upstreams;
+struct cache;
+struct cache_rules;
+struct secrets;
+struct replicator;
+struct replication;
+struct backfills;
+struct mirrors;
 
 /* What happened since the start; times are of the calendar, 0: not yet. */
 struct service_counts {
@@ -45,6 +54,8 @@ struct service_counts {
 	_Atomic uint64_t runs, runs_failed, runs_stopped;
 	_Atomic uint64_t expired, archived; /* images */
 	_Atomic int64_t ran_ms;		    /* a run was done */
+	/* Images sent to a destination, or given up. */
+	_Atomic uint64_t replicated, replications_failed;
 };
 
 struct service {
@@ -56,6 +67,17 @@ struct service {
 	struct http_server *_Atomic server; /* NULL until it has started */
 	struct jobs *jobs; /* collections, and what registryctl asked for */
 	struct audit *audit;
+	/* Of other registries; service_mirror.c.  All but .cache_rules,
+	 * .replication and .mirrors NULL in tests that start no server. */
+	struct fetcher *fetcher;
+	struct upstreams *upstreams;
+	struct cache *cache;
+	struct cache_rules *cache_rules; /* of the pull through cache */
+	struct secrets *secrets;	 /* credentials for upstreams */
+	struct replicator *replicator;
+	struct replication *replication; /* what is to be sent where */
+	struct backfills *backfills;	 /* of replication */
+	struct mirrors *mirrors;	 /* on a schedule */
 	struct service_counts counts;
 	int64_t started_ms; /* calendar */
 	bool admin_made;    /* this start made the account's administrator */
@@ -81,6 +103,14 @@ struct service {
 	char lifecycle_now[NAME_REPOSITORY_MAX_BYTES + 1]; /* or "" */
 	_Atomic bool lifecycle_stop; /* of both threads; without the lock too */
 	char *control_address;	     /* "unix:DIR/control.sock", or NULL */
+	pthread_cond_t evict_wake, evict_pause;
+	pthread_mutex_t evict_lock; /* one at a time */
+	pthread_t evict;
+	bool evict_runs, evict_stop, evict_due;
+	char replication_marker[96]; /* a header */
+	pthread_cond_t giving_end;
+	pthread_t giver; /* ends what waits for upstreams */
+	bool giver_runs, giving;
 };
 
 /**
@@ -202,6 +232,17 @@ int64_t service_lifecycle_next(
  */
 void service_lifecycle_now(
     struct service *, char name_r[NAME_REPOSITORY_MAX_BYTES + 1]);
+
+struct cache_eviction;
+/**
+ * service_evict(svc, e_r):
+ * Make the pull through cache as small as it has to be: cache_evict() of all
+ * repositories that a rule fills.  Worker.
+ */
+RC_MUST_USE enum rc service_evict(struct service *, struct cache_eviction *);
+
+/** service_evict_soon(svc): something was imported.  Any thread. */
+void service_evict_soon(struct service *);
 
 struct seal_key;
 /**

@@ -56,4 +56,42 @@ RC_MUST_USE enum rc service_lifecycle_start(struct service *);
 /** service_lifecycle_stop(svc): and wait for it; also when it never ran. */
 void service_lifecycle_stop(struct service *);
 
+/* service_mirror.c */
+
+/** service_mirror_init(svc), service_mirror_fini(svc): what needs no thread
+ * and no settings. */
+void service_mirror_init(struct service *);
+void service_mirror_fini(struct service *);
+
+/** service_mirror_open(svc, s, why): the credentials of other registries; those
+ * of ${s} are sealed and wiped.  The codes of secrets_open(). */
+RC_MUST_USE enum rc service_mirror_open(
+    struct service *, struct settings *, char why[SERVICE_WHY_BYTES]);
+
+/** service_credentials_seal(svc, s, why): likewise, at a reload. */
+RC_MUST_USE enum rc service_credentials_seal(
+    struct service *, struct settings *, char why[SERVICE_WHY_BYTES]);
+
+/** service_mirror_start(svc): upstreams, cache, replication; before the server,
+ * since handlers look at them.  RC_LIMIT. */
+RC_MUST_USE enum rc service_mirror_start(struct service *);
+/** service_mirror_reload(svc, s): the settings of now. */
+void service_mirror_reload(struct service *, const struct settings *);
+
+/** service_mirror_stop_begin(svc): before the server stops: mirrors end, and
+ * shortly before shutdown-timeout is up, whatever waits for an upstream. */
+void service_mirror_stop_begin(struct service *);
+/** service_mirror_stop(svc): after it has; waits.  Also of what was not
+ * started. */
+void service_mirror_stop(struct service *);
+
+/* service_evict.c */
+
+/** service_evict_start(svc): if cache.max-bytes is set, and it does not run
+ * yet.  RC_LIMIT.  The main thread, as the next two. */
+RC_MUST_USE enum rc service_evict_start(struct service *);
+void service_evict_cancel(struct service *);
+/** service_evict_stop(svc): and wait for it; also when it never ran. */
+void service_evict_stop(struct service *);
+
 #endif

@@ -121,8 +121,8 @@ layers(struct settings_all *all, const struct settings_flags *flags,
 
 	layer_presets(all);
 	if (flags->config_file != NULL)
-		rc = settings_file_read(
-		    flags->config_file, &all->arena, all->values, why);
+		rc = settings_file_read(flags->config_file, &all->arena,
+		    all->values, all->tables, why);
 	layer_environment(all);
 	layer_flags(all, flags);
 	return (rc);
@@ -144,6 +144,7 @@ all_new(void)
 static void
 all_free(struct settings_all *all)
 {
+	settings_credentials_wipe(&all->s);
 	arena_reset(&all->arena);
 	free(all);
 }

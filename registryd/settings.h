@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "base/rc.h"
+#include "base/span.h"
 #include "registryd/http/server.h"
+#include "registryd/mirror_spec.h"
 #include "storage/meta.h"
 
 /*
@@ -19,6 +21,12 @@ enum access_log { ACCESS_LOG_OFF, ACCESS_LOG_TEXT, ACCESS_LOG_JSON };
 enum auth_mode { AUTH_NONE, AUTH_TOKEN };
 enum token_challenge { CHALLENGE_BASIC, CHALLENGE_BEARER };
 enum create_on_push { CREATE_AUTO, CREATE_ALWAYS, CREATE_NEVER };
+/* When the pull through cache asks the upstream for a tag that is here. */
+enum cache_mode {
+	CACHE_BY_TTL,	   /* once it was not asked for .freshness_ms */
+	CACHE_BY_UPSTREAM, /* always */
+	CACHE_LOCAL_FIRST, /* never */
+};
 
 #define AUDIT_LOG_OFF "off"
 #define AUDIT_LOG_STDERR "stderr"
@@ -63,6 +71,49 @@ struct lifecycle_settings {
 struct rate_limits {
 	unsigned authorization_token, check_layers, get_image, download_url,
 	    initiate_upload, upload_part, complete_upload, put_image;
+};
+
+/* The pull through cache. */
+struct caching {
+	enum cache_mode mode;
+	int64_t freshness_ms, negative_ms, patience_ms;
+	uint64_t max_bytes; /* 0: any number */
+	bool all_children;  /* of indexes, at once */
+};
+
+/* For other registries of which `upstreams` says nothing else. */
+struct upstream_defaults {
+	const char *proxy; /* NULL: of the environment; "": none */
+	const char *proxy_said;
+	const char *ca_file; /* "" : the system's */
+	int64_t connect_ms, stall_ms;
+	unsigned connections;
+};
+
+/* One of `upstreams`. */
+struct upstream_setting {
+	const char *registry; /* as it was written */
+	const char *url;      /* as mirror/reference.h has it */
+	const char *username; /* "" : none */
+	const char *password_file, *secret_file;
+	/* Until settings_credentials_wipe(); NULL: none. */
+	char *password, *secret_access_key;
+	const char *access_key_id, *region;
+	const char *ca_file;	/* "" : the default */
+	const char *proxy;	/* NULL: of the environment; "": none */
+	const char *proxy_said; /* "" : the default */
+	unsigned connections;	/* 0: the default */
+	unsigned requests_per_second;
+	uint64_t bytes_per_second;
+};
+
+/* One of `replication-destinations`. */
+struct replication_setting {
+	const char *region, *registry_id;
+	const char *name; /* "REGION/ACCOUNT", as storage/replication.h */
+	const char *address;
+	const char *url;	/* as mirror/reference.h has it */
+	const char *credential; /* "" : the registry's own */
 };
 
 struct settings {
@@ -112,6 +163,16 @@ struct settings {
 	enum sparse sparse;
 	enum create_on_push create_on_push_said;
 	bool create_on_push; /* what that means with ${auth} */
+	/* other registries */
+	struct caching cache;
+	int64_t replication_give_up_ms;
+	struct upstream_defaults upstream;
+	struct upstream_setting *upstreams;
+	size_t n_upstreams;
+	struct mirror_spec *mirrors;
+	size_t n_mirrors;
+	struct replication_setting *destinations;
+	size_t n_destinations;
 	/* logs */
 	enum log_level log_level;
 	enum log_format log_format;
@@ -153,6 +214,19 @@ RC_MUST_USE enum rc settings_load(const struct settings_flags *,
 RC_MUST_USE enum rc
 settings_reload(const struct settings *now, const struct settings_flags *,
     char why[SETTINGS_WHY_BYTES], struct settings **s_r);
+
+/** settings_credentials_wipe(s): those of `upstreams`, once they are sealed;
+ * before others have a reference. */
+void settings_credentials_wipe(struct settings *);
+
+/** settings_upstream(s, url): what `upstreams` says of it; NULL: nothing. */
+const struct upstream_setting *
+settings_upstream(const struct settings *, const char *url);
+
+/** settings_destination(s, name): of `replication-destinations`, by
+ * "REGION/ACCOUNT"; NULL: it is not one. */
+const struct replication_setting *
+settings_destination(const struct settings *, struct span name);
 
 struct settings *settings_ref(struct settings *);
 /** settings_unref(s): takes NULL; sets it to NULL. Any thread. */

@@ -385,6 +385,7 @@ settings_check(struct settings_all *all, char why[SETTINGS_WHY_BYTES])
 		check_url,
 		check_limits,
 		settings_check_lifecycle,
+		settings_check_upstreams,
 		settings_check_who,
 	};
 	enum rc rc = RC_OK;

@@ -23,7 +23,8 @@
  * Before that the file's events are walked once, for what libcyaml does not
  * tell: the line of each key (it names the line before), whether a list was
  * written as one word, and that there is only one document (it would ignore
- * the second).
+ * the second).  Lists of mappings are read in that walk (settings_entries.c),
+ * since what is wrong in an entry has to be told with its line.
  */
 #define FILE_MAX_BYTES ((size_t)256 * 1024)
 #define DEPTH_MAX 2
@@ -42,21 +43,41 @@ struct reading {
 	struct span text;
 	struct arena *arena;
 	char *why;
+	struct setting_entries *tables;
 	struct found found[SETTING_KEYS];
+	size_t table_lines[SETTING_TABLES];
 	unsigned documents;
 	bool says_something; /* an empty file is fine */
 };
+
+static void __attribute__((format(printf, 4, 0))) place_write(const char *path,
+    size_t line, char why[SETTINGS_WHY_BYTES], const char *fmt, va_list ap)
+{
+	int n;
+
+	n = snprintf(why, SETTINGS_WHY_BYTES, "%.400s line %zu: ", path, line);
+	(void)vsnprintf(why + n, SETTINGS_WHY_BYTES - (size_t)n, fmt, ap);
+}
+
+enum rc
+settings_file_bad(const char *path, size_t line, char why[SETTINGS_WHY_BYTES],
+    const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	place_write(path, line, why, fmt, ap);
+	va_end(ap);
+	return (RC_INVALID);
+}
 
 static enum rc __attribute__((format(printf, 3, 4)))
 bad(struct reading *r, size_t line, const char *fmt, ...)
 {
 	va_list ap;
-	int n;
 
-	n = snprintf(
-	    r->why, SETTINGS_WHY_BYTES, "%.400s line %zu: ", r->path, line);
 	va_start(ap, fmt);
-	(void)vsnprintf(r->why + n, SETTINGS_WHY_BYTES - (size_t)n, fmt, ap);
+	place_write(r->path, line, r->why, fmt, ap);
 	va_end(ap);
 	return (RC_INVALID);
 }
@@ -70,6 +91,7 @@ struct walk {
 	bool want_key;
 	struct span group; /* the key of the mapping we are in */
 	char name[128];	   /* the whole key whose value comes next */
+	struct entries_reader entries; /* where we are in a table */
 };
 
 static enum rc
@@ -90,6 +112,25 @@ unknown_key(struct walk *w, size_t line)
 	return (bad(w->r, line, "unknown key \"%s\"", w->name));
 }
 
+/* From here on events are the table's, until it has ended. */
+static enum rc
+walk_table(struct walk *w, size_t table, size_t line)
+{
+	w->entries = (struct entries_reader){
+		.path = w->r->path,
+		.arena = w->r->arena,
+		.table = &setting_tables[table],
+		.to = &w->r->tables[table],
+	};
+	if (w->r->table_lines[table] != 0)
+		return (bad(w->r, line,
+		    "\"%s\" is there twice, first on line "
+		    "%zu",
+		    setting_tables[table].name, w->r->table_lines[table]));
+	w->r->table_lines[table] = line;
+	return (RC_OK);
+}
+
 static enum rc
 walk_key(struct walk *w, const yaml_event_t *e)
 {
@@ -100,6 +141,8 @@ walk_key(struct walk *w, const yaml_event_t *e)
 	(void)snprintf(w->name, sizeof(w->name), SPAN_FMT "%s%.60s",
 	    SPAN_ARG(w->group), w->group.n > 0 ? "." : "", key);
 	name = span_of(w->name);
+	if (w->group.n == 0 && setting_table_find(name) < SETTING_TABLES)
+		return (walk_table(w, setting_table_find(name), line));
 	if (setting_find(name) == SETTING_KEYS && !setting_is_group(name))
 		return (unknown_key(w, line));
 	if (w->group.n == 0 && strchr(key, '.') != NULL)
@@ -166,6 +209,8 @@ walk_close(struct walk *w)
 static enum rc
 walk_event(struct walk *w, const yaml_event_t *e)
 {
+	if (w->entries.table != NULL && e->type != YAML_ALIAS_EVENT)
+		return (entries_event(&w->entries, e, w->r->why));
 	switch (e->type) {
 	case YAML_DOCUMENT_START_EVENT:
 		if (++w->r->documents > 1)
@@ -237,7 +282,7 @@ struct loaded {
 	struct slot *groups[SETTING_KEYS];
 };
 
-#define FIELDS_MAX ((size_t)3 * SETTING_KEYS)
+#define FIELDS_MAX ((size_t)3 * SETTING_KEYS + SETTING_TABLES)
 
 struct schema {
 	cyaml_schema_value_t top;
@@ -329,6 +374,19 @@ schema_group(const struct reading *r, struct schema *s, cyaml_schema_field_t *f,
 	f->value.mapping.fields = fields;
 }
 
+/* Tables were read in the walk. */
+static void
+schema_tables(cyaml_schema_field_t *f)
+{
+	size_t t;
+
+	for (t = 0; t < SETTING_TABLES; t++, f++) {
+		f->key = setting_tables[t].name;
+		f->value.type = CYAML_IGNORE;
+		f->value.flags = CYAML_FLAG_OPTIONAL;
+	}
+}
+
 static void
 schema_make(const struct reading *r, struct schema *s)
 {
@@ -336,13 +394,14 @@ schema_make(const struct reading *r, struct schema *s)
 	size_t k, n;
 
 	memset(s, 0, sizeof(*s));
-	s->n = SETTING_KEYS + 1;
+	s->n = SETTING_KEYS + SETTING_TABLES + 1;
 	for (k = 0; k<SETTING_KEYS; k += n> 0 ? n : 1, f++) {
 		if ((n = group_size(k)) > 0)
 			schema_group(r, s, f, k, n);
 		else
 			schema_key(r, f, k, k);
 	}
+	schema_tables(f);
 	s->top.type = CYAML_MAPPING;
 	s->top.flags = CYAML_FLAG_POINTER;
 	s->top.data_size = sizeof(struct loaded);
@@ -489,9 +548,12 @@ file_slurp(const char *path, struct buf *b, char why[SETTINGS_WHY_BYTES])
 
 enum rc
 settings_file_read(const char *path, struct arena *arena,
-    struct setting_value *values, char why[SETTINGS_WHY_BYTES])
+    struct setting_value *values, struct setting_entries *tables,
+    char why[SETTINGS_WHY_BYTES])
 {
-	struct reading r = { .path = path, .arena = arena, .why = why };
+	struct reading r = {
+		.path = path, .arena = arena, .why = why, .tables = tables
+	};
 	struct buf b;
 	enum rc rc;
 
@@ -504,6 +566,9 @@ settings_file_read(const char *path, struct arena *arena,
 	if (r.says_something)
 		rc = file_load(&r, values);
 out:
+	/* There may be passwords in it. */
+	if (b.p != NULL)
+		mem_wipe(b.p, b.n);
 	buf_free(&b);
 	return (rc);
 }

@@ -118,12 +118,13 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .preset_help = "`master.key` in the data folder",
 	    .allowed = "the path of a file",
 	    .help = "The file, of mode 0600, with the master key, under which "
-	    "the secrets of access keys are encrypted. It is made when it is "
-	    "missing. Keep it outside of the data folder, best on another "
-	    "disk: where both are together, whoever has one has the other. "
+	    "the secrets of access keys are encrypted, and the credentials for "
+	    "other registries. It is made when it is missing. Keep it outside "
+	    "of the data folder, best on another disk: where both are together, whoever has one has the other. "
 	    "Without it what is encrypted is lost. The environment variable "
 	    "`REGISTRYD_MASTER_KEY` can hold the key itself, and then no file "
-	    "is used. Only for `auth: token`." },
+	    "is used. With `auth: none` it is made when there are the first "
+	    "credentials to encrypt." },
 	{ .name = "token.lifetime", .kind = SETTING_DURATION,
 	    FIELD(token_lifetime_ms), .preset = "12h",
 	    .min = 1 * SECOND, .max = 12 * HOUR,
@@ -507,6 +508,81 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    "`aws ecr create-repository` comes first. A repository creation "
 	    "template for `CREATE_ON_PUSH` has what it is for created "
 	    "whatever stands here." },
+	/* other registries */
+	{ .name = "cache.mode", .kind = SETTING_WORD,
+	    FIELD(cache.mode), .preset = "ttl",
+	    .words = { "ttl", "upstream", "local-first" },
+	    .help = "When the pull through cache asks the upstream whether a "
+	    "tag that is here still points at the same image: `ttl`, when it "
+	    "was not asked for `cache.freshness`, as ECR does; `upstream`, at "
+	    "each pull; `local-first`, never. What is asked for by digest is "
+	    "never looked for again. When the upstream fails, what is here is "
+	    "served, with a Warning header." },
+	{ .name = "cache.freshness", .kind = SETTING_DURATION,
+	    FIELD(cache.freshness_ms), .preset = "24h",
+	    .min = 1 * SECOND, .max = 365 * DAY, .zero = true,
+	    .help = "How long a tag that the upstream was asked for counts as "
+	    "fresh, with `cache.mode: ttl`; so do lists of referrers." },
+	{ .name = "cache.negative", .kind = SETTING_DURATION,
+	    FIELD(cache.negative_ms), .preset = "30s",
+	    .min = 100, .max = 1 * DAY, .zero = true,
+	    .help = "How long it is remembered that the upstream has no such "
+	    "image, or does not let us have it; 0: not at all." },
+	{ .name = "cache.patience", .kind = SETTING_DURATION,
+	    FIELD(cache.patience_ms), .preset = "15s",
+	    .min = 100, .max = 1 * HOUR,
+	    .help = "How long the upstream may take to answer before what is "
+	    "here is served instead, or, with nothing here, the client is told "
+	    "that the upstream does not answer." },
+	{ .name = "cache.max-bytes", .kind = SETTING_SIZE,
+	    FIELD(cache.max_bytes), .preset = "0", .preset_help = "no limit",
+	    .min = 1 * MiB, .max = 1024 * TiB, .zero = true,
+	    .help = "How many bytes of content the images that the pull "
+	    "through cache brought may need together. Beyond it those go that "
+	    "were not pulled for the longest time, until a tenth is free; "
+	    "their content follows with the next collection. What somebody "
+	    "pushed himself never goes for it." },
+	{ .name = "cache.children", .kind = SETTING_WORD,
+	    FIELD(cache.all_children), .preset = "on-demand",
+	    .words = { "on-demand", "all" },
+	    .help = "Which images of a multi-architecture index the pull "
+	    "through cache fetches: those that somebody asks for, or all at "
+	    "once, in the background." },
+	{ .name = "replication.give-up", .kind = SETTING_DURATION,
+	    .restart = true,
+	    FIELD(replication_give_up_ms), .preset = "24h",
+	    .min = 1 * SECOND, .max = 365 * DAY,
+	    .help = "How long it is tried to send an image to a destination "
+	    "of the replication configuration that cannot be reached." },
+	{ .name = "upstream.proxy", .kind = SETTING_TEXT,
+	    FIELD(upstream.proxy_said), .preset = "",
+	    .preset_help = "as the environment says",
+	    .allowed = "\"\", none, or http://HOST[:PORT] (or https://, "
+	    "socks5h://), without credentials",
+	    .help = "The proxy by which other registries are reached. Empty: "
+	    "what `https_proxy`, `http_proxy` and `no_proxy` in the "
+	    "environment of the server say, which is the place for a proxy "
+	    "that wants credentials. `none`: no proxy, whatever they say." },
+	{ .name = "upstream.ca-file", .kind = SETTING_TEXT,
+	    FIELD(upstream.ca_file), .preset = "",
+	    .preset_help = "the authorities of the system",
+	    .allowed = "the path of a PEM file",
+	    .help = "The authorities that may sign the certificates of other "
+	    "registries, instead of those of the system." },
+	{ .name = "upstream.connect-timeout", .kind = SETTING_DURATION,
+	    FIELD(upstream.connect_ms), .preset = "10s",
+	    .min = 100, .max = 1 * HOUR,
+	    .help = "How long a connection to another registry may take to be "
+	    "made, the TLS handshake included." },
+	{ .name = "upstream.stall-timeout", .kind = SETTING_DURATION,
+	    FIELD(upstream.stall_ms), .preset = "30s",
+	    .min = 100, .max = 1 * HOUR,
+	    .help = "How long another registry may make no progress at all "
+	    "before the connection is given up, and made anew." },
+	{ .name = "upstream.connections", .kind = SETTING_COUNT,
+	    FIELD(upstream.connections), .preset = "8",
+	    .min = 1, .max = 256,
+	    .help = "Connections to one other registry, at most." },
 	/* logs */
 	{ .name = "log.level", .kind = SETTING_WORD, FIELD(log_level),
 	    .preset = "info",
@@ -535,7 +611,8 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 
 _Static_assert(LOG_LVL_ERROR == 3 && LOG_FMT_JSON == 1 &&
 		   ACCESS_LOG_JSON == 2 && SPARSE_ALL == 2 && AUTH_TOKEN == 1 &&
-		   CHALLENGE_BEARER == 1 && CREATE_NEVER == 2,
+		   CHALLENGE_BEARER == 1 && CREATE_NEVER == 2 &&
+		   CACHE_BY_UPSTREAM == 1 && CACHE_LOCAL_FIRST == 2,
     "the words of a key stand in the order of its enum");
 
 size_t
@@ -563,13 +640,10 @@ setting_is_group(struct span name)
 	return (false);
 }
 
-#define NAME_BYTES 64
-
-/* Insertions, deletions and changes that make ${b} of ${a}. */
-static size_t
-distance(struct span a, struct span b)
+size_t
+setting_distance(struct span a, struct span b)
 {
-	size_t row[NAME_BYTES + 1], diagonal, above, best, i, j;
+	size_t row[SETTING_NAME_BYTES + 1], diagonal, above, best, i, j;
 
 	for (j = 0; j <= b.n; j++)
 		row[j] = j;
@@ -605,10 +679,17 @@ setting_nearest(struct span name)
 	const char *nearest = NULL;
 	size_t best = name.n / 3 + 1, d, i;
 
-	if (name.n > NAME_BYTES)
+	if (name.n > SETTING_NAME_BYTES)
 		return (NULL);
+	for (i = 0; i < SETTING_TABLES; i++) {
+		d = setting_distance(name, span_of(setting_tables[i].name));
+		if (d < best) {
+			best = d;
+			nearest = setting_tables[i].name;
+		}
+	}
 	for (i = 0; i < SETTING_KEYS; i++) {
-		d = distance(name, span_of(setting_keys[i].name));
+		d = setting_distance(name, span_of(setting_keys[i].name));
 		if (span_eq(name, short_name(setting_keys[i].name)))
 			d = 0;
 		if (d < best) {

@@ -4,7 +4,8 @@
 #include "registryd/settings_int.h"
 
 /*
- * The list of keys in docs/configuration.md.
+ * The list of keys in docs/configuration.md, and behind it the lists of
+ * mappings.
  */
 static const char *
 kind_text(enum setting_kind kind)
@@ -69,6 +70,46 @@ key_row(struct buf *out, const struct setting_key *key)
 	buf_printf(out, " | %s |\n", key->restart ? "restart" : "reload");
 }
 
+/* --- lists of mappings --------------------------------------------------- */
+
+static void
+member_text(struct buf *out, const struct setting_key *key)
+{
+	char allowed[SETTING_ALLOWED_BYTES];
+
+	buf_printf(out, "- `%s` (%s", key->name,
+	    key->kind == SETTING_LIST ? "list: " : "");
+	buf_str(out, setting_allowed(key, allowed));
+	if (key->preset == NULL) {
+		buf_str(out, "; needed");
+	} else {
+		buf_str(out, "; default: ");
+		preset_text(out, key);
+	}
+	buf_printf(out, "): %s\n", key->help);
+}
+
+static void
+table_row(struct buf *out, const struct setting_table *t)
+{
+	buf_printf(out, "| [`%s`](#%s) | empty | reload |\n", t->name, t->name);
+}
+
+static void
+table_text(struct buf *out, const struct setting_table *t)
+{
+	size_t i;
+
+	buf_printf(out, "### `%s`\n\n%s\n\n", t->name, t->help);
+	for (i = 0; i < t->n_members; i++)
+		member_text(out, &t->members[i]);
+	buf_str(out,
+	    "\nA list of mappings, in the configuration file only.\n\n- "
+	    "Changed by: reload\n\n");
+}
+
+/* --- all of it ----------------------------------------------------------- */
+
 void
 settings_reference(struct buf *out)
 {
@@ -77,7 +118,11 @@ settings_reference(struct buf *out)
 	buf_str(out, "| Key | Default | Changed by |\n|---|---|---|\n");
 	for (k = 0; k < SETTING_KEYS; k++)
 		key_row(out, &setting_keys[k]);
+	for (k = 0; k < SETTING_TABLES; k++)
+		table_row(out, &setting_tables[k]);
 	buf_char(out, '\n');
 	for (k = 0; k < SETTING_KEYS; k++)
 		key_text(out, &setting_keys[k]);
+	for (k = 0; k < SETTING_TABLES; k++)
+		table_text(out, &setting_tables[k]);
 }

@@ -153,28 +153,43 @@ number_store(void *field, size_t size_bytes, uint64_t n)
 	}
 }
 
+bool
+setting_store(
+    void *base, const struct setting_key *key, const struct setting_value *v)
+{
+	void *field = (char *)base + key->offset;
+	struct mirror_list list = { v->items, v->n };
+	uint64_t n;
+
+	if (key->kind == SETTING_LIST) {
+		must(key->size_bytes == sizeof(list));
+		memcpy(field, &list, sizeof(list));
+		return (true);
+	}
+	must(v->n == 1);
+	if (key->kind == SETTING_TEXT) {
+		must(key->size_bytes == sizeof(v->items[0]));
+		memcpy(field, &v->items[0], key->size_bytes);
+		return (true);
+	}
+	if (!number_parse(key, v->items[0], &n))
+		return (false);
+	number_store(field, key->size_bytes, n);
+	return (true);
+}
+
 static enum rc
 key_parse(struct settings_all *all, size_t k, char why[SETTINGS_WHY_BYTES])
 {
 	const struct setting_key *key = &setting_keys[k];
 	const struct setting_value *v = &all->values[k];
 	char allowed[SETTING_ALLOWED_BYTES];
-	void *field = (char *)&all->s + key->offset;
-	uint64_t n;
 
-	if (key->kind == SETTING_LIST)
+	/* Lists have no field: settings_check(). */
+	if (key->kind == SETTING_LIST || setting_store(&all->s, key, v))
 		return (RC_OK);
-	must(v->n == 1);
-	if (key->kind == SETTING_TEXT) {
-		must(key->size_bytes == sizeof(v->items[0]));
-		memcpy(field, &v->items[0], key->size_bytes);
-		return (RC_OK);
-	}
-	if (!number_parse(key, v->items[0], &n))
-		return (settings_bad(all, k, v->items[0], why, "must be %s",
-		    setting_allowed(key, allowed)));
-	number_store(field, key->size_bytes, n);
-	return (RC_OK);
+	return (settings_bad(all, k, v->items[0], why, "must be %s",
+	    setting_allowed(key, allowed)));
 }
 
 enum rc

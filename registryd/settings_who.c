@@ -160,6 +160,18 @@ master_key_in_environment(void)
 	return (text != NULL && text[0] != '\0');
 }
 
+static bool
+upstreams_have_credentials(const struct settings *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_upstreams; i++)
+		if (s->upstreams[i].password != NULL ||
+		    s->upstreams[i].secret_access_key != NULL)
+			return (true);
+	return (false);
+}
+
 static void
 master_key_settle(struct settings_all *all)
 {
@@ -168,14 +180,16 @@ master_key_settle(struct settings_all *all)
 	if (s->master_key_file[0] == '\0')
 		s->master_key_file =
 		    arena_printf(&all->arena, "%s/master.key", s->data);
-	if (s->auth == AUTH_NONE || master_key_in_environment())
+	if ((s->auth == AUTH_NONE && !upstreams_have_credentials(s)) ||
+	    master_key_in_environment())
 		return;
 	if (path_below(s->master_key_file, s->data) ||
 	    path_leads_below(s->master_key_file, s->data))
 		settings_warn(all,
 		    "the master key %s lies in the data folder: a stolen disk "
 		    "or copy of the folder is then readable, secrets of access "
-		    "keys included; master-key-file puts it elsewhere",
+		    "keys and of upstreams included; master-key-file puts it "
+		    "elsewhere",
 		    s->master_key_file);
 }
 

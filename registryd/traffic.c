@@ -12,7 +12,7 @@
  * One slot for each name in the table of routes (two spellings of a path have
  * one name), and slot 0 for what no row took.
  */
-#define SLOTS_MAX 48
+#define SLOTS_MAX 128
 
 static const int statuses[] = { 200, 201, 202, 204, 206, 304, 400, 401, 403,
 	404, 405, 408, 409, 413, 414, 416, 417, 421, 429, 431, 500, 501, 503,

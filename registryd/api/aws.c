@@ -263,7 +263,8 @@ permit(struct call *c, const json_t *in)
 	}
 	if ((rc = authorize_call(c)) != RC_OK)
 		return (rc);
-	return (rates_take(c));
+	/* One that waited for an upstream was counted when it came. */
+	return (c->pull == NULL ? rates_take(c) : RC_OK);
 }
 
 /* --- all of it ----------------------------------------------------------- */

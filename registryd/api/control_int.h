@@ -42,6 +42,9 @@ void control_tags(
 /** control_gc_stats(svc, out): ,"gc":{...}; control_gc.c */
 void control_gc_stats(struct service *, struct buf *out);
 
+/** control_upstreams(svc, out): an array, as control_cache() has it. */
+void control_upstreams(struct service *, struct buf *out);
+
 /** control_lifecycle_stats(svc, out): ,"lifecycle":{...};
  * control_lifecycle.c */
 void control_lifecycle_stats(struct service *, struct buf *out);

@@ -9,6 +9,8 @@
 #include "registryd/api/ecr_shapes.h"
 #include "registryd/authorize.h"
 #include "registryd/registry_config.h"
+#include "registryd/replication.h"
+#include "registryd/route.h"
 #include "registryd/settings.h"
 
 /*
@@ -172,13 +174,19 @@ creation_preset(struct call *c, struct span name, enum creation_cause cause,
 static enum rc
 push_preset(struct call *c, struct repository_preset **preset_r)
 {
+	bool replication = replication_call(c);
+	/* registryctl copy and import do on the server's own socket what they
+	 * do in the folder of one that does not run. */
+	bool always = replication || c->settings->create_on_push ||
+		      c->x->role == ROLE_CONTROL;
 	enum rc rc;
 
 	*preset_r = arena_calloc(c->arena, 1, sizeof(**preset_r));
 	if (*preset_r == NULL)
 		return (RC_TOOBIG);
-	rc = creation_preset(c, c->repository, CREATION_PUSH, *preset_r);
-	if (rc == RC_NOTFOUND && c->settings->create_on_push)
+	rc = creation_preset(c, c->repository,
+	    replication ? CREATION_REPLICATION : CREATION_PUSH, *preset_r);
+	if (rc == RC_NOTFOUND && always)
 		rc = RC_OK;
 	return (rc);
 }
@@ -205,7 +213,7 @@ request_tags(struct call *c, const struct repository_preset *preset)
 
 /* As authorize_require() or, not to ${tell}, authorize_repository(). */
 static enum rc
-push_ask(struct call *c, const struct repository_preset *preset, bool tell)
+create_ask(struct call *c, const struct repository_preset *preset, bool tell)
 {
 	const struct name_value *tags = c->request_tags;
 	const char *actions = "ecr:CreateRepository";
@@ -234,7 +242,7 @@ creation_on_push(struct call *c, const struct repository_preset **preset_r)
 	*preset_r = NULL;
 	rc = push_preset(c, &preset);
 	if (rc == RC_OK)
-		rc = push_ask(c, preset, false);
+		rc = create_ask(c, preset, false);
 	if (rc == RC_OK)
 		*preset_r = preset;
 	return (rc == RC_NOTFOUND || rc == RC_DENIED ? RC_OK : rc);
@@ -248,6 +256,31 @@ creation_refuse(struct call *c)
 
 	rc = push_preset(c, &preset);
 	if (rc == RC_OK)
-		rc = push_ask(c, preset, true);
+		rc = create_ask(c, preset, true);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+/* --- a pull through the cache -------------------------------------------- */
+
+/* The token of a pull is for pulling: what it may make by the way is for the
+ * policies alone. */
+enum rc
+creation_on_cache(struct call *c, const struct repository_preset **preset_r)
+{
+	struct repository_preset *preset;
+	struct span granted = c->granted;
+	enum rc rc;
+
+	*preset_r = NULL;
+	if ((preset = arena_calloc(c->arena, 1, sizeof(*preset))) == NULL)
+		return (RC_TOOBIG);
+	rc = creation_preset(c, c->repository, CREATION_CACHE, preset);
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return (rc);
+	c->granted = SPAN_NONE;
+	rc = create_ask(c, preset, true);
+	c->granted = granted;
+	if (rc == RC_OK)
+		*preset_r = preset;
+	return (rc);
 }

@@ -2,9 +2,12 @@
 
 #include "base/clock.h"
 #include "base/obj.h"
+#include "mirror/reference.h"
 #include "registryd/api/ecr_int.h"
+#include "registryd/cache_rules.h"
 #include "registryd/http/framing.h"
 #include "registryd/registry_config.h"
+#include "registryd/service.h"
 #include "registryd/settings.h"
 
 /*
@@ -66,6 +69,16 @@ host_of(struct span url, struct span *host_r)
 	return (framing_host_ok(url));
 }
 
+/* Can it be contacted by that? */
+static bool
+address_ok(struct call *c, struct span url)
+{
+	char why[REFERENCE_WHY_BYTES];
+	const char *contacted;
+
+	return (registry_url_parse(url, c->arena, &contacted, why) == RC_OK);
+}
+
 /* NULL: AWS has no name for it. */
 static const char *
 name_of(struct call *c, struct span host)
@@ -101,7 +114,7 @@ ecr_create_pull_through_cache_rule_check(struct call *c, const json_t *in)
 	struct span name = aws_string(in, "upstreamRegistry");
 	const char *is;
 
-	if (!host_of(url, &host))
+	if (!host_of(url, &host) || !address_ok(c, url))
 		return (call_fail(c, AWS_UPSTREAM_UNSUPPORTED, NULL,
 		    "The upstream registry URL '%.*s' is not the address of a "
 		    "registry: expected HOST[:PORT], or http:// or https:// "
@@ -204,6 +217,7 @@ ecr_create_pull_through_cache_rule(
 
 	rc = ecr_config_add(c, &add, o);
 	if (rc == RC_OK) {
+		cache_rules_changed(c->service->cache_rules);
 		rule_put(c, o, out);
 		ecr_put_member(out, "upstreamRegistryUrl", o);
 		ecr_put_member(out, "upstreamRegistry", o);
@@ -245,6 +259,7 @@ ecr_update_pull_through_cache_rule(
 	rc = registry_config_update(c->meta, ENTITY_CACHE_RULE,
 	    ecr_config_key(prefix_of(in)), rule_change, &u);
 	if (rc == RC_OK) {
+		cache_rules_changed(c->service->cache_rules);
 		rule_put(c, u.done, out);
 		ecr_put_ms(out, "updatedAt", u.done);
 	}
@@ -262,6 +277,7 @@ ecr_delete_pull_through_cache_rule(
 	rc = registry_config_delete(
 	    c->meta, ENTITY_CACHE_RULE, ecr_config_key(prefix_of(in)), &o);
 	if (rc == RC_OK) {
+		cache_rules_changed(c->service->cache_rules);
 		rule_put(c, o, out);
 		ecr_put_member(out, "upstreamRegistryUrl", o);
 		ecr_put_ms(out, "createdAt", o);
@@ -270,11 +286,14 @@ ecr_delete_pull_through_cache_rule(
 	return (rc == RC_NOTFOUND ? no_rule(c, prefix_of(in)) : rc);
 }
 
-/* Nobody is asked here, so nothing can be said to work. */
+#define VALIDATE_MS 10000
+
+/* Its upstream is asked, here and now. */
 enum rc
 ecr_validate_pull_through_cache_rule(
     struct call *c, const json_t *in, json_t *out)
 {
+	char why[CACHE_RULE_WHY_BYTES];
 	json_t *o;
 	enum rc rc;
 
@@ -286,10 +305,10 @@ ecr_validate_pull_through_cache_rule(
 		return (rc);
 	rule_put(c, o, out);
 	ecr_put_member(out, "upstreamRegistryUrl", o);
-	aws_put(out, "isValid", json_false());
-	aws_put_text(out, "failure",
-	    SPAN("This version of the registry does not contact upstream "
-		 "registries: the rule is kept, and nothing is pulled by it"));
+	rc = cache_rule_validate(c->service, o, VALIDATE_MS, why);
+	aws_put(out, "isValid", json_boolean(rc == RC_OK));
+	if (rc != RC_OK)
+		aws_put_text(out, "failure", span_of(why));
 	json_decref(o);
 	return (RC_OK);
 }

@@ -5,6 +5,7 @@
 #include "base/obj.h"
 #include "registryd/api/oci_int.h"
 #include "registryd/audit.h"
+#include "registryd/pull.h"
 #include "registryd/pulls.h"
 #include "registryd/service.h"
 
@@ -26,14 +27,10 @@ ids_free(void *arg)
 	json_decref(arg);
 }
 
-static enum rc
+static void
 batch_begin(struct call *c, const json_t *in, json_t *out, const char *name,
     struct batch *b)
 {
-	enum rc rc;
-
-	if ((rc = ecr_image_repository(c)) != RC_OK)
-		return (rc);
 	b->ids = ecr_image_ids_unique(aws_member(in, "imageIds"));
 	arena_defer(c->arena, ids_free, b->ids);
 	must(json_array_size(b->ids) <= BATCH_MAX); /* its shape says so */
@@ -41,7 +38,6 @@ batch_begin(struct call *c, const json_t *in, json_t *out, const char *name,
 	b->failures = json_array();
 	aws_put(out, name, b->done);
 	aws_put(out, "failures", b->failures);
-	return (RC_OK);
 }
 
 /* --- BatchGetImage ------------------------------------------------------- */
@@ -60,6 +56,7 @@ struct get {
 	uint64_t bytes;
 	struct digest pulled[BATCH_MAX];
 	size_t n_pulled;
+	bool refused; /* an upstream did not give one */
 };
 
 static bool
@@ -163,32 +160,85 @@ get_row(struct call *c, struct get *g, const json_t *id,
 	return (get_text(c, g, id, ref, &row->digest));
 }
 
-static enum rc
-get_one(struct call *c, struct get *g, const json_t *id)
+/* It is not here, and the upstream does not give it, or the policies do not let
+ * it be asked: what was recorded as an error is told of this image alone. */
+static void
+get_refused(struct call *c, struct get *g, const json_t *id)
 {
-	enum image_failure failure;
+	enum image_failure failure = FAILURE_UPSTREAM_UNAVAILABLE;
+	const char *why;
+	enum rc rc;
+
+	rc = pull_refusal(c, &why);
+	if (rc == RC_OK)
+		why = c->message;
+	if (rc == RC_DENIED || (rc == RC_OK && c->error == AWS_ACCESS_DENIED))
+		failure = FAILURE_UPSTREAM_DENIED;
+	else if (rc == RC_LIMIT)
+		failure = FAILURE_UPSTREAM_LIMIT;
+	g->refused = true;
+	ecr_image_fail(g->batch.failures, id, failure, why);
+}
+
+/* RC_NOTFOUND, RC_AWAIT; RC_FAILED: it was told. */
+static enum rc
+get_find(struct call *c, const struct reference *by, struct arena *own,
+    struct manifest_row *row)
+{
+	enum rc rc, pulled;
+
+	rc = meta_manifest_get(
+	    c->meta, c->repository, by, MANIFEST_ROW, READ_BLOCKING, own, row);
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return (rc);
+	pulled = pull_manifest(c, by, rc == RC_OK ? &row->digest : NULL);
+	return (pulled != RC_OK ? pulled : rc);
+}
+
+static enum rc
+get_ref(struct call *c, struct get *g, const json_t *id,
+    const struct image_ref *ref)
+{
+	struct reference by = ecr_image_by(ref);
 	struct manifest_row row;
-	struct image_ref ref;
-	struct reference by;
 	struct arena own;
 	enum rc rc;
 
-	failure = ecr_image_ref_read(id, &ref);
-	if (failure != FAILURE_NONE) {
-		ecr_image_fail(g->batch.failures, id, failure, NULL);
-		return (RC_OK);
-	}
 	arena_init(&own, GET_ROW_BYTES);
-	by = ecr_image_by(&ref);
-	rc = meta_manifest_get(c->meta, c->repository, &by, MANIFEST_ROW,
-	    READ_BLOCKING, &own, &row);
-	if (rc == RC_OK)
-		rc = get_row(c, g, id, &ref, &row);
+	rc = get_find(c, &by, &own, &row);
+	if (rc == RC_FAILED) {
+		get_refused(c, g, id);
+		rc = RC_OK;
+	} else if (rc == RC_OK) {
+		rc = get_row(c, g, id, ref, &row);
+	}
 	arena_reset(&own);
 	if (rc != RC_NOTFOUND)
 		return (rc);
 	ecr_image_fail(g->batch.failures, id, FAILURE_NOT_FOUND, NULL);
 	return (RC_OK);
+}
+
+static enum rc
+get_one(struct call *c, struct get *g, const json_t *id)
+{
+	enum image_failure failure;
+	struct image_ref ref;
+
+	failure = ecr_image_ref_read(id, &ref);
+	if (failure == FAILURE_NONE)
+		return (get_ref(c, g, id, &ref));
+	ecr_image_fail(g->batch.failures, id, failure, NULL);
+	return (RC_OK);
+}
+
+/* A repository that is a copy may come to be by this. */
+static enum rc
+get_repository(struct call *c, const struct get *g)
+{
+	if (g->n_pulled > 0 || g->refused)
+		return (RC_OK);
+	return (ecr_image_repository(c));
 }
 
 /* An answer that was not given was no pull. */
@@ -197,14 +247,16 @@ ecr_batch_get_image(struct call *c, const json_t *in, json_t *out)
 {
 	struct get *g;
 	size_t i;
-	enum rc rc;
+	enum rc rc = RC_OK;
 
 	if ((g = arena_calloc(c->arena, 1, sizeof(*g))) == NULL)
 		return (RC_TOOBIG);
 	g->accepted = aws_member(in, "acceptedMediaTypes");
-	rc = batch_begin(c, in, out, "images", &g->batch);
+	batch_begin(c, in, out, "images", &g->batch);
 	for (i = 0; rc == RC_OK && i < json_array_size(g->batch.ids); i++)
 		rc = get_one(c, g, json_array_get(g->batch.ids, i));
+	if (rc == RC_OK)
+		rc = get_repository(c, g);
 	for (i = 0; rc == RC_OK && i < g->n_pulled; i++)
 		pull_note(c, &g->pulled[i]);
 	return (rc);
@@ -333,9 +385,9 @@ ecr_batch_delete_image(struct call *c, const json_t *in, json_t *out)
 
 	if ((r = arena_calloc(c->arena, 1, sizeof(*r))) == NULL)
 		return (RC_TOOBIG);
-	rc = batch_begin(c, in, out, "imageIds", &r->batch);
-	if (rc != RC_OK)
+	if ((rc = ecr_image_repository(c)) != RC_OK)
 		return (rc);
+	batch_begin(c, in, out, "imageIds", &r->batch);
 	n = json_array_size(r->batch.ids);
 	do {
 		r->progress = false;

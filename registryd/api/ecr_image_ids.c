@@ -277,6 +277,12 @@ static const struct {
 	    "Requested image referenced by manifest list" },
 	[FAILURE_INACCESSIBLE] = { "ImageInaccessible",
 	    "Requested image is not accessible" },
+	[FAILURE_UPSTREAM_DENIED] = { "UpstreamAccessDenied",
+	    "The upstream registry denies access to the requested image" },
+	[FAILURE_UPSTREAM_LIMIT] = { "UpstreamTooManyRequests",
+	    "The upstream registry allows no more requests for now" },
+	[FAILURE_UPSTREAM_UNAVAILABLE] = { "UpstreamUnavailable",
+	    "The upstream registry cannot serve the requested image" },
 };
 
 void

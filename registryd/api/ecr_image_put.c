@@ -7,6 +7,7 @@
 #include "registryd/api/oci_int.h"
 #include "registryd/audit_images.h"
 #include "registryd/quota.h"
+#include "registryd/replication.h"
 #include "registryd/scanning.h"
 #include "registryd/settings.h"
 
@@ -254,13 +255,17 @@ image_store(struct call *c, const struct put_image *p)
 	struct arena own;
 	enum rc rc;
 
-	if ((rc = store_room(c->store, p->text.n)) != RC_OK)
+	if ((rc = store_room(c->store, p->text.n)) != RC_OK ||
+	    (rc = replication_destinations(c, c->repository, &put.destinations,
+		 &put.n_destinations)) != RC_OK)
 		return (rc);
 	arena_init(&own, RESTORED_BYTES);
 	back.arena = &own;
 	rc = meta_manifest_put(c->meta, &put, &result);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		audit_images(c, AUDIT_IMAGE_RESTORE, &back, &p->digest);
+		replication_pushed(c, put.n_destinations);
+	}
 	arena_reset(&own);
 	return (put_fail(c, rc, p, &result));
 }

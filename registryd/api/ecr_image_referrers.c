@@ -1,6 +1,7 @@
 #include "registryd/api/ecr_image_int.h"
 
 #include "base/json.h"
+#include "registryd/pull.h"
 
 /*
  * ListImageReferrers: what names a digest as its subject.  The subject itself
@@ -172,6 +173,17 @@ referrers_page(struct call *c, struct referring *r, json_t *out)
 	return (RC_OK);
 }
 
+static enum rc
+upstream_refused(struct call *c)
+{
+	const char *why;
+
+	if (pull_refusal(c, &why) == RC_OK)
+		return (RC_FAILED);
+	return (call_fail(c, AWS_UPSTREAM_REFERRERS, NULL,
+	    "The referrers cannot be had from the upstream registry: %s", why));
+}
+
 enum rc
 ecr_list_image_referrers(struct call *c, const json_t *in, json_t *out)
 {
@@ -189,6 +201,9 @@ ecr_list_image_referrers(struct call *c, const json_t *in, json_t *out)
 	if (ecr_image_ref_read(subject, &ref) != FAILURE_NONE)
 		return (RC_OK);
 	r.subject = ref.digest;
+	rc = pull_referrers(c, &r.subject);
+	if (rc != RC_OK)
+		return (rc == RC_FAILED ? upstream_refused(c) : rc);
 	filter_read(in, &r);
 	return (referrers_page(c, &r, out));
 }

@@ -4,6 +4,7 @@
 
 #include "base/obj.h"
 #include "registryd/api/download.h"
+#include "registryd/pull.h"
 #include "registryd/settings.h"
 #include "storage/content.h"
 
@@ -367,6 +368,35 @@ layer_unknown(struct call *c, struct span digest)
 	    CALL_SHOW(digest), PLACE_ARG(c)));
 }
 
+static enum rc
+layer_refused(struct call *c, struct span digest)
+{
+	const char *why;
+
+	if (pull_refusal(c, &why) == RC_OK)
+		return (RC_FAILED);
+	return (call_fail(c, AWS_UPSTREAM_LAYER, NULL,
+	    "The layer with digest '%.*s' of " PLACE_FMT
+	    " cannot be had from the upstream registry: %s",
+	    CALL_SHOW(digest), PLACE_ARG(c), why));
+}
+
+/* Of an image that was imported it may be in the upstream registry still; who
+ * uses the URL then gets it as it comes. */
+static enum rc
+layer_coming(struct call *c, struct span text, const struct digest *d)
+{
+	uint64_t size;
+	enum rc rc;
+
+	rc = pull_blob_size(c, d, &size);
+	if (rc == RC_NOTFOUND)
+		return (layer_unknown(c, text));
+	if (rc == RC_FAILED)
+		return (layer_refused(c, text));
+	return (rc == RC_EXISTS ? RC_OK : rc);
+}
+
 /* Is it there, and of an image that is not archived?  What lies in the archive
  * is there for those alone that are. */
 static enum rc
@@ -386,6 +416,8 @@ layer_find(struct call *c, struct span text, struct digest *d_r)
 		rc = meta_blob_use(c->meta, c->repository, d_r, &use);
 	if (rc != RC_OK)
 		return (rc);
+	if (!there && use == BLOB_USED)
+		return (layer_coming(c, text, d_r));
 	if (!there && use != BLOB_USED_ARCHIVED)
 		return (layer_unknown(c, text));
 	if (use == BLOB_USED)

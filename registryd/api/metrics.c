@@ -12,10 +12,14 @@
 #include "base/metrics.h"
 #include "base/num.h"
 #include "base/obj.h"
+#include "mirror/cache.h"
+#include "registryd/api/metrics_upstreams.h"
 #include "registryd/jobs.h"
+#include "registryd/mirrors.h"
 #include "registryd/route.h"
 #include "registryd/service.h"
 #include "registryd/traffic.h"
+#include "storage/replication.h"
 
 /*
  * The figures that are found when somebody asks.  What is counted as it
@@ -33,6 +37,10 @@ struct figures {
 	uint64_t links, blobs, bytes, collected_s;
 	uint64_t runs, runs_failed, runs_stopped, run_running;
 	uint64_t expired, archived, ran_s;
+	struct cache_stats cache;
+	struct mirrors_counts mirrors;
+	uint64_t mirrors_running, mirrored_s;
+	uint64_t replications, replicated, replications_failed;
 	uint64_t started_s, rss_bytes, open_fds, max_fds;
 	uint64_t one;
 };
@@ -152,6 +160,71 @@ static struct figure figures[] = {
 	    ran_s, "When a lifecycle policy was carried out last, in seconds "
 	    "since 1970; 0: not since the start"),
 
+	ROW(COUNTER, "registryd_cache_requests_total", "outcome=\"hit\"",
+	    cache.hits, "Pulls below a rule of the pull through cache that "
+	    "asked no upstream, and those served stale as it failed"),
+	ROW(COUNTER, "registryd_cache_requests_total", "outcome=\"stale\"",
+	    cache.stale, "Pulls below a rule of the pull through cache that "
+	    "asked no upstream, and those served stale as it failed"),
+	ROW(COUNTER, "registryd_cache_imports_total", "what=\"manifest\"",
+	    cache.manifests, "What the pull through cache fetched"),
+	ROW(COUNTER, "registryd_cache_imports_total", "what=\"referrers\"",
+	    cache.referrers, "What the pull through cache fetched"),
+	ROW(COUNTER, "registryd_cache_imports_total", "what=\"blob\"",
+	    cache.blobs, "What the pull through cache fetched"),
+	ROW(COUNTER, "registryd_cache_import_bytes_total", "",
+	    cache.blob_bytes, "Bytes of the blobs that it fetched"),
+	ROW(COUNTER, "registryd_cache_checks_same_total", "",
+	    cache.manifests_same,
+	    "Tags that the upstream was asked for and that were the same"),
+	ROW(GAUGE, "registryd_cache_fills", "", cache.fills,
+	    "Blobs that are being fetched now"),
+	ROW(COUNTER, "registryd_cache_fills_joined_total", "", cache.joined,
+	    "Requests that joined the fetching of a blob by others"),
+	ROW(COUNTER, "registryd_cache_fills_resumed_total", "", cache.resumed,
+	    "Times that the fetching of a blob went on after it broke off"),
+	ROW(COUNTER, "registryd_cache_blobs_adopted_total", "", cache.adopted,
+	    "Blobs that were in the registry already and were only linked"),
+	ROW(COUNTER, "registryd_cache_failures_total", "why=\"failed\"",
+	    cache.failed, "What could not be fetched from an upstream"),
+	ROW(COUNTER, "registryd_cache_failures_total",
+	    "why=\"wrong-digest\"", cache.wrong_digest,
+	    "What could not be fetched from an upstream"),
+	ROW(COUNTER, "registryd_cache_negative_total", "", cache.negative,
+	    "Requests answered by what an upstream refused shortly before"),
+	ROW(COUNTER, "registryd_cache_evicted_total", "", cache.evicted,
+	    "Imported images given up as the cache was full"),
+	ROW(COUNTER, "registryd_cache_evicted_bytes_total", "",
+	    cache.evicted_bytes, "Bytes that these needed"),
+
+	ROW(COUNTER, "registryd_mirror_runs_total", "outcome=\"done\"",
+	    mirrors.done, "Runs of mirrors"),
+	ROW(COUNTER, "registryd_mirror_runs_total", "outcome=\"incomplete\"",
+	    mirrors.incomplete, "Runs of mirrors"),
+	ROW(COUNTER, "registryd_mirror_runs_total", "outcome=\"failed\"",
+	    mirrors.failed, "Runs of mirrors"),
+	ROW(COUNTER, "registryd_mirror_runs_total", "outcome=\"stopped\"",
+	    mirrors.stopped, "Runs of mirrors"),
+	ROW(COUNTER, "registryd_mirror_images_total", "outcome=\"copied\"",
+	    mirrors.images, "Tags that runs of mirrors changed"),
+	ROW(COUNTER, "registryd_mirror_images_total", "outcome=\"deleted\"",
+	    mirrors.deleted, "Tags that runs of mirrors changed"),
+	ROW(COUNTER, "registryd_mirror_bytes_total", "", mirrors.bytes,
+	    "Bytes that runs of mirrors moved"),
+	ROW(GAUGE, "registryd_mirror_running", "", mirrors_running,
+	    "1 while a mirror is carried out"),
+	ROW(GAUGE, "registryd_mirror_last_success_timestamp_seconds", "",
+	    mirrored_s, "When a mirror was in step last, in seconds since "
+	    "1970; 0: not since the start"),
+
+	ROW(GAUGE, "registryd_replication_queue", "", replications,
+	    "Images that wait to be sent to a destination"),
+	ROW(COUNTER, "registryd_replication_images_total", "outcome=\"sent\"",
+	    replicated, "Images sent to a destination, or given up"),
+	ROW(COUNTER, "registryd_replication_images_total",
+	    "outcome=\"failed\"", replications_failed,
+	    "Images sent to a destination, or given up"),
+
 	ROW(GAUGE, "registryd_lmdb_map_bytes", "", store.map_bytes,
 	    "Size of the database's memory map"),
 	ROW(GAUGE, "registryd_lmdb_used_bytes", "", store.map_used_bytes,
@@ -260,6 +333,23 @@ figures_ask_counts(struct service *svc, struct figures *f)
 }
 
 static void
+figures_ask_others(struct service *svc, struct figures *f)
+{
+	struct service_counts *n = &svc->counts;
+
+	if (svc->cache != NULL)
+		cache_stats(svc->cache, &f->cache);
+	mirrors_count(svc->mirrors, &f->mirrors);
+	f->mirrors_running = f->mirrors.running;
+	f->mirrored_s = (uint64_t)(f->mirrors.done_ms / 1000);
+	if (meta_replication_count(store_meta(svc->store), &f->replications) !=
+	    RC_OK)
+		f->replications = 0;
+	f->replicated = atomic_load(&n->replicated);
+	f->replications_failed = atomic_load(&n->replications_failed);
+}
+
+static void
 figures_ask(struct service *svc, struct figures *f)
 {
 	struct http_server *server = atomic_load(&svc->server);
@@ -274,6 +364,7 @@ figures_ask(struct service *svc, struct figures *f)
 		f->map_used_pages =
 		    f->store.map_used_bytes / f->store.page_bytes;
 	figures_ask_counts(svc, f);
+	figures_ask_others(svc, f);
 	f->started_s = (uint64_t)(svc->started_ms / 1000);
 	f->rss_bytes = resident_bytes();
 	f->open_fds = descriptors_open();
@@ -335,6 +426,7 @@ metrics_show(struct call *c)
 	buf_init(&out, METRICS_MAX_BYTES);
 	metric_render(&out);
 	traffic_render(&out);
+	metrics_upstreams(c->service, &out);
 	cpu_render(&out);
 	return (call_json_take(c, 200, METRICS_TYPE, &out));
 }

@@ -6,6 +6,7 @@
 #include "registryd/api/oci_int.h"
 #include "registryd/audit.h"
 #include "registryd/http/range.h"
+#include "registryd/pull.h"
 #include "registryd/service.h"
 #include "storage/content.h"
 
@@ -25,18 +26,24 @@ blob_headers(struct call *c)
 }
 
 static enum rc
+size_describe(struct call *c, const struct digest *d, uint64_t size)
+{
+	if (oci_content(c, d, true, NULL))
+		return (RC_OK);
+	blob_headers(c);
+	c->answer->head_length = true;
+	c->answer->length = size;
+	return (RC_OK);
+}
+
+static enum rc
 blob_head(struct call *c, const struct digest *d)
 {
 	uint64_t size;
 	enum rc rc;
 
 	rc = content_stat(c->store, c->repository, d, c->mode, c->arena, &size);
-	if (rc != RC_OK || oci_content(c, d, true, NULL))
-		return (rc);
-	blob_headers(c);
-	c->answer->head_length = true;
-	c->answer->length = size;
-	return (RC_OK);
+	return (rc == RC_OK ? size_describe(c, d, size) : rc);
 }
 
 /* ${length} bytes from ${offset} on; the answer takes the descriptor. */
@@ -112,19 +119,78 @@ blob_body(struct call *c, const struct digest *d)
 	return (rc);
 }
 
+/* --- on its way from another registry ------------------------------------ */
+
+static enum rc
+blob_coming_head(struct call *c, const struct digest *d)
+{
+	uint64_t size;
+	enum rc rc;
+
+	rc = pull_blob_size(c, d, &size);
+	return (rc == RC_OK ? size_describe(c, d, size) : rc);
+}
+
+static enum rc
+blob_coming_body(struct call *c, const struct digest *d)
+{
+	struct content b = { .kind = CONTENT_FILE, .fd = -1 };
+	struct pull_body coming;
+	enum rc rc;
+
+	if ((rc = pull_blob(c, d, &coming)) != RC_OK)
+		return (rc);
+	b.fd = coming.fd;
+	b.size_bytes = coming.size_bytes;
+	rc = blob_describe(c, d, &b);
+	if (b.fd >= 0)
+		(void)close(b.fd);
+	else
+		c->answer->follow = coming.follow;
+	return (rc);
+}
+
+static enum rc
+blob_here(struct call *c, const struct digest *d)
+{
+	enum rc rc;
+
+	if (c->request->method == HTTP_HEAD)
+		rc = blob_head(c, d);
+	else
+		rc = blob_body(c, d);
+	if (rc == RC_OK)
+		pull_hit(c);
+	return (rc);
+}
+
+static enum rc
+blob_coming(struct call *c, const struct digest *d)
+{
+	if (c->request->method == HTTP_HEAD)
+		return (blob_coming_head(c, d));
+	return (blob_coming_body(c, d));
+}
+
+/* What came for another repository may have to be linked first. */
+#define LOOKS_MAX 3
+
 enum rc
 oci_blob_get(struct call *c)
 {
 	struct digest d;
+	unsigned i;
 	enum rc rc;
 
 	if ((rc = oci_digest(c, c->part, &d)) != RC_OK)
 		return (rc);
-	if (c->request->method == HTTP_HEAD)
-		rc = blob_head(c, &d);
-	else
-		rc = blob_body(c, &d);
-	if (rc == RC_NOTFOUND)
+	rc = RC_EXISTS;
+	for (i = 0; i < LOOKS_MAX && rc == RC_EXISTS; i++) {
+		rc = blob_here(c, &d);
+		if (rc == RC_NOTFOUND)
+			rc = blob_coming(c, &d);
+	}
+	if (rc == RC_NOTFOUND || rc == RC_EXISTS)
 		return (oci_unknown(c, OCI_BLOB_UNKNOWN, c->part));
 	return (rc);
 }

@@ -9,8 +9,10 @@
 #include "registryd/audit_images.h"
 #include "registryd/http/accept.h"
 #include "registryd/http/token.h"
+#include "registryd/pull.h"
 #include "registryd/pulls.h"
 #include "registryd/quota.h"
+#include "registryd/replication.h"
 #include "registryd/scanning.h"
 #include "registryd/service.h"
 #include "registryd/settings.h"
@@ -116,6 +118,21 @@ manifest_describe(struct call *c, const struct manifest_row *row, bool head)
 	rs->bytes = row->text;
 }
 
+/* In the store, or in the registry that this repository is a copy of. */
+static enum rc
+manifest_find(struct call *c, const struct reference *ref,
+    enum manifest_want want, struct manifest_row *row)
+{
+	enum rc rc, pulled;
+
+	rc = meta_manifest_get(
+	    c->meta, c->repository, ref, want, c->mode, c->arena, row);
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return (rc);
+	pulled = pull_manifest(c, ref, rc == RC_OK ? &row->digest : NULL);
+	return (pulled != RC_OK ? pulled : rc);
+}
+
 enum rc
 oci_manifest_get(struct call *c)
 {
@@ -126,8 +143,7 @@ oci_manifest_get(struct call *c)
 
 	if ((rc = oci_reference(c, c->part, &ref)) != RC_OK)
 		return (rc);
-	rc = meta_manifest_get(c->meta, c->repository, &ref,
-	    head ? MANIFEST_ROW : MANIFEST_TEXT, c->mode, c->arena, &row);
+	rc = manifest_find(c, &ref, head ? MANIFEST_ROW : MANIFEST_TEXT, &row);
 	if (rc == RC_NOTFOUND)
 		return (oci_unknown(c, OCI_MANIFEST_UNKNOWN, c->part));
 	if (rc != RC_OK)
@@ -297,14 +313,23 @@ push_store(struct call *c, const struct push *p)
 	enum rc rc;
 
 	if ((rc = store_room(c->store, c->body.n)) != RC_OK ||
-	    (rc = oci_push_preset(c, &put.create)) != RC_OK)
+	    (rc = oci_push_preset(c, &put.create)) != RC_OK ||
+	    (rc = replication_destinations(c, c->repository, &put.destinations,
+		 &put.n_destinations)) != RC_OK)
 		return (rc);
 	arena_init(&own, RESTORED_BYTES);
 	back.arena = &own;
 	rc = meta_manifest_put(c->meta, &put, &result);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		audit_images(c, AUDIT_IMAGE_RESTORE, &back, &p->digest);
+		replication_pushed(c, put.n_destinations);
+	}
 	arena_reset(&own);
+	/* Of the cache's own it is said that they are here as soon as they are
+	 * on their way. */
+	if (rc == RC_MISSING &&
+	    pull_blob_ends(c, result.missing, result.n_missing) == RC_AWAIT)
+		return (RC_AWAIT);
 	return (push_fail(c, rc, &result));
 }
 

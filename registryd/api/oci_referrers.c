@@ -3,6 +3,7 @@
 
 #include "registryd/api/oci.h"
 #include "registryd/api/oci_int.h"
+#include "registryd/pull.h"
 
 /*
  * GET /v2/{name}/referrers/{digest} (distribution-spec, "Listing Referrers"):
@@ -110,7 +111,8 @@ oci_referrers_list(struct call *c)
 	struct buf b;
 	enum rc rc;
 
-	if ((rc = query_read(c, &q, &after)) != RC_OK)
+	if ((rc = query_read(c, &q, &after)) != RC_OK ||
+	    (rc = pull_referrers(c, &q.subject)) != RC_OK)
 		return (rc);
 	rc = meta_referrer_page(c->meta, &q, c->mode, c->arena, &page);
 	if (rc != RC_OK)

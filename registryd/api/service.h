@@ -45,6 +45,21 @@ void metrics_init(void);
  *	GET    /control/deleted?repository=NAME&after=DIGEST
  *	GET    /control/deleted/repositories?after=ID
  *	POST   /control/undelete?repository=NAME&reference=TAG|DIGEST
+ *	GET    /control/mirrors
+ *	POST   /control/mirrors
+ *	DELETE /control/mirrors?name=NAME
+ *	POST   /control/mirrors/run?name=NAME
+ *	GET    /control/mirrors/history?name=NAME
+ *	GET    /control/replication
+ *	GET    /control/secrets
+ *	POST   /control/secrets
+ *	DELETE /control/secrets?name=NAME
+ *	GET    /control/cache
+ *	POST   /control/cache/rules
+ *	DELETE /control/cache/rules?prefix=PREFIX
+ *	POST   /control/cache/validate?prefix=PREFIX
+ *	POST   /control/cache/evict
+ *	POST   /control/backup
  *	GET    /control/jobs/{id}?since=N
  *	DELETE /control/jobs/{id}
  */
@@ -135,6 +150,67 @@ uint64_t control_body_max(const struct call *);
  * answer.  409 when the server runs without authentication.
  */
 RC_MUST_USE enum rc control_iam(struct call *);
+
+/** control_mirrors(c): {"mirrors"}: as mirrors_json(). */
+RC_MUST_USE enum rc control_mirrors(struct call *);
+
+/** control_mirror_add(c): the body is a mirror (mirror_spec_read()): 201 and
+ * {"name"}.  409: there is one of that name, perhaps in the configuration. */
+RC_MUST_USE enum rc control_mirror_add(struct call *);
+
+/** control_mirror_remove(c): 200.  404; 409: it stands in the
+ * configuration. */
+RC_MUST_USE enum rc control_mirror_remove(struct call *);
+
+/** control_mirror_run(c): 202 and the job (mirror_job_json()), with "joined"
+ * true for one that was asked for and has not begun.  404; 409: too many
+ * wait. */
+RC_MUST_USE enum rc control_mirror_run(struct call *);
+
+/** control_mirror_history(c): {"name","runs"}: mirrors_history_json().  404. */
+RC_MUST_USE enum rc control_mirror_history(struct call *);
+
+/** control_replication(c): {"waiting" (tasks),"sent","failed" (since the
+ * start),"next" (when the first task is due),"destinations" [{"name","url"}]
+ * (as configured)}. */
+RC_MUST_USE enum rc control_replication(struct call *);
+
+/** control_secrets(c): {"secrets"}: secrets_list(). */
+RC_MUST_USE enum rc control_secrets(struct call *);
+
+/** control_secret_put(c): the body is {"name","username","password"}, or
+ * {"name","access_key_id","secret_access_key","region","api_url"}: 201 and
+ * {"name"}, which for a registry is its URL.  409: the master key cannot be
+ * made. */
+RC_MUST_USE enum rc control_secret_put(struct call *);
+
+/** control_secret_delete(c): 200.  404. */
+RC_MUST_USE enum rc control_secret_delete(struct call *);
+
+/** control_cache(c): {"rules" [{"prefix","upstream","url","upstream_prefix",
+ * "credential"}],"upstreams" [{"url","requests","failures","retries","tokens",
+ * "bytes_in","bytes_out","limit","remaining","not_before","failed","failure"}],
+ * "settings" {"mode","freshness_ms","max_bytes","children"},"stats" (struct
+ * cache_stats)}. */
+RC_MUST_USE enum rc control_cache(struct call *);
+
+/** control_cache_rule_add(c): the body is {"prefix","upstream",
+ * "upstream_prefix","credential"}: 201 and what CreatePullThroughCacheRule
+ * answers; 400 with what it refuses. */
+RC_MUST_USE enum rc control_cache_rule_add(struct call *);
+
+/** control_cache_rule_remove(c), control_cache_validate(c): as
+ * DeletePullThroughCacheRule and ValidatePullThroughCacheRule answer. */
+RC_MUST_USE enum rc control_cache_rule_remove(struct call *);
+RC_MUST_USE enum rc control_cache_validate(struct call *);
+
+/** control_cache_evict(c): {"images","bytes" (there were),"evicted",
+ * "evicted_bytes","max_bytes"}.  409: no limit is set. */
+RC_MUST_USE enum rc control_cache_evict(struct call *);
+
+/** control_backup(c): 202 and the job (backup_job_json()).  409: there is
+ * one. */
+RC_MUST_USE enum rc control_backup(struct call *);
 
 /** control_job(c): the job as registryd/jobs.h tells; what it has lists of
  * from number ${since} on.  404: no such job. */

@@ -18,6 +18,10 @@
  * kernel is asked, by reads that may not wait, and what is missing is read
  * ahead on a worker.  Asking for one byte here and there is enough: pages come
  * into memory, and leave it, many at a time.
+ *
+ * A file that is still being written (conn_follow.c) is sent up to where it
+ * may be; then the connection waits to be woken, and no deadline runs, because
+ * it is not the client that is slow.
  */
 #define SLICE_BYTES ((uint64_t)1024 * 1024)
 #define PROBE_BYTES ((uint64_t)256 * 1024)
@@ -132,7 +136,8 @@ send_slice(struct http_conn *c, struct http_response *rs, uint64_t n)
 	return (0);
 }
 
-/* Into the scratch memory; -1: wait, or gone. */
+/* Into the scratch memory; -1: wait, or gone.  What is tried once more after a
+ * write that blocked must not be less than it was: so all of it, or nothing. */
 static ssize_t
 read_slice(struct http_conn *c, struct msg *m, uint64_t n)
 {
@@ -149,8 +154,12 @@ read_slice(struct http_conn *c, struct msg *m, uint64_t n)
 		return (read_slice(c, m, n));
 	}
 	if (got == -1 && errno == EAGAIN)
+		got = 0;
+	if (got >= 0 && (uint64_t)got < n && flags != 0) {
 		warm_begin(c, m, n);
-	else if (got == -1)
+		return (-1);
+	}
+	if (got == -1)
 		file_failed(c, strerror(errno));
 	else if (got == 0)
 		file_failed(c, "it is shorter than it should be");
@@ -191,6 +200,9 @@ min_u64(uint64_t a, uint64_t b)
 static uint64_t
 send_some(struct http_conn *c, struct msg *m, uint64_t n)
 {
+	n = follow_allow(c, m, n);
+	if (n == 0)
+		return (0);
 	if (c->tls != NULL)
 		return (send_slice_tls(c, m, n));
 	if (slice_is_warm(m, n))

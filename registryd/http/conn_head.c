@@ -47,7 +47,7 @@ msg_init(struct msg *m)
 	m->collect = NULL;
 	m->stream = NULL;
 	m->job_out = m->job_back = false;
-	m->warm_until = 0;
+	m->warm_until = m->follow_until = 0;
 	m->pages_unknown = m->complete = m->refused = false;
 	head_init(&m->head, &m->x.request, m->headers);
 	arena_init(&m->x.arena, EXCHANGE_BYTES);
@@ -362,6 +362,7 @@ step_finish(struct http_conn *c)
 	struct msg *m = c->msg;
 
 	conn_disarm(c);
+	follow_end(m);
 	msg_report(c, m);
 	if (m->x.response.body == HTTP_FILE && m->x.response.fd != -1)
 		(void)close(m->x.response.fd);

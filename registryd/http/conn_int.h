@@ -29,7 +29,7 @@
  * worker, the application); STEP_GONE, the connection is to be destroyed.
  * conn_run() is the only driver, and conn_destroy() the only way to die.
  *
- *   HANDSHAKE -> HEAD -> APP <-> COLLECT | STREAM | OFFLOAD
+ *   HANDSHAKE -> HEAD -> APP <-> COLLECT | STREAM | OFFLOAD | PARKED
  *                 ^       |
  *                 |     ANSWER -> SEND -> FILE -> FINISH
  *                 +----------------------------------+-> DRAIN -> CLOSE
@@ -47,6 +47,7 @@
 	S(COLLECT, step_collect) \
 	S(STREAM, step_stream) \
 	S(OFFLOAD, step_offload) \
+	S(PARKED, step_parked) \
 	S(ANSWER, step_answer) \
 	S(SEND, step_send) \
 	S(FILE, step_file) \
@@ -144,14 +145,15 @@ struct msg {
 	http_exchange_fn *work, *then;
 	struct job job;
 	struct loop_task job_done;
-	bool job_out, job_back;
+	bool job_out, job_back; /* also of one that waits to be woken */
 
 	/* body out */
 	struct out out;
 	uint64_t body_out;
-	uint64_t warm_until; /* file offset up to which pages are in memory */
-	bool pages_unknown;  /* the filesystem cannot tell */
-	bool complete;	     /* the whole answer was handed to the kernel */
+	uint64_t warm_until;   /* file offset up to which pages are in memory */
+	uint64_t follow_until; /* file offset up to which it may be sent */
+	bool pages_unknown;    /* the filesystem cannot tell */
+	bool complete;	       /* the whole answer was handed to the kernel */
 	bool refused;
 
 	char client[ADDR_TEXT_BYTES];
@@ -225,6 +227,17 @@ bool body_whole(struct http_conn *, struct span *body_r);
  * that is done; then msg_job_returned() tells, once. */
 void msg_submit(struct msg *, struct workers *, http_exchange_fn *work);
 bool msg_job_returned(struct msg *);
+/** msg_park(m): http_exchange_wake() will be called; then msg_job_returned()
+ * tells, once.  msg_unpark(m): it will not be called after all. */
+void msg_park(struct msg *);
+void msg_unpark(struct msg *);
+
+/* conn_follow.c */
+/** follow_allow(c, m, n): how many of the next ${n} bytes of the file may be
+ * sent; 0: none now (the message is parked), or never (c->gone). */
+uint64_t follow_allow(struct http_conn *, struct msg *, uint64_t n);
+/** follow_end(m): whatever becomes of the answer; once, or more often. */
+void follow_end(struct msg *);
 
 /* conn_stream.c */
 void stream_flush_due(struct deadline *, void *hub);

@@ -2,8 +2,9 @@
 #include "registryd/http/conn_int.h"
 
 /*
- * Work of the application's that may block, on a worker.  Meanwhile the loop
- * leaves the exchange alone.
+ * Work of the application's that may block, on a worker; or nothing at all,
+ * until somebody else wakes the exchange.  Meanwhile the loop leaves it alone,
+ * also when its client has gone: whoever has it may still write to it.
  */
 
 /* On a worker. */
@@ -47,6 +48,24 @@ msg_submit(struct msg *m, struct workers *w, http_exchange_fn *work)
 	workers_submit(w, &m->job);
 }
 
+void
+msg_park(struct msg *m)
+{
+	must(!m->job_out);
+	m->job_out = true;
+	m->job_back = false;
+	m->job_done = (struct loop_task){ .fn = on_job_done, .arg = m };
+	atomic_fetch_add(&m->x.conn->hub->server->parked, 1);
+}
+
+void
+msg_unpark(struct msg *m)
+{
+	must(m->job_out && !m->job_back);
+	m->job_out = false;
+	atomic_fetch_sub(&m->x.conn->hub->server->parked, 1);
+}
+
 bool
 msg_job_returned(struct msg *m)
 {
@@ -80,6 +99,43 @@ step_offload(struct http_conn *c)
 		msg_submit(m, c->hub->server->workers, m->work);
 		return (STEP_WAIT);
 	}
+	if (!msg_job_returned(m))
+		return (STEP_WAIT);
+	c->state = CONN_APP;
+	m->then(&m->x);
+	return (STEP_MORE);
+}
+
+void
+http_exchange_wait(struct http_exchange *x, http_exchange_fn *then)
+{
+	struct msg *m = msg_of(x);
+
+	OBJ_CHECK(m, MSG_MAGIC);
+	m->then = then;
+	msg_park(m);
+	conn_go(x->conn, CONN_PARKED);
+}
+
+/* Any thread.  Once it was posted the exchange may end, and the server with it,
+ * but for the loop, in which this thread still is: see server.c. */
+void
+http_exchange_wake(struct http_exchange *x)
+{
+	struct http_server *s = x->conn->hub->server;
+	struct msg *m = msg_of(x);
+
+	OBJ_CHECK(m, MSG_MAGIC);
+	loop_post(x->conn->hub->loop, &m->job_done);
+	atomic_fetch_sub(&s->parked, 1);
+}
+
+enum step
+step_parked(struct http_conn *c)
+{
+	struct msg *m = c->msg;
+
+	conn_disarm(c);
 	if (!msg_job_returned(m))
 		return (STEP_WAIT);
 	c->state = CONN_APP;

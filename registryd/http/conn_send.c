@@ -92,6 +92,7 @@ out_no_file(struct msg *m)
 		(void)close(rs->fd);
 	rs->fd = -1;
 	rs->body = HTTP_NO_BODY;
+	follow_end(m);
 }
 
 enum step
@@ -144,7 +145,9 @@ out_keep(struct http_conn *c, struct msg *m)
 static bool
 out_push(struct http_conn *c, struct msg *m)
 {
-	bool more = m->x.response.body == HTTP_FILE;
+	const struct http_response *rs = &m->x.response;
+	/* The first bytes of a file that is being written may take a while. */
+	bool more = rs->body == HTTP_FILE && rs->follow == NULL;
 	struct out *o = &m->out;
 	struct span parts[2];
 	size_t n;

@@ -77,4 +77,14 @@ void http_exchange_stream(struct http_exchange *, const struct http_sink *,
 void http_exchange_offload(
     struct http_exchange *, http_exchange_fn *work, http_exchange_fn *then);
 
+/**
+ * http_exchange_wait(x, then), http_exchange_wake(x):
+ * Nothing to do until somebody else wakes it: then ${then} on the loop.  Wake
+ * exactly once for each wait, from any thread, also on the loop before the
+ * function that waits has returned; the exchange stays until then, even if the
+ * client is gone.
+ */
+void http_exchange_wait(struct http_exchange *, http_exchange_fn *then);
+void http_exchange_wake(struct http_exchange *);
+
 #endif

@@ -131,6 +131,8 @@ struct http_server {
 	struct job heap_trim; /* one at a time: */
 	atomic_bool heap_trimming;
 	atomic_bool stopping;
+	atomic_uint parked; /* messages that wait to be woken, and wakers that
+			       have not yet let go of their loop */
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t change;

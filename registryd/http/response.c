@@ -21,6 +21,7 @@ http_response_init(struct http_response *rs)
 	rs->fd = -1;
 	rs->offset = 0;
 	rs->length = 0;
+	rs->follow = NULL;
 	rs->head_length = false;
 	rs->close = false;
 }

@@ -16,6 +16,26 @@
 
 enum http_body_kind { HTTP_NO_BODY, HTTP_MEMORY, HTTP_FILE };
 
+/*
+ * How far a file that is still being written may be sent.  ${sent} and
+ * ${until} count from the beginning of the file.  All on the loop; end() once,
+ * whatever becomes of the answer, and never while it waits.
+ */
+enum http_follow_state {
+	FOLLOW_SOME, /* up to *${until_r}, which is more than ${sent} */
+	FOLLOW_WAIT, /* http_exchange_wake(x) will be called, once */
+	FOLLOW_CUT,  /* no more will come: the connection is cut, so that the
+			client sees that it has not got all */
+};
+
+struct http_exchange;
+struct http_follow {
+	enum http_follow_state (*look)(void *arg, struct http_exchange *x,
+	    uint64_t sent, uint64_t *until_r);
+	void (*end)(void *arg); /* it will not be asked any more */
+	void *arg;
+};
+
 struct http_response {
 	int status;
 	struct http_header headers[HTTP_RESPONSE_HEADERS];
@@ -25,9 +45,12 @@ struct http_response {
 	int fd;		   /* HTTP_FILE; taken: closed when sent */
 	uint64_t offset;   /* HTTP_FILE */
 	uint64_t length;   /* HTTP_FILE */
-	bool head_length;  /* HTTP_NO_BODY, but say Content-Length: ${length}
+	/* HTTP_FILE that is still being written; or NULL.  Lives in the
+	 * exchange's arena. */
+	const struct http_follow *follow;
+	bool head_length; /* HTTP_NO_BODY, but say Content-Length: ${length}
 			     (HEAD where the content was not opened) */
-	bool close;	   /* the connection ends after it */
+	bool close;	  /* the connection ends after it */
 };
 
 /** http_response_init(rs): status 200, no headers, no body. */

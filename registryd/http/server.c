@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -292,6 +293,17 @@ wait_empty(struct http_server *s, int64_t until_ns)
 	return (empty);
 }
 
+/* Whoever woke an exchange is no thread of ours, and may still be on its way
+ * out of the loop that it posted to. */
+static void
+wait_wakers(struct http_server *s)
+{
+	const struct timespec nap = { .tv_nsec = 100000 };
+
+	while (atomic_load(&s->parked) > 0)
+		(void)nanosleep(&nap, NULL);
+}
+
 /* The threads run: let the connections end, then the threads. */
 static void
 stop_hubs(struct http_server *s, int64_t timeout_ms)
@@ -305,13 +317,15 @@ stop_hubs(struct http_server *s, int64_t timeout_ms)
 		log_warn(
 		    "cutting %u connections off", atomic_load(&s->connections));
 		hub_call_all(s, hub_cut);
-		/* What workers do for them has to end; the rest is gone. */
+		/* What workers do for them has to end, and who waits has to be
+		 * woken; the rest is gone. */
 		while (!wait_empty(s, INT64_MAX))
 			;
 	}
 	hub_call_all(s, hub_quit);
 	for (i = 0; i < s->n_hubs; i++)
 		thread_join(s->hubs[i].thread);
+	wait_wakers(s);
 }
 
 static void

@@ -96,7 +96,8 @@ RC_MUST_USE enum rc http_server_reload(struct http_server *,
 
 /** http_server_stop(s, timeout_ms): accept no more, close what is idle, let
  * requests in flight finish for ${timeout_ms}, then cut them; join all threads
- * and free.  Takes NULL. */
+ * and free.  Exchanges that wait to be woken are waited for however long that
+ * takes.  Takes NULL. */
 void http_server_stop(struct http_server **, int64_t timeout_ms);
 
 struct http_server_stats {

@@ -51,9 +51,6 @@ NEVER = {
     "UnableToGetUpstreamLayerException": "upstreams are not contacted yet",
     "UnableToListUpstreamImageReferrersException":
         "upstreams are not contacted yet",
-    "ReplicationBackfillInProgressException": "no backfill is ever started",
-    "ReplicationBackfillInvalidStatusException":
-        "no backfill is ever started",
     "ServerException": "only a fault of the server or its disk",
 }
 

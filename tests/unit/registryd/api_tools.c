@@ -13,8 +13,10 @@
 
 #include "base/mem.h"
 #include "registryd/authorize.h"
+#include "registryd/cache_rules.h"
 #include "registryd/identify.h"
 #include "registryd/permissions.h"
+#include "registryd/replication.h"
 #include "registryd/route.h"
 #include "storage/upload.h"
 
@@ -39,6 +41,22 @@ store_start(struct api *api)
 
 	if (store_open(&o, why, &api->store) != RC_OK)
 		fail_msg("store_open: %s", why);
+	api->service.cache_rules = cache_rules_new(store_meta(api->store));
+	api->service.replication = replication_new(store_meta(api->store));
+}
+
+void
+api_bare(struct api *api)
+{
+	cache_rules_free(&api->service.cache_rules);
+	replication_free(&api->service.replication);
+}
+
+static void
+store_stop(struct api *api)
+{
+	api_bare(api);
+	store_close(&api->store);
 }
 
 void
@@ -64,7 +82,7 @@ api_open(struct api *api)
 void
 api_reopen(struct api *api)
 {
-	store_close(&api->store);
+	store_stop(api);
 	store_start(api);
 }
 
@@ -73,7 +91,7 @@ api_close(struct api *api)
 {
 	char *command;
 
-	store_close(&api->store);
+	store_stop(api);
 	command = xasprintf("rm -rf '%s'", api->dir);
 	assert_int_equal(system(command), 0);
 	free(command);

@@ -48,6 +48,8 @@ struct reply {
 /** api_open(api), api_close(api). */
 void api_open(struct api *);
 void api_close(struct api *);
+/** api_bare(api): without what it has of its service, for who makes one. */
+void api_bare(struct api *);
 /** api_reopen(api): as after a restart. */
 void api_reopen(struct api *);
 

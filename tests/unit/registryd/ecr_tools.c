@@ -18,9 +18,12 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "registryd/api/aws.h"
+#include "registryd/backfills.h"
+#include "registryd/cache_rules.h"
 #include "registryd/identify.h"
 #include "registryd/permissions.h"
 #include "registryd/policy_cache.h"
+#include "registryd/replication.h"
 #include "registryd/route.h"
 
 #define ARENA_BYTES ((size_t)64 << 20)
@@ -45,6 +48,18 @@ store_start(struct ecr *e)
 
 	if (store_open(&o, why, &e->service.store) != RC_OK)
 		fail_msg("store_open: %s", why);
+	e->service.cache_rules = cache_rules_new(store_meta(e->service.store));
+	e->service.replication = replication_new(store_meta(e->service.store));
+	e->service.backfills = backfills_new(&e->service);
+}
+
+static void
+store_stop(struct ecr *e)
+{
+	backfills_free(&e->service.backfills);
+	cache_rules_free(&e->service.cache_rules);
+	replication_free(&e->service.replication);
+	store_close(&e->service.store);
 }
 
 static void
@@ -93,7 +108,7 @@ ecr_close(struct ecr *e)
 	auth_close(&e->service.auth);
 	decide_cache_free(&e->service.decisions);
 	policy_cache_free(&e->service.policies);
-	store_close(&e->service.store);
+	store_stop(e);
 	command = xasprintf("rm -rf '%s'", e->dir);
 	assert_int_equal(system(command), 0);
 	free(command);
@@ -103,7 +118,7 @@ void
 ecr_reopen(struct ecr *e)
 {
 	assert_null(e->service.auth);
-	store_close(&e->service.store);
+	store_stop(e);
 	store_start(e);
 }
 

@@ -859,6 +859,7 @@ setup(void **state)
 	flags.data = api.dir;
 	if (settings_load(&flags, why, &settings) != RC_OK)
 		fail_msg("%s", why);
+	api_bare(&api);
 	service_init(&api.service, api.store, settings);
 	assert_int_equal(service_audit_open(&api.service, audit_why), RC_OK);
 	api.settings.lifecycle = settings->lifecycle;

@@ -20,8 +20,9 @@
 #include "storage/repositories.h"
 
 /*
- * Repositories that a push makes: which template counts, what it says, and
- * whether who pushes may.  Templates are put there as the API keeps them.
+ * Repositories that a push makes, a pull through the cache, or replication:
+ * which template counts, what it says, and whether who asks may.  Templates are
+ * put there as the API keeps them.
  */
 static struct api api;
 static struct arena arena;
@@ -321,6 +322,7 @@ a_mount_makes_no_more_than_that_either(void **state)
 /* --- who may ------------------------------------------------------------- */
 
 static struct ecr e;
+static struct http_exchange exchange;
 static struct http_request request;
 static struct http_response answer;
 static struct call call;
@@ -333,7 +335,9 @@ setup_auth(void **state)
 	arena_init(&arena, 1 << 24);
 	request = (struct http_request){ .method = HTTP_PUT };
 	http_response_init(&answer);
+	exchange = (struct http_exchange){ .role = ROLE_PUBLIC };
 	call = (struct call){
+		.x = &exchange,
 		.request = &request,
 		.answer = &answer,
 		.arena = &arena,
@@ -449,6 +453,94 @@ a_bearer_token_for_pushing_is_enough(void **state)
 	assert_true(may_create());
 }
 
+/* --- by a pull, by replication ------------------------------------------- */
+
+static void
+a_pull_through_the_cache_makes_it_for_who_may(void **state)
+{
+	const struct repository_preset *preset;
+
+	(void)state;
+	e.settings.create_on_push = false;
+	who("puller", ALLOW("\"ecr:BatchGetImage\"", ""));
+	assert_int_equal(creation_on_cache(&call, &preset), RC_FAILED);
+	assert_int_equal(call.error, OCI_DENIED);
+	assert_non_null(strstr(call.message, "ecr:CreateRepository"));
+	assert_null(preset);
+	who("maker", ALLOW("\"ecr:CreateRepository\"", ""));
+	assert_int_equal(creation_on_cache(&call, &preset), RC_OK);
+	assert_int_equal(preset->n_tags, 0);
+	template_put(e.service.store, "team", ALL_OF_IT);
+	assert_int_equal(creation_on_cache(&call, &preset), RC_FAILED);
+	assert_non_null(strstr(call.message, "ecr:TagResource"));
+	who("tagger",
+	    ALLOW("\"ecr:CreateRepository\",\"ecr:TagResource\"", ""));
+	assert_int_equal(creation_on_cache(&call, &preset), RC_OK);
+	assert_true(preset->n_tags > 0);
+	template_put(e.service.store, "team",
+	    "{\"appliedFor\":[\"CREATE_ON_PUSH\"],\"resourceTags\":"
+	    "[{\"Key\":\"a\",\"Value\":\"b\"}]}");
+	assert_int_equal(creation_on_cache(&call, &preset), RC_OK);
+	assert_int_equal(preset->n_tags, 0);
+}
+
+static void
+the_token_of_a_pull_is_enough_for_what_it_makes(void **state)
+{
+	const struct repository_preset *preset;
+
+	(void)state;
+	who("maker", ALLOW("\"ecr:CreateRepository\"", ""));
+	call.permission = permission_find("manifest-get");
+	call.granted = SPAN("repository:team/app:pull");
+	assert_int_equal(creation_on_cache(&call, &preset), RC_OK);
+	assert_non_null(preset);
+	assert_true(span_is(call.granted, "repository:team/app:pull"));
+}
+
+static void
+replication_makes_what_pushes_do_not(void **state)
+{
+	struct http_header header = {
+		.name = SPAN("Registryd-Replication"),
+		.value = SPAN("eu-west-1/111122223333"),
+	};
+
+	(void)state;
+	e.settings.create_on_push = false;
+	who("replicator",
+	    ALLOW("\"ecr:CreateRepository\",\"ecr:ReplicateImage\"", ""));
+	assert_false(may_create());
+	request.headers = &header;
+	request.n_headers = 1;
+	assert_true(may_create());
+	who("pusher", ALLOW("\"ecr:CreateRepository\"", ""));
+	assert_false(may_create());
+	who("sender", ALLOW("\"ecr:ReplicateImage\"", ""));
+	assert_refused("ecr:CreateRepository");
+}
+
+static void
+who_has_the_server_s_own_socket_makes_what_pushes_do_not(void **state)
+{
+	struct ask ask = { .method = HTTP_POST,
+		.role = ROLE_CONTROL,
+		.path = "/v2/team/app/blobs/uploads/" };
+	struct reply r;
+
+	(void)state;
+	api.settings.create_on_push = false;
+	push_expect("team/other", 404, "NAME_UNKNOWN");
+	api_ask(&api, &ask, &r);
+	assert_int_equal(r.status, 202);
+	reply_free(&r);
+	ask.role = ROLE_PUBLIC;
+	ask.path = "/v2/team/other/blobs/uploads/";
+	api_ask(&api, &ask, &r);
+	assert_int_equal(r.status, 404);
+	reply_free(&r);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define TEST_AUTH(f) \
 	cmocka_unit_test_setup_teardown(f, setup_auth, teardown_auth)
@@ -464,6 +556,7 @@ main(void)
 		TEST(
 		    a_template_makes_repositories_though_the_configuration_does_not),
 		TEST(the_longest_prefix_that_is_for_pushes_counts),
+		TEST(who_has_the_server_s_own_socket_makes_what_pushes_do_not),
 		TEST(a_repository_is_made_as_its_template_says),
 		TEST(a_blob_makes_the_same_repository_as_a_manifest),
 		TEST(a_template_holds_for_new_repositories_only),
@@ -474,6 +567,9 @@ main(void)
 		TEST_AUTH(tags_of_a_template_must_be_allowed_too),
 		TEST_AUTH(policies_see_the_tags_of_the_template),
 		TEST_AUTH(a_bearer_token_for_pushing_is_enough),
+		TEST_AUTH(a_pull_through_the_cache_makes_it_for_who_may),
+		TEST_AUTH(the_token_of_a_pull_is_enough_for_what_it_makes),
+		TEST_AUTH(replication_makes_what_pushes_do_not),
 	};
 
 	return (cmocka_run_group_tests_name("creation", tests, NULL, NULL));

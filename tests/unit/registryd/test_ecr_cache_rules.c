@@ -291,8 +291,9 @@ a_deletion_tells_what_it_was(void **state)
 	    "{\"ecrRepositoryPrefix\":\"gone\"}");
 }
 
+/* The server of these tests has no way out. */
 static void
-a_rule_is_not_said_to_work(void **state)
+a_rule_whose_upstream_cannot_be_asked_is_not_said_to_work(void **state)
 {
 	struct ecr_reply r;
 
@@ -301,11 +302,31 @@ a_rule_is_not_said_to_work(void **state)
 	ecr_do(&ecr, NULL, &r, VALIDATE, "{\"ecrRepositoryPrefix\":\"val\"}");
 	assert_int_equal(r.status, 200);
 	assert_true(json_is_false(ecr_at(r.json, "isValid")));
-	assert_non_null(strstr(ecr_text(r.json, "failure"),
-	    "does not contact upstream registries"));
+	assert_non_null(strstr(
+	    ecr_text(r.json, "failure"), "does not contact other registries"));
 	assert_string_equal(ecr_text(r.json, "upstreamRegistryUrl"), "quay.io");
 	assert_string_equal(ecr_text(r.json, "ecrRepositoryPrefix"), "val");
 	assert_string_equal(ecr_text(r.json, "registryId"), ECR_ACCOUNT);
+	ecr_reply_free(&r);
+}
+
+static void
+a_rule_whose_secret_is_not_here_is_not_said_to_work(void **state)
+{
+	struct ecr_reply r;
+
+	(void)state;
+	ecr_expect(&ecr, NULL, "", NULL, CREATE,
+	    "{\"ecrRepositoryPrefix\":\"sec\",\"upstreamRegistryUrl\":"
+	    "\"quay.io\",\"credentialArn\":\"%s\"}",
+	    SECRET("quay-AbC123"));
+	ecr_do(&ecr, NULL, &r, VALIDATE, "{\"ecrRepositoryPrefix\":\"sec\"}");
+	assert_int_equal(r.status, 200);
+	assert_true(json_is_false(ecr_at(r.json, "isValid")));
+	assert_non_null(strstr(ecr_text(r.json, "failure"),
+	    "the secret \"ecr-pullthroughcache/quay\" is not here"));
+	assert_string_equal(
+	    ecr_text(r.json, "credentialArn"), SECRET("quay-AbC123"));
 	ecr_reply_free(&r);
 }
 
@@ -380,7 +401,8 @@ main(void)
 		TEST(an_update_changes_credentials_and_role),
 		TEST(what_is_not_there_is_told_by_all),
 		TEST(a_deletion_tells_what_it_was),
-		TEST(a_rule_is_not_said_to_work),
+		TEST(a_rule_whose_upstream_cannot_be_asked_is_not_said_to_work),
+		TEST(a_rule_whose_secret_is_not_here_is_not_said_to_work),
 		TEST(rules_are_listed_page_by_page),
 		TEST(names_and_pages_do_not_go_together),
 	};

@@ -1019,7 +1019,7 @@ struct fetched {
 };
 
 static void
-fetch_answer(struct call *c, enum rc rc, struct fetched *f)
+fetched_answer(struct call *c, enum rc rc, struct fetched *f)
 {
 	const struct http_response *rs = c->answer;
 	size_t i;
@@ -1091,7 +1091,7 @@ fetch(struct ecr *e, const struct fetch *ask, struct fetched *f)
 	};
 	assert_int_equal(identify_call(&c), RC_OK);
 	rc = m.route->handler(&c);
-	fetch_answer(&c, rc, f);
+	fetched_answer(&c, rc, f);
 	directory_unref(&c.directory);
 	arena_reset(&x.arena);
 }

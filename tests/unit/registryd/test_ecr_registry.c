@@ -5,13 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "ecr_tools.h"
+#include "registryd/backfills.h"
+#include "storage/replication.h"
 
-/* Replication and signing, which are configured and not done, with
- * `auth: none`. */
+/* Replication, but for the sending, and signing, which is configured and not
+ * done, with `auth: none`. */
 
 #define INVALID "InvalidParameterException"
 #define PUT "PutReplicationConfiguration"
@@ -195,33 +198,73 @@ replicated(const char *repository, struct ecr_reply *r)
 	return (ecr_at(r->json, "replicationStatuses"));
 }
 
+/* What waits to be sent ends as somebody would end it who sends. */
+static size_t
+tasks_end(enum replication_state state, const char *code)
+{
+	struct meta *m = store_meta(ecr.service.store);
+	struct replication_task *tasks;
+	struct arena arena;
+	size_t i, n;
+
+	arena_init(&arena, 1 << 20);
+	assert_int_equal(meta_replication_page(m, INT64_MIN, 0, INT64_MAX, 1000,
+			     &arena, &tasks, &n),
+	    RC_OK);
+	for (i = 0; i < n; i++)
+		assert_int_equal(meta_replication_end(m, &tasks[i], state,
+				     span_of(code), SPAN("why"), 1),
+		    RC_OK);
+	arena_reset(&arena);
+	return (n);
+}
+
 static void
-each_destination_of_an_image_has_failed(void **state)
+an_image_pushed_under_a_rule_is_sent_to_its_destinations(void **state)
 {
 	struct ecr_reply r;
 	const json_t *list;
 
 	(void)state;
 	image_make("test/app");
+	ecr_expect(&ecr, NULL, "", NULL, PUT, "%s",
+	    RULES(RULE_OF(WEST, FILTER("dev") "," FILTER("qa")) "," RULE_OF(
+		WEST "," EAST, FILTER("qa"))));
+	/* It was there before the rule. */
 	assert_int_equal(json_array_size(replicated("prod/app", &r)), 0);
 	ecr_reply_free(&r);
-	ecr_expect(&ecr, NULL, "", NULL, PUT, "%s",
-	    RULES(RULE_OF(WEST, FILTER("dev") "," FILTER("prod")) "," RULE(
-		WEST "," EAST)));
-	list = replicated("prod/app", &r);
+	image_make("qa/app");
+	image_make("other/app");
+	list = replicated("qa/app", &r);
 	assert_int_equal(json_array_size(list), 2);
-	assert_string_equal(ecr_text(list, "0.region"), "us-west-2");
-	assert_string_equal(ecr_text(list, "0.registryId"), ECR_ACCOUNT);
+	assert_string_equal(ecr_text(list, "0.status"), "IN_PROGRESS");
+	assert_null(ecr_at(list, "0.failureCode"));
+	ecr_reply_free(&r);
+	assert_int_equal(json_array_size(replicated("other/app", &r)), 0);
+	ecr_reply_free(&r);
+	assert_int_equal(tasks_end(REPLICATION_FAILED, "AccessDenied"), 2);
+	list = replicated("qa/app", &r);
 	assert_string_equal(ecr_text(list, "0.status"), "FAILED");
-	assert_string_equal(
-	    ecr_text(list, "0.failureCode"), "ReplicationNotSupported");
-	assert_string_equal(ecr_text(list, "1.region"), "us-east-1");
+	assert_string_equal(ecr_text(list, "0.failureCode"), "AccessDenied");
+	assert_int_equal(strlen(ecr_text(list, "0.registryId")), 12);
+	assert_string_not_equal(
+	    ecr_text(list, "0.region"), ecr_text(list, "1.region"));
 	ecr_reply_free(&r);
-	ecr_expect(&ecr, NULL, "", NULL, PUT, "%s",
-	    RULES(RULE_OF(WEST, FILTER("prod"))));
-	assert_int_equal(json_array_size(replicated("test/app", &r)), 0);
+}
+
+static void
+a_change_of_the_rules_counts_from_the_next_push_on(void **state)
+{
+	struct ecr_reply r;
+
+	(void)state;
+	ecr_expect(&ecr, NULL, "", NULL, PUT, "%s", RULES(RULE(WEST)));
+	image_make("one/app");
+	assert_int_equal(json_array_size(replicated("one/app", &r)), 1);
 	ecr_reply_free(&r);
-	assert_int_equal(json_array_size(replicated("prod/app", &r)), 1);
+	ecr_expect(&ecr, NULL, "", NULL, PUT, "%s", RULES(""));
+	image_make("two/app");
+	assert_int_equal(json_array_size(replicated("two/app", &r)), 0);
 	ecr_reply_free(&r);
 }
 
@@ -251,14 +294,11 @@ what_is_not_there_has_no_status(void **state)
 /* --- backfills ----------------------------------------------------------- */
 
 static void
-no_backfill_is_started(void **state)
+without_one_there_is_no_backfill(void **state)
 {
 	struct ecr_reply r;
 
 	(void)state;
-	ecr_expect(&ecr, NULL, "ValidationException",
-	    "This version of the registry does not replicate images*",
-	    "StartReplicationBackfill", "{\"destination\":%s}", WEST);
 	ecr_expect(&ecr, NULL, INVALID, NULL, "StartReplicationBackfill", "{}");
 	ecr_expect(&ecr, NULL, "ReplicationBackfillNotFoundException",
 	    "The replication backfill with id 'b-1' does not exist in the "
@@ -276,6 +316,174 @@ no_backfill_is_started(void **state)
 	ecr_reply_free(&r);
 	ecr_expect(&ecr, NULL, INVALID, NULL, "ListReplicationBackfills",
 	    "{\"nextToken\":\"x\"}");
+}
+
+static void
+only_a_destination_of_the_rules_is_backfilled(void **state)
+{
+	(void)state;
+	ecr_expect(&ecr, NULL, "", NULL, PUT, "%s", RULES(RULE(EAST)));
+	ecr_expect(&ecr, NULL, "ValidationException",
+	    "The destination with region 'us-west-2' and registry id "
+	    "'" ECR_ACCOUNT "' is not one of the replication configuration",
+	    "StartReplicationBackfill", "{\"destination\":%s}", WEST);
+}
+
+#define BACKFILL_TRIES 600
+
+/* The status of one, once it is ${want}. */
+static void
+backfill_wait(const char *id, const char *want, struct ecr_reply *r)
+{
+	const struct timespec pause = { .tv_nsec = 50 * 1000000 };
+	unsigned i;
+
+	for (i = 0; i < BACKFILL_TRIES; i++) {
+		ecr_do(&ecr, NULL, r, "DescribeReplicationBackfillResults",
+		    "{\"replicationBackfillId\":\"%s\"}", id);
+		assert_int_equal(r->status, 200);
+		if (strcmp(ecr_text(r->json, "status"), want) == 0)
+			return;
+		ecr_reply_free(r);
+		(void)nanosleep(&pause, NULL);
+	}
+	fail_msg("the backfill %s does not get to %s", id, want);
+}
+
+/* Until all its tasks are in the queue. */
+static void
+tasks_wait(uint64_t want)
+{
+	const struct timespec pause = { .tv_nsec = 50 * 1000000 };
+	uint64_t n = 0;
+	unsigned i;
+
+	for (i = 0; i < BACKFILL_TRIES && n < want; i++) {
+		assert_int_equal(
+		    meta_replication_count(store_meta(ecr.service.store), &n),
+		    RC_OK);
+		(void)nanosleep(&pause, NULL);
+	}
+	assert_true(n == want);
+}
+
+static char *
+backfill_start(void)
+{
+	struct ecr_reply r;
+	char *id;
+
+	ecr_do(&ecr, NULL, &r, "StartReplicationBackfill",
+	    "{\"destination\":%s}", WEST);
+	assert_int_equal(r.status, 200);
+	assert_string_equal(ecr_text(r.json, "status"), "PREPARING");
+	assert_string_equal(
+	    ecr_text(r.json, "destination.region"), "us-west-2");
+	id = strdup(ecr_text(r.json, "replicationBackfillId"));
+	ecr_reply_free(&r);
+	return (id);
+}
+
+static void
+a_backfill_sends_what_was_there_before_and_tells_what_became_of_it(void **state)
+{
+	struct ecr_reply r;
+	char *id, next[2048];
+
+	(void)state;
+	image_make("qa/app");
+	image_make("other/app");
+	ecr_expect(&ecr, NULL, "", NULL, PUT, "%s",
+	    RULES(RULE_OF(WEST, FILTER("prod") "," FILTER("qa"))));
+	id = backfill_start();
+	ecr_expect(&ecr, NULL, "ReplicationBackfillInProgressException", NULL,
+	    "StartReplicationBackfill", "{\"destination\":%s}", WEST);
+	tasks_wait(2);
+	assert_int_equal(tasks_end(REPLICATION_COMPLETE, ""), 2);
+	backfill_wait(id, "COMPLETE", &r);
+	assert_int_equal(json_integer_value(
+			     ecr_at(r.json, "progress.totalReplicationCount")),
+	    2);
+	assert_int_equal(json_integer_value(ecr_at(
+			     r.json, "progress.completedReplicationCount")),
+	    2);
+	assert_int_equal(json_array_size(ecr_at(r.json, "results")), 2);
+	assert_string_equal(
+	    ecr_text(r.json, "results.0.repositoryName"), "prod/app");
+	assert_string_equal(ecr_text(r.json, "results.0.status"), "COMPLETE");
+	assert_string_equal(
+	    ecr_text(r.json, "results.0.imageId.imageTag"), "t");
+	assert_true(json_is_number(ecr_at(r.json, "endedAt")));
+	ecr_reply_free(&r);
+	ecr_do(&ecr, NULL, &r, "DescribeReplicationBackfillResults",
+	    "{\"replicationBackfillId\":\"%s\",\"maxResults\":1}", id);
+	assert_int_equal(json_array_size(ecr_at(r.json, "results")), 1);
+	(void)snprintf(next, sizeof(next), "%s", ecr_text(r.json, "nextToken"));
+	ecr_reply_free(&r);
+	ecr_do(&ecr, NULL, &r, "DescribeReplicationBackfillResults",
+	    "{\"replicationBackfillId\":\"%s\",\"nextToken\":\"%s\"}", id,
+	    next);
+	assert_int_equal(json_array_size(ecr_at(r.json, "results")), 1);
+	assert_string_equal(
+	    ecr_text(r.json, "results.0.repositoryName"), "qa/app");
+	assert_null(ecr_at(r.json, "nextToken"));
+	ecr_reply_free(&r);
+	ecr_do(&ecr, NULL, &r, "DescribeReplicationBackfillResults",
+	    "{\"replicationBackfillId\":\"%s\",\"resultStatusFilter\":"
+	    "\"FAILED\"}",
+	    id);
+	assert_int_equal(json_array_size(ecr_at(r.json, "results")), 0);
+	ecr_reply_free(&r);
+	ecr_expect(&ecr, NULL, "ReplicationBackfillInvalidStatusException",
+	    NULL, "StopReplicationBackfill",
+	    "{\"replicationBackfillId\":\"%s\"}", id);
+	free(id);
+}
+
+static void
+a_backfill_that_fails_says_with_which_codes(void **state)
+{
+	struct ecr_reply r;
+	char *id;
+
+	(void)state;
+	ecr_expect(&ecr, NULL, "", NULL, PUT, "%s", RULES(RULE(WEST)));
+	id = backfill_start();
+	tasks_wait(1);
+	assert_int_equal(tasks_end(REPLICATION_FAILED, "AccessDenied"), 1);
+	backfill_wait(id, "FAILED", &r);
+	assert_string_equal(
+	    ecr_text(r.json, "progress.failureCodes.0"), "AccessDenied");
+	assert_string_equal(
+	    ecr_text(r.json, "results.0.failureCode"), "AccessDenied");
+	ecr_reply_free(&r);
+	free(id);
+}
+
+static void
+a_backfill_can_be_stopped_and_goes_on_after_a_restart(void **state)
+{
+	struct ecr_reply r;
+	char *id;
+
+	(void)state;
+	ecr_expect(&ecr, NULL, "", NULL, PUT, "%s", RULES(RULE(WEST)));
+	id = backfill_start();
+	tasks_wait(1);
+	ecr_reopen(&ecr);
+	assert_int_equal(backfills_start(ecr.service.backfills), RC_OK);
+	backfill_wait(id, "IN_PROGRESS", &r);
+	ecr_reply_free(&r);
+	ecr_do(&ecr, NULL, &r, "StopReplicationBackfill",
+	    "{\"replicationBackfillId\":\"%s\"}", id);
+	assert_int_equal(r.status, 200);
+	ecr_reply_free(&r);
+	backfill_wait(id, "STOPPED", &r);
+	ecr_reply_free(&r);
+	ecr_do(&ecr, NULL, &r, "ListReplicationBackfills", "{}");
+	assert_string_equal(ecr_text(r.json, "backfills.0.status"), "STOPPED");
+	ecr_reply_free(&r);
+	free(id);
 }
 
 /* --- signing ------------------------------------------------------------- */
@@ -402,9 +610,15 @@ main(void)
 		TEST(a_rule_has_nothing_twice),
 		TEST(rules_and_destinations_have_quotas),
 		TEST(replication_is_validated_by_its_shape),
-		TEST(each_destination_of_an_image_has_failed),
+		TEST(an_image_pushed_under_a_rule_is_sent_to_its_destinations),
+		TEST(a_change_of_the_rules_counts_from_the_next_push_on),
 		TEST(what_is_not_there_has_no_status),
-		TEST(no_backfill_is_started),
+		TEST(without_one_there_is_no_backfill),
+		TEST(only_a_destination_of_the_rules_is_backfilled),
+		TEST(
+		    a_backfill_sends_what_was_there_before_and_tells_what_became_of_it),
+		TEST(a_backfill_that_fails_says_with_which_codes),
+		TEST(a_backfill_can_be_stopped_and_goes_on_after_a_restart),
 		TEST(signing_is_put_told_and_taken_away),
 		TEST(bad_signing_rules_are_refused),
 		TEST(no_image_is_said_to_be_signed),

@@ -1182,6 +1182,7 @@ static void
 the_sample_shows_every_key_with_its_default(void **state)
 {
 	struct setting_value values[SETTING_KEYS] = { 0 };
+	struct setting_entries tables[SETTING_TABLES] = { 0 };
 	char *sample = file_read("configs/registryd.yml");
 	char *text = uncomment(sample), name[64];
 	const struct setting_key *key;
@@ -1191,8 +1192,8 @@ the_sample_shows_every_key_with_its_default(void **state)
 
 	(void)state;
 	arena_init(&a, SIZE_MAX);
-	if (settings_file_read(file_make("all.yml", text), &a, values, why) !=
-	    RC_OK)
+	if (settings_file_read(
+		file_make("all.yml", text), &a, values, tables, why) != RC_OK)
 		fail_msg("%s", why);
 	for (i = 0; i < SETTING_KEYS; i++) {
 		key = &setting_keys[i];
@@ -1206,6 +1207,10 @@ the_sample_shows_every_key_with_its_default(void **state)
 			fail_msg("%s is \"%s\" in the sample, \"%s\" in truth",
 			    key->name, value_text(&values[i]), key->preset);
 	}
+	for (i = 0; i < SETTING_TABLES; i++)
+		if (tables[i].n == 0)
+			fail_msg(
+			    "%s is not in the sample", setting_tables[i].name);
 	arena_reset(&a);
 	free(text);
 	free(sample);
