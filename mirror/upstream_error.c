@@ -199,12 +199,28 @@ size_read(struct answer *a)
 		      a->size_bytes != UINT64_MAX;
 }
 
+/* An answer to HEAD has no words of its own. */
+static void
+words_find(const struct answer *a, char message[ERROR_MESSAGE_BYTES])
+{
+	const char *words = "";
+
+	if (a->code[0] != '\0' || message[0] != '\0')
+		return;
+	if (a->status == 404)
+		words = "there is no such thing";
+	else if (a->status == 403)
+		words = "who asks may not";
+	(void)snprintf(message, ERROR_MESSAGE_BYTES, "%s", words);
+}
+
 enum rc
 error_answered(struct answer *a, const char *what, struct upstream_error *e)
 {
 	char message[ERROR_MESSAGE_BYTES], from[FETCH_WHY_BYTES] = "";
 
 	body_read(a, message);
+	words_find(a, message);
 	pause_read(a, e);
 	size_read(a);
 	e->status = a->status;

@@ -22,7 +22,7 @@
 #define SOCKET_URL "http://registryd"
 #define ARENA_BYTES ((size_t)4 << 20)
 /* Of a request: people wait, and see why. */
-#define PATIENCE_MS 60000
+#define PATIENCE_MS 30000
 #define CREDENTIALS_MAX 64
 
 enum here { HERE_UNKNOWN, HERE_SERVER, HERE_FOLDER, HERE_ENDPOINT };

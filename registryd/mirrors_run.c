@@ -7,6 +7,7 @@
 #include "base/obj.h"
 #include "mirror/reference.h"
 #include "mirror/replicate.h"
+#include "mirror/secrets.h"
 #include "registryd/audit.h"
 #include "registryd/creation.h"
 #include "registryd/mirrors_int.h"
@@ -21,7 +22,7 @@
 #define RUN_BYTES ((size_t)16 << 20)
 
 /* For one answer of the source; what stalls is tried again meanwhile. */
-#define PATIENCE_MS ((int64_t)5 * 60 * 1000)
+#define PATIENCE_MS 60000
 
 struct running {
 	struct mirrors *m;
@@ -133,6 +134,29 @@ platforms_read(struct running *r)
 	return (rc);
 }
 
+/* Who named one does not want to come without. */
+static enum rc
+credential_check(struct running *r, char why[MIRROR_RUN_WHY_BYTES])
+{
+	struct span name = span_of(r->spec->credential);
+	struct credential found;
+	enum rc rc;
+
+	if (name.n == 0 || r->m->svc->secrets == NULL)
+		return (RC_OK);
+	rc = secrets_get(r->m->svc->secrets, name, &found);
+	credential_wipe(&found);
+	if (rc == RC_NOTFOUND)
+		(void)snprintf(why, MIRROR_RUN_WHY_BYTES,
+		    "there are no credentials \"%s\": registryctl secret put",
+		    r->spec->credential);
+	else if (rc != RC_OK)
+		(void)snprintf(why, MIRROR_RUN_WHY_BYTES,
+		    "the credentials \"%s\": %s", r->spec->credential,
+		    rc_text(rc));
+	return (rc);
+}
+
 static enum rc
 source_open(struct running *r, char why[MIRROR_RUN_WHY_BYTES])
 {
@@ -197,6 +221,7 @@ ends_open(struct running *r, struct settings *s, char why[MIRROR_RUN_WHY_BYTES])
 		return (RC_FAILED);
 	}
 	if ((rc = mirror_spec_select(r->spec, why, &r->selection)) != RC_OK ||
+	    (rc = credential_check(r, why)) != RC_OK ||
 	    (rc = source_open(r, why)) != RC_OK)
 		return (rc);
 	if ((rc = platforms_read(r)) != RC_OK ||

@@ -237,6 +237,9 @@ pull_refuse(struct call *c, enum rc rc, const struct upstream_error *e)
 
 	if (p == NULL || rc == RC_CANCELLED)
 		return (call_fail_rc(c, RC_BUSY, "pull through cache"));
+	if (rc == RC_LIMIT && e->status == 0 && e->why[0] != '\0')
+		return (refuse_until(c, OCI_UNAVAILABLE, e,
+		    "the upstream registry cannot be asked for now"));
 	if (!is_of_upstream(rc, e))
 		return (call_fail_rc(c, rc, "pull through cache"));
 	p->refused = rc;

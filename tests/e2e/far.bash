@@ -45,6 +45,7 @@ proxy_start() { # [HOST:PORT]
 	PROXY_PID=$!
 	printf '%s\n' "$PROXY_PID" >>"$W/proxies"
 	wait_for 60 test -s "$PROXY_DIR/port" || fail "$(cat "$PROXY_DIR/err")"
+	export PROXY
 	PROXY=127.0.0.1:$(cat "$PROXY_DIR/port")
 	touch "$PROXY_DIR/requests"
 }

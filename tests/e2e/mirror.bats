@@ -52,6 +52,9 @@ mirror_run() { # NAME; sets code and out, what was said on both streams
 	ctl_run mirror run "$1"
 }
 
+# What ctl_run sets.
+code='' out=''
+
 tags_here() { # REPOSITORY
 	http GET "/v2/$1/tags/list?n=1000"
 	jq -r '.tags[]' "$BODY" | sort -V | tr '\n' ' ' | sed 's/ $//'
@@ -69,6 +72,22 @@ totals() { # JOB KEY
 
 status_of() { # NAME
 	ctl --output json mirror status "$1"
+}
+
+tags_are() { # REPOSITORY TAGS
+	[ "$(tags_here "$1")" = "$2" ]
+}
+
+runs_are() { # NAME NUMBER
+	[ "$(status_of "$1" | jq '.runs | length')" = "$2" ]
+}
+
+last_is() { # NAME OUTCOME
+	[ "$(status_of "$1" | jq -r '.runs[0].outcome')" = "$2" ]
+}
+
+was_asked() { # PATTERN
+	[ "$(asked . "$1")" -ge 1 ]
 }
 
 # --- what moves ---------------------------------------------------------------
@@ -176,7 +195,7 @@ status_of() { # NAME
 @test "signatures come with an image, unless they are not wanted" {
 	local subject
 	server_start
-	FAR_DATA=$DATA FAR_URL=$URL FAR_HOST=$HOST
+	FAR_HOST=$HOST
 	image_push src/app v1
 	subject=$DIGEST
 	cp "$MANIFEST" "$W/subject"
@@ -244,10 +263,10 @@ status_of() { # NAME
 	}
 	wait_for 60 has_run 2
 	assert_eq "$(status_of often | jq -r '.runs[0].by')" schedule
-	assert_eq "$(status_of often | jq -r '.runs[0].outcome')" done
+	assert_eq "$(status_of often | jq -r '.runs[0].outcome')" 'done'
 	assert_eq "$(tags_here mirror/often)" 1.0
 	far_image 1.1
-	wait_for 60 eval '[ "$(tags_here mirror/often)" = "1.0 1.1" ]'
+	wait_for 60 tags_are mirror/often '1.0 1.1'
 	ctl mirror remove often
 	# What was mirrored stays; its run has ended with it.
 	assert_eq "$(tags_here mirror/often)" '1.0 1.1'
@@ -261,7 +280,7 @@ status_of() { # NAME
 	far_image 1.0
 	server_start
 	ctl mirror add daily "http://$FAR/$NAME" mirror/daily
-	wait_for 60 eval '[ "$(status_of daily | jq ".runs | length")" = 1 ]'
+	wait_for 60 runs_are daily 1
 	before=$(status_of daily | jq -c .runs)
 	assert_eq "$(jq -r '.[0] | "\(.outcome) \(.copied) \(.by)"' \
 		<<<"$before")" 'done 1 schedule'
@@ -276,7 +295,7 @@ status_of() { # NAME
 	assert_in "$out" daily
 	assert_in "$out" '24 h'
 	ctl_run mirror status
-	assert_in "$out" done
+	assert_in "$out" 'done'
 }
 
 @test "mirrors of the configuration: run, shown, changed by a reload" {
@@ -291,7 +310,7 @@ status_of() { # NAME
 	    tags: ["1.*"]
 	CONF
 	server_start --data "$DATA" --config "$W/registryd.yml"
-	wait_for 60 eval '[ "$(tags_here mirror/fixed)" = 1.0 ]'
+	wait_for 60 tags_are mirror/fixed 1.0
 	ctl_run mirror remove fixed
 	assert_eq "$code" 1
 	assert_in "$out" 'stands in the configuration file'
@@ -300,7 +319,7 @@ status_of() { # NAME
 	assert_in "$out" already
 	sed -i 's/fixed$/moved/' "$W/registryd.yml"
 	kill -HUP "$SERVER_PID"
-	wait_for 60 eval '[ "$(tags_here mirror/moved)" = 1.0 ]'
+	wait_for 60 tags_are mirror/moved 1.0
 	ctl_run mirror list
 	assert_in "$out" configuration
 	# What is wrong is told with its line, and the old settings stay.
@@ -362,7 +381,7 @@ status_of() { # NAME
 	mirror_add crash "$PROXY/$NAME" mirror/crash
 	faults "[{\"match\": \"$(digest_of "$W/big")\", \"rate\": 200000}]"
 	"$REGISTRYCTL" --data "$DATA" mirror run crash >"$W/run" 2>&1 &
-	wait_for 60 eval '[ "$(asked GET "$(digest_of "$W/big")")" -ge 1 ]'
+	wait_for 60 was_asked "$(digest_of "$W/big")"
 	sleep 1
 	server_kill
 	wait $! || true
@@ -385,12 +404,11 @@ status_of() { # NAME
 	mirror_add slow "$PROXY/$NAME" mirror/slow
 	faults '[{"match": "manifests", "hang": 60}]'
 	"$REGISTRYCTL" --data "$DATA" mirror run slow >"$W/run" 2>&1 &
-	wait_for 60 eval '[ "$(asked . manifests)" -ge 1 ]'
+	wait_for 60 was_asked manifests
 	kill -INT $!
 	wait $! || true
 	assert_in "$(cat "$W/run")" cancelled
-	wait_for 60 eval \
-		'[ "$(status_of slow | jq -r ".runs[0].outcome")" = stopped ]'
+	wait_for 60 last_is slow stopped
 	"$REGISTRYCTL" --data "$DATA" mirror run slow >"$W/run" 2>&1 &
 	sleep 1
 	started=$SECONDS
@@ -404,11 +422,11 @@ status_of() { # NAME
 @test "credentials by name, and of the registry, from the store" {
 	local token
 	auth_server_start
-	FAR_URL=$URL FAR_HOST=$HOST
+	FAR_HOST=$HOST
 	repository_make src/app
 	login admin
 	image_push src/app v1
-	token=$TOKEN
+	token=${TOKEN:?}
 	logout
 	server_start
 	mirror_add locked "$FAR_HOST/src/app" mirror/locked --credential robot

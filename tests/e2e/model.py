@@ -42,15 +42,16 @@ NEVER = {
         "there are no organizations above a registry",
     "KmsException":
         "keys are names until content is encrypted; none is refused",
-    "SecretNotFoundException": "secrets of upstreams are not fetched yet",
+    "SecretNotFoundException": "a rule may name a secret that comes later",
     "UnableToAccessSecretException":
-        "secrets of upstreams are not fetched yet",
+        "a rule may name a secret that comes later",
     "UnableToDecryptSecretValueException":
-        "secrets of upstreams are not fetched yet",
-    "UnableToGetUpstreamImageException": "upstreams are not contacted yet",
-    "UnableToGetUpstreamLayerException": "upstreams are not contacted yet",
+        "a rule may name a secret that comes later",
+    "UnableToGetUpstreamImageException":
+        "BatchGetImage has a failure for each image",
+    "UnableToGetUpstreamLayerException": "takes an upstream that fails",
     "UnableToListUpstreamImageReferrersException":
-        "upstreams are not contacted yet",
+        "takes an upstream that fails",
     "ServerException": "only a fault of the server or its disk",
 }
 

@@ -158,7 +158,7 @@ waiting() {
 	local digest
 	pair
 	push prod/app v1
-	digest=$DIGEST
+	digest=${DIGEST:?}
 	push team/app v1 other
 	wait_for 60 arrived b prod/app v1 "$digest"
 	wait_for 60 status_is prod/app v1 'COMPLETE null'
