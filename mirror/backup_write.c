@@ -205,9 +205,9 @@ content_write(void *arg, const struct snapshot_file *file)
 {
 	struct writing *w = arg;
 	char *path = content_path(w, file);
-	uint64_t size;
+	uint64_t size = 0;
+	int fd = -1;
 	enum rc rc;
-	int fd;
 
 	if ((rc = source_open(w, path, &size, &fd)) == RC_OK) {
 		rc = source_write(w, path, file, size, fd);
@@ -268,9 +268,9 @@ files_told(struct writing *w, snapshot_file_fn *fn)
 static enum rc
 head_make(struct writing *w)
 {
-	uint64_t size;
+	uint64_t size = 0;
+	int fd = -1;
 	enum rc rc;
-	int fd;
 
 	if ((rc = source_open(w, w->meta_path, &size, &fd)) != RC_OK)
 		return (rc);
@@ -303,9 +303,9 @@ format_write(struct writing *w)
 	char *path = xasprintf("%s/" BACKUP_FORMAT_FILE, w->dir);
 	struct span text = SPAN_NONE;
 	struct digest d;
-	uint64_t size;
+	uint64_t size = 0;
+	int fd = -1;
 	enum rc rc;
-	int fd;
 
 	if ((rc = source_open(w, path, &size, &fd)) == RC_OK) {
 		rc = source_read(w, path, fd, &text.n);
@@ -333,9 +333,9 @@ meta_write(struct writing *w)
 		.size_bytes = w->head.meta_bytes,
 		.stored_bytes = w->head.meta_bytes,
 	};
-	uint64_t size;
+	uint64_t size = 0;
+	int fd = -1;
 	enum rc rc;
-	int fd;
 
 	if ((rc = source_open(w, w->meta_path, &size, &fd)) != RC_OK)
 		return (rc);

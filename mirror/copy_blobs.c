@@ -243,7 +243,7 @@ flight_begin(struct copy_shared *s, const struct digest *d)
 	while (flying_find(s, d) != NULL)
 		cond_wait(&s->changed, &s->lock);
 	brought = digests_has(&s->landed, d);
-	if (s->n_flying == s->room_flying) {
+	if (s->flying == NULL || s->n_flying == s->room_flying) {
 		s->room_flying = s->room_flying * 2 + 8;
 		s->flying =
 		    xrealloc(s->flying, s->room_flying * sizeof(*s->flying));

@@ -74,7 +74,7 @@ remote_create(void *arg, const struct replication_task *task,
     const atomic_bool *cancel, struct upstream_error *error)
 {
 	const struct upstream_wait wait = { PATIENCE_MS, cancel };
-	struct upstream *u;
+	struct upstream *u = NULL;
 	enum rc rc;
 
 	if ((rc = upstream_open(arg, task, &u, error)) != RC_OK)

@@ -13,7 +13,7 @@
  */
 #define LOOK_ARENA_BYTES ((size_t)1 << 20)
 #define LATER_FIRST_MS 1000
-#define LATER_MAX_MS (10 * 60 * 1000)
+#define LATER_MAX_MS ((int64_t)10 * 60 * 1000)
 
 enum fate {
 	SENT,

@@ -126,7 +126,7 @@ void upstreams_walk(
 struct upstream_error {
 	int status; /* of HTTP; 0: there was no answer */
 	unsigned retry_after_s;
-	bool elsewhere; /* what failed was where a redirect led */
+	bool elsewhere;		      /* what failed was where a redirect led */
 	char why[UPSTREAM_WHY_BYTES]; /* names the registry; one line */
 };
 

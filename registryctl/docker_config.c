@@ -28,8 +28,6 @@
 #define HELPER_NAME_MAX 64
 #define NOT_FOUND "credentials not found"
 
-extern char **environ;
-
 static enum rc __attribute__((format(printf, 3, 4)))
 fail(char why[DOCKER_CONFIG_WHY_BYTES], enum rc rc, const char *fmt, ...)
 {
