@@ -3,11 +3,12 @@
 # The upstream is docker-registry on loopback, behind a proxy that writes down
 # what it is asked and misbehaves on demand (upstream_proxy.py).
 load helper
+load far
 
 setup_file() {
-	export FAR_DIR=$BATS_FILE_TMPDIR/far IMAGES=$BATS_FILE_TMPDIR/images
+	export IMAGES=$BATS_FILE_TMPDIR/images
 	local mk=$TOP/tests/e2e/mkimage.py
-	mkdir -p "$FAR_DIR" "$IMAGES"
+	mkdir -p "$IMAGES"
 	type -P docker-registry >/dev/null || return 0
 	far_start
 	SMALL=$("$PYTHON" "$mk" "$IMAGES/oci" small)
@@ -17,7 +18,7 @@ setup_file() {
 }
 
 teardown_file() {
-	[ ! -s "$FAR_DIR/pid" ] || kill "$(cat "$FAR_DIR/pid")"
+	far_stop
 }
 
 setup() {
@@ -39,87 +40,9 @@ teardown() {
 
 # --- the upstream -------------------------------------------------------------
 
-# The registry far away: FAR is its HOST:PORT.
-far_start() {
-	cat >"$FAR_DIR/config.yml" <<-CONF
-	version: 0.1
-	log:
-	  level: info
-	  accesslog:
-	    disabled: true
-	storage:
-	  filesystem:
-	    rootdirectory: $FAR_DIR/data
-	  delete:
-	    enabled: true
-	http:
-	  addr: 127.0.0.1:0
-	CONF
-	docker-registry serve "$FAR_DIR/config.yml" >"$FAR_DIR/log" 2>&1 \
-		</dev/null 3>&- &
-	printf '%s' $! >"$FAR_DIR/pid"
-	wait_for 60 grep -q 'listening on ' "$FAR_DIR/log" ||
-		fail "$(cat "$FAR_DIR/log")"
-	FAR=$(sed -n 's/.*listening on \([0-9.:]*\).*/\1/p' "$FAR_DIR/log" |
-		head -n 1)
-	export FAR
-}
-
-# proxy_start [HOST:PORT [PORT]]: in front of an upstream: sets PROXY and
-# PROXY_DIR.
-proxy_start() {
-	PROXY_DIR=$(mktemp -d "$W/proxy.XXXXXX")
-	proxy_again "${1:-$FAR}" "${2:-}"
-}
-
-proxy_again() { # HOST:PORT [PORT]
-	: >"$PROXY_DIR/port"
-	# shellcheck disable=SC2086
-	"$PYTHON" "$TOP/tests/e2e/upstream_proxy.py" "$1" "$PROXY_DIR" \
-		${2:-} >"$PROXY_DIR/port" 2>"$PROXY_DIR/err" </dev/null 3>&- &
-	PROXY_PID=$!
-	printf '%s\n' "$PROXY_PID" >>"$W/proxies"
-	wait_for 60 test -s "$PROXY_DIR/port" || fail "$(cat "$PROXY_DIR/err")"
-	PROXY=127.0.0.1:$(cat "$PROXY_DIR/port")
-	touch "$PROXY_DIR/requests"
-}
-
-proxy_stop() {
-	kill -KILL "$PROXY_PID"
-	wait "$PROXY_PID" 2>/dev/null || true
-}
-
-proxies_stop() {
-	local pid
-	[ -f "${W:-/none}/proxies" ] || return 0
-	while read -r pid; do
-		kill -KILL "$pid" 2>/dev/null || true
-	done <"$W/proxies"
-}
-
-faults() { # JSON
-	printf '%s' "$1" >"$PROXY_DIR/faults.new"
-	mv "$PROXY_DIR/faults.new" "$PROXY_DIR/faults"
-}
-
-# asked METHOD PATTERN: how often the upstream was asked for such a path, by
-# such a method; "." is any.
-asked() {
-	jq -s --arg m "$1" --arg p "$2" \
-		'[.[] | select((.method | test($m)) and (.path | test($p)))] |
-		    length' \
-		"$PROXY_DIR/requests"
-}
-
 far_push() { # TAG [NAME:TAG]: one of the prepared images
 	skopeo copy -q --all --dest-tls-verify=false "oci:$IMAGES/oci:$1" \
 		"docker://$FAR/${2:-$NAME:$1}"
-}
-
-# far_image TAG [TEXT] [NAME]: a tiny image; sets DIGEST, MANIFEST, LAYER_DIGEST
-# and CONFIG_DIGEST.
-far_image() {
-	URL=http://$FAR image_push "${3:-$NAME}" "$1" "${2:-$1}"
 }
 
 # far_blob BYTES: an image v1 with one layer of random bytes, which is the file
@@ -869,10 +792,10 @@ upstreams_config() {
 	    {"match": "manifests/broken", "status": 500}]'
 	ecr BatchGetImage "{\"repositoryName\":\"far/$NAME\",\"imageIds\":
 	    [{\"imageTag\":\"denied\"},{\"imageTag\":\"v1\"},
-	    {\"imageTag\":\"limited\"},{\"imageTag\":\"broken\"}]}"
+	    {\"imageTag\":\"broken\"},{\"imageTag\":\"limited\"}]}"
 	expect 200
 	assert_eq "$(jq -r '[.failures[].failureCode] | join(" ")' "$BODY")" \
-		'UpstreamAccessDenied UpstreamTooManyRequests UpstreamUnavailable'
+		'UpstreamAccessDenied UpstreamUnavailable UpstreamTooManyRequests'
 	ecr GetDownloadUrlForLayer "{\"repositoryName\":\"far/$NAME\",
 	    \"layerDigest\":\"$LAYER\"}"
 	expect 200

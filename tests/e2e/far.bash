@@ -37,11 +37,16 @@ far_stop() {
 	[ ! -s "${FAR_DIR:-/none}/pid" ] || kill "$(cat "$FAR_DIR/pid")"
 }
 
-proxy_start() { # [HOST:PORT]
+proxy_start() { # [HOST:PORT [PORT]]: in front of it, on that port
 	PROXY_DIR=$(mktemp -d "$W/proxy.XXXXXX")
+	proxy_again "${1:-$FAR}" "${2:-}"
+}
+
+proxy_again() { # HOST:PORT [PORT]
 	: >"$PROXY_DIR/port"
-	"$PYTHON" "$TOP/tests/e2e/upstream_proxy.py" "${1:-$FAR}" "$PROXY_DIR" \
-		>"$PROXY_DIR/port" 2>"$PROXY_DIR/err" </dev/null 3>&- &
+	# shellcheck disable=SC2086
+	"$PYTHON" "$TOP/tests/e2e/upstream_proxy.py" "$1" "$PROXY_DIR" \
+		${2:-} >"$PROXY_DIR/port" 2>"$PROXY_DIR/err" </dev/null 3>&- &
 	PROXY_PID=$!
 	printf '%s\n' "$PROXY_PID" >>"$W/proxies"
 	wait_for 60 test -s "$PROXY_DIR/port" || fail "$(cat "$PROXY_DIR/err")"
@@ -77,7 +82,7 @@ asked() {
 		"$PROXY_DIR/requests"
 }
 
-# far_image TAG [TEXT [NAME]]: a tiny image there; sets DIGEST.
+# far_image TAG [TEXT [NAME]]: a tiny image there; sets what image_push does.
 far_image() {
 	URL=http://$FAR image_push "${3:-$NAME}" "$1" "${2:-$1}"
 }

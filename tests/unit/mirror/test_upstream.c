@@ -1097,6 +1097,7 @@ blob_read(struct world *w, uint64_t offset, struct digest *d_r)
 
 struct reading {
 	struct world *w;
+	struct upstream_wait wait;
 	enum rc rc;
 	atomic_bool open;
 };
@@ -1110,7 +1111,7 @@ second_blob(void *arg)
 	struct upstream_blob *b;
 
 	r->rc = upstream_blob_open(
-	    up(w), SPAN("a/b"), &w->digest, 0, &w->wait, &b, &error);
+	    up(w), SPAN("a/b"), &w->digest, 0, &r->wait, &b, &error);
 	atomic_store(&r->open, true);
 	upstream_blob_close(&b);
 }
@@ -1128,11 +1129,12 @@ test_blobs_leave_a_connection_to_manifests_and_wait_for_each_other(void **state)
 	assert_int_equal(upstream_blob_open(up(w), SPAN("a/b"), &w->digest, 0,
 			     &w->wait, &b, &w->error),
 	    RC_OK);
-	w->wait.patience_ms = 500;
+	r.wait = w->wait;
+	r.wait.patience_ms = 500;
+	w->wait.patience_ms = 30000;
 	must(thread_start("second", second_blob, &r, &t) == RC_OK);
 	nap_ms(1000);
 	assert_false(atomic_load(&r.open));
-	w->wait.patience_ms = 30000;
 	assert_int_equal(get(w, "a/b", "v1", NULL), RC_OK);
 	assert_false(atomic_load(&r.open));
 	upstream_blob_close(&b);
