@@ -479,11 +479,20 @@ def replication():
     ECR.put_replication_configuration(replicationConfiguration=rules)
     same(ECR.describe_registry()["replicationConfiguration"], rules, "rules")
     name = repository("copied")
-    got = ECR.describe_image_replication_status(
-        repositoryName=name,
-        imageId={"imageDigest": image(name, "not copied")})
-    same([(s["region"], s["status"]) for s in got["replicationStatuses"]],
-         [("eu-central-1", "FAILED")], "replication")
+    digest = image(name, "not copied")
+    end = time.monotonic() + 60
+    while True:
+        got = ECR.describe_image_replication_status(
+            repositoryName=name, imageId={"imageDigest": digest})
+        status = [(s["region"], s["status"], s.get("failureCode"))
+                  for s in got["replicationStatuses"]]
+        if status != [("eu-central-1", "IN_PROGRESS", None)] or \
+                time.monotonic() > end:
+            break
+        time.sleep(0.1)
+    # Nobody has said where that is.
+    same(status, [("eu-central-1", "FAILED", "DestinationNotConfigured")],
+         "replication")
     ECR.put_replication_configuration(replicationConfiguration={"rules": []})
     same(ECR.describe_registry()["replicationConfiguration"], {"rules": []},
          "rules")
