@@ -339,16 +339,17 @@ run_count(const struct run *r, enum rc rc)
 void
 fill_run(struct fill_entry *e)
 {
-	struct run r = {
+	struct run r;
+	enum rc rc;
+
+	OBJ_CHECK(e, FILL_ENTRY_MAGIC);
+	r = (struct run){
 		.cache = e->cache,
 		.entry = e,
 		.fill = e->fill,
 		.size_bytes = UINT64_MAX,
 		.wait = { .cancel = &e->cache->stopping },
 	};
-	enum rc rc;
-
-	OBJ_CHECK(e, FILL_ENTRY_MAGIC);
 	r.wait.patience_ms = cache_settings(e->cache).patience_ms;
 	rc = run_all(&r);
 	run_clean(&r, rc);

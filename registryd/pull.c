@@ -265,7 +265,7 @@ quote(struct buf *out, const char *text)
 {
 	size_t i;
 
-	for (i = 0; text[i] != '\0' && i < WARNED_MAX_BYTES; i++) {
+	for (i = 0; i < WARNED_MAX_BYTES && text[i] != '\0'; i++) {
 		if (text[i] == '"' || text[i] == '\\')
 			buf_char(out, '\\');
 		buf_char(out, text[i] < ' ' || text[i] > '~' ? ' ' : text[i]);
