@@ -546,16 +546,13 @@ static void
 mirror_make(struct mt *t)
 {
 	const struct entity_change changes[] = {
-		{ .entity = { ENTITY_UPSTREAM_SECRET, SPAN("docker.io"),
-		      SPAN("sealed") },
-		    .apart = true },
-		{ .entity = { ENTITY_MIRROR, SPAN("m"), SPAN("{}") },
+		{ .entity = { ENTITY_MIRROR_STATE, SPAN("m"), SPAN("{}") },
 		    .apart = true },
 	};
 	uint64_t generation;
 
 	assert_int_equal(
-	    meta_entities_change(t->m, 0, changes, 2, &generation), RC_OK);
+	    meta_entities_change(t->m, 0, changes, 1, &generation), RC_OK);
 }
 
 static void
@@ -1077,11 +1074,11 @@ mirrored_is_there(struct mt *t, const struct sample *s)
 	    meta_import_referrers_get(t->m, HUB, &s->copy, &ms), RC_OK);
 	assert_int_equal(ms, 13600);
 	tasks_are_there(t, s);
-	assert_int_equal(meta_entity_page(t->m, ENTITY_UPSTREAM_SECRET,
-			     SPAN_NONE, 9, &t->arena, &page),
+	assert_int_equal(meta_entity_page(t->m, ENTITY_MIRROR_STATE, SPAN_NONE,
+			     9, &t->arena, &page),
 	    RC_OK);
 	assert_int_equal(page.n, 1);
-	assert_true(span_is(page.rows[0].record, "sealed"));
+	assert_true(span_is(page.rows[0].name, "m"));
 }
 
 /* None of it was known before format 5. */
