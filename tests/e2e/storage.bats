@@ -223,6 +223,8 @@ tmpfs() { # SIZE
 		[ "$STATUS" = 202 ] || break
 		location=$(header Location)
 		http PATCH "$location" -H Expect: --data-binary "@$W/b"
+		# curl sends on and does not hear the answer, if it is unlucky.
+		[ "$STATUS" != 000 ] || continue
 		[ "$STATUS" = 202 ] || break
 		upload_put "$location" "$(digest_of "$W/b")"
 		[ "$STATUS" = 201 ] || break
