@@ -3,11 +3,12 @@
 # docker-registry on loopback, which knows no referrers and writes down what it
 # is asked, or a registryd with users.
 load helper
+load far
 
 setup_file() {
-	export FAR_DIR=$BATS_FILE_TMPDIR/far IMAGES=$BATS_FILE_TMPDIR/images
+	export IMAGES=$BATS_FILE_TMPDIR/images
 	local mk=$TOP/tests/e2e/mkimage.py
-	mkdir -p "$FAR_DIR" "$IMAGES"
+	mkdir -p "$IMAGES"
 	type -P docker-registry >/dev/null || return 0
 	far_start
 	SMALL=$("$PYTHON" "$mk" --layers 2 --bytes 300000 "$IMAGES/oci" small)
@@ -16,7 +17,7 @@ setup_file() {
 }
 
 teardown_file() {
-	[ ! -s "$FAR_DIR/pid" ] || kill "$(cat "$FAR_DIR/pid")"
+	far_stop
 }
 
 setup() {
@@ -31,30 +32,6 @@ setup() {
 teardown() {
 	client_gone
 	servers_clean
-}
-
-# The registry far away: FAR is its HOST:PORT.
-far_start() {
-	cat >"$FAR_DIR/config.yml" <<-CONF
-	version: 0.1
-	log:
-	  level: info
-	storage:
-	  filesystem:
-	    rootdirectory: $FAR_DIR/data
-	  delete:
-	    enabled: true
-	http:
-	  addr: 127.0.0.1:0
-	CONF
-	docker-registry serve "$FAR_DIR/config.yml" >"$FAR_DIR/log" 2>&1 \
-		</dev/null 3>&- &
-	printf '%s' $! >"$FAR_DIR/pid"
-	wait_for 60 grep -q 'listening on ' "$FAR_DIR/log" ||
-		fail "$(cat "$FAR_DIR/log")"
-	FAR=$(sed -n 's/.*listening on \([0-9.:]*\).*/\1/p' "$FAR_DIR/log" |
-		head -n 1)
-	export FAR
 }
 
 # far_asked PATTERN: how often it was asked so, "METHOD /v2/...".

@@ -2,7 +2,8 @@
 # loopback, and in front of it a proxy that writes down what it is asked and
 # misbehaves on demand (upstream_proxy.py).  `load far` behind `load helper`.
 #
-#   far_start            in setup_file; FAR is its HOST:PORT
+#   far_start            in setup_file; FAR is its HOST:PORT; what it is asked
+#                        stands in $FAR_DIR/log
 #   far_stop             in teardown_file
 #   proxy_start          sets PROXY, PROXY_DIR; proxies_stop in teardown
 
@@ -13,8 +14,6 @@ far_start() {
 	version: 0.1
 	log:
 	  level: info
-	  accesslog:
-	    disabled: true
 	storage:
 	  filesystem:
 	    rootdirectory: $FAR_DIR/data
