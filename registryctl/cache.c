@@ -68,7 +68,6 @@ put(json_t *o, const char *key, const char *text)
 static enum ctl_exit
 add_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 {
-	enum ctl_exit shown = CTL_OK;
 	json_t *body = json_object(), *doc;
 
 	put(body, "prefix", a->words[0]);
@@ -77,14 +76,7 @@ add_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 	put(body, "credential", a->credential);
 	doc = work_ask(w, "POST", "/control/cache/rules", body);
 	json_decref(body);
-	if (doc == NULL)
-		return (CTL_FAILED);
-	if (ctl->output == CTL_JSON)
-		shown = print_json(doc);
-	else
-		(void)printf("added rule %s\n", a->words[0]);
-	json_decref(doc);
-	return (print_done(shown));
+	return (work_told(ctl, doc, "added rule", a->words[0]));
 }
 
 static enum ctl_exit
@@ -93,17 +85,9 @@ remove_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 	char *path = work_path(
 	    "/control/cache/rules", "prefix", a->words[0], (const char *)NULL);
 	json_t *doc = work_ask(w, "DELETE", path, NULL);
-	enum ctl_exit shown = CTL_OK;
 
 	free(path);
-	if (doc == NULL)
-		return (CTL_FAILED);
-	if (ctl->output == CTL_JSON)
-		shown = print_json(doc);
-	else
-		(void)printf("removed rule %s\n", a->words[0]);
-	json_decref(doc);
-	return (print_done(shown));
+	return (work_told(ctl, doc, "removed rule", a->words[0]));
 }
 
 static enum ctl_exit

@@ -323,22 +323,6 @@ run_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 /* --- add and remove ------------------------------------------------------ */
 
 static enum ctl_exit
-answer_show(
-    const struct ctl *ctl, json_t *doc, const char *done, const char *name)
-{
-	enum ctl_exit shown = CTL_OK;
-
-	if (doc == NULL)
-		return (CTL_FAILED);
-	if (ctl->output == CTL_JSON)
-		shown = print_json(doc);
-	else
-		(void)printf("%s mirror %s\n", done, name);
-	json_decref(doc);
-	return (print_done(shown));
-}
-
-static enum ctl_exit
 add_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 {
 	static const char *const keys[] = { "name", "source", "destination" };
@@ -351,7 +335,7 @@ add_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 		must(json_object_set_new(a->spec, keys[i], v) == 0);
 	}
 	doc = work_ask(w, "POST", "/control/mirrors", a->spec);
-	return (answer_show(ctl, doc, "added", a->words[0]));
+	return (work_told(ctl, doc, "added mirror", a->words[0]));
 }
 
 static enum ctl_exit
@@ -362,7 +346,7 @@ remove_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 	json_t *doc = work_ask(w, "DELETE", path, NULL);
 
 	free(path);
-	return (answer_show(ctl, doc, "removed", a->words[0]));
+	return (work_told(ctl, doc, "removed mirror", a->words[0]));
 }
 
 /* --- list and status ----------------------------------------------------- */

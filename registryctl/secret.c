@@ -191,17 +191,9 @@ remove_do(struct ctl *ctl, struct work *w, const struct arguments *a)
 	char *path = work_path(
 	    "/control/secrets", "name", a->words[0], (const char *)NULL);
 	json_t *doc = work_ask(w, "DELETE", path, NULL);
-	enum ctl_exit shown = CTL_OK;
 
 	free(path);
-	if (doc == NULL)
-		return (CTL_FAILED);
-	if (ctl->output == CTL_JSON)
-		shown = print_json(doc);
-	else
-		(void)printf("removed the credentials of %s\n", a->words[0]);
-	json_decref(doc);
-	return (print_done(shown));
+	return (work_told(ctl, doc, "removed the credentials of", a->words[0]));
 }
 
 /* --- the command line ---------------------------------------------------- */

@@ -318,3 +318,19 @@ work_code(const json_t *job, const char *what)
 				       : "unknown state");
 	return (CTL_FAILED);
 }
+
+enum ctl_exit
+work_told(
+    const struct ctl *ctl, json_t *answer, const char *done, const char *name)
+{
+	enum ctl_exit shown = CTL_OK;
+
+	if (answer == NULL)
+		return (CTL_FAILED);
+	if (ctl->output == CTL_JSON)
+		shown = print_json(answer);
+	else
+		(void)printf("%s %s\n", done, name);
+	json_decref(answer);
+	return (print_done(shown));
+}

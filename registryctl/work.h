@@ -41,6 +41,12 @@ char *work_path(const char *path, ...);
 json_t *work_ask(
     struct work *, const char *method, const char *path, const json_t *body);
 
+/** work_told(ctl, answer, done, name): the answer to a change, which is taken
+ * over, as JSON, or "${done} ${name}" for people; NULL: that it failed has been
+ * said. */
+enum ctl_exit work_told(
+    const struct ctl *, json_t *answer, const char *done, const char *name);
+
 struct work_job {
 	const char *path;   /* to POST to; not of one that runs here */
 	const json_t *body; /* or NULL */
