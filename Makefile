@@ -55,7 +55,7 @@ TOOL_BINS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SRCS))
 # --- how ---------------------------------------------------------------------
 
 PKGS := libevent_core openssl lmdb libarchive libzstd jansson libcyaml \
-	yaml-0.1 libcurl libcrypt
+	yaml-0.1 libcurl libcrypt libseccomp libsolv rpm sqlite3
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
 	-Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -80,7 +80,7 @@ endif
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell $(PKG_CONFIG) --cflags \
 	$(PKGS)))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $$(shell $(PKG_CONFIG) --libs \
-	$(PKGS)))$(PKG_LIBS)
+	$(PKGS)) -lm)$(PKG_LIBS)
 CMOCKA_LIBS = $(eval CMOCKA_LIBS := $$(shell $(PKG_CONFIG) --libs \
 	cmocka))$(CMOCKA_LIBS)
 

@@ -90,7 +90,6 @@ static const struct operation {
 	    M_BIT(M_PRINCIPAL) | M_BIT(M_ACTION) | M_BIT(M_RESOURCE),
 	    M_BIT(M_SOURCE_IP) | M_BIT(M_SECURE) | M_BIT(M_USER_AGENT) |
 		M_BIT(M_TIME) },
-	{ "key-rotate-master", op_rotate_master, 0, 0 },
 };
 
 /* --- what was asked ------------------------------------------------------ */
@@ -365,7 +364,7 @@ auth_admin(struct auth *a, const json_t *request, struct buf *answer,
 	rc = admin_run(a, op->run, &x, why);
 	if (rc == RC_OK)
 		rc = answer_write(&x, answer);
-	if (rc == RC_OK && (x.n_changes > 0 || op->run == op_rotate_master))
+	if (rc == RC_OK && x.n_changes > 0)
 		change_log(&x, op->name);
 	admin_fini(&x);
 	return (rc);

@@ -142,6 +142,6 @@ admin_fn op_key_create, op_key_list, op_key_activate, op_key_deactivate,
 admin_fn op_policy_put, op_policy_get, op_policy_delete, op_policy_list,
     op_policy_attach, op_policy_detach;
 admin_fn op_registry_put, op_registry_get, op_registry_delete;
-admin_fn op_simulate, op_rotate_master;
+admin_fn op_simulate;
 
 #endif

@@ -168,15 +168,3 @@ op_key_last_used(struct admin *x)
 	admin_answer(x, "LastUsed", admin_used_json(x, k->key.id));
 	return (RC_OK);
 }
-
-enum rc
-op_rotate_master(struct admin *x)
-{
-	size_t n = 0;
-	enum rc rc;
-
-	if ((rc = auth_keys_rotate(x->a, &n, x->why)) != RC_OK)
-		return (rc);
-	admin_answer(x, "wrapped", json_integer((json_int_t)n));
-	return (RC_OK);
-}

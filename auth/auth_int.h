@@ -82,9 +82,6 @@ RC_MUST_USE enum rc auth_directory_update(struct auth *);
 /** auth_keys_open(a, options, why): as auth_open(); tells the account, too. */
 RC_MUST_USE enum rc auth_keys_open(
     struct auth *, const struct auth_options *, char why[AUTH_WHY_BYTES]);
-/** auth_keys_rotate(a, n_r, why): under change_lock. */
-RC_MUST_USE enum rc
-auth_keys_rotate(struct auth *, size_t *n_r, char why[AUTH_WHY_BYTES]);
 
 /** auth_secret_seal(a, id, secret, out): the sealed secret of an access key;
  * ${out} has room for SECRET_KEY_BYTES - 1 + SEAL_OVERHEAD_BYTES. */

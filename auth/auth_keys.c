@@ -23,11 +23,8 @@
  * credentials for other registries, mirror/secrets.h) is wrapped anew with
  * them.
  *
- * To rotate the master key: a new one in front of the file; the seal keys
- * wrapped anew in one transaction; the old one out of the file.  After each
- * step the file holds the key that the seal keys are wrapped under, so a crash
- * anywhere leaves a registry that opens; and what opens it does the steps that
- * are left.
+ * A rotation of the master key (master_key.c) that did not get to its end left
+ * both keys in the file: what is still under the old one is wrapped anew here.
  */
 static const char *const names[] = { "secrets", "tokens", "upstreams" };
 
@@ -334,88 +331,6 @@ auth_keys_open(struct auth *a, const struct auth_options *options,
 	static_assert(KEYRING_WHY_BYTES <= AUTH_WHY_BYTES, "one buffer");
 	for (i = 0; rc == RC_BUSY && i < AUTH_CHANGE_TRIES; i++)
 		rc = keys_open_once(a, options, why);
-	return (rc);
-}
-
-/* --- rotation ------------------------------------------------------------ */
-
-/* Keys that an interrupted rotation left behind go first, so that the file
- * does not grow; but only if nothing is wrapped under them. */
-static enum rc
-rotate_tidy(struct auth *a, const struct stored *s, char *why)
-{
-	struct seal_key keys[N_KEYS];
-	struct keyring *ring = NULL;
-	bool old;
-	enum rc rc;
-
-	if ((rc = ring_open(a, NULL, false, &ring, why)) != RC_OK)
-		return (rc);
-	rc = keys_unwrap(a, ring, s, keys, &old, why);
-	mem_wipe(keys, sizeof(keys));
-	keyring_free(&ring);
-	if (rc == RC_OK && !old)
-		rc = locked_out(keyring_file_trim(a->master_key_file, why));
-	return (rc);
-}
-
-static enum rc
-rotate_wrap(struct auth *a, const struct stored *s, char *why)
-{
-	struct seal_key keys[N_KEYS];
-	struct keyring *ring = NULL;
-	bool old;
-	enum rc rc;
-
-	if ((rc = ring_open(a, NULL, false, &ring, why)) == RC_OK)
-		rc = keys_unwrap(a, ring, s, keys, &old, why);
-	keys[0] = a->secrets;
-	keys[1] = a->tokens;
-	if (rc == RC_OK)
-		rc = keys_write(a, ring, keys, s);
-	mem_wipe(keys, sizeof(keys));
-	if (ring == NULL)
-		return (rc);
-	if (rc != RC_OK)
-		(void)auth_why(why, rc,
-		    "wrapping the seal keys anew: %s; all is as it was, and "
-		    "may be tried again",
-		    rc_text(rc));
-	keyring_free(&ring);
-	return (rc);
-}
-
-static enum rc
-rotate_once(struct auth *a, size_t *n_r, char *why)
-{
-	struct stored s;
-	enum rc rc;
-
-	if ((rc = stored_read(a, &s, why)) == RC_OK &&
-	    (rc = rotate_tidy(a, &s, why)) == RC_OK &&
-	    (rc = locked_out(keyring_file_add(a->master_key_file, why))) ==
-		RC_OK &&
-	    (rc = rotate_wrap(a, &s, why)) == RC_OK)
-		rc = locked_out(keyring_file_trim(a->master_key_file, why));
-	*n_r = s.n + s.n_others;
-	arena_reset(&s.arena);
-	return (rc);
-}
-
-enum rc
-auth_keys_rotate(struct auth *a, size_t *n_r, char why[AUTH_WHY_BYTES])
-{
-	enum rc rc = RC_BUSY;
-	unsigned i;
-
-	if (a->master_key_in_environment)
-		return (auth_why(why, RC_INVALID,
-		    "the master key comes from REGISTRYD_MASTER_KEY and cannot "
-		    "be replaced from here: start once with "
-		    "REGISTRYD_MASTER_KEY=new,old, which wraps all keys under "
-		    "the new one, and from then on with the new one alone"));
-	for (i = 0; rc == RC_BUSY && i < AUTH_CHANGE_TRIES; i++)
-		rc = rotate_once(a, n_r, why);
 	return (rc);
 }
 

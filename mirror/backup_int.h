@@ -84,6 +84,15 @@ RC_MUST_USE enum rc backup_check_end(struct backup_check *);
 /** backup_check_free(c): takes NULL. */
 void backup_check_free(struct backup_check **);
 
+/* backup_sealed.c: files of content that is encrypted.  What is in them can only
+ * be checked with their keys. */
+
+/** backup_sealed_check(fd, file, keys, cancel, verified_r): all of it is what it
+ * is to be, if ${keys} has its key; else only what can be seen without.
+ * RC_CORRUPT, RC_CANCELLED, RC_IO. */
+RC_MUST_USE enum rc backup_sealed_check(int fd, const struct snapshot_file *,
+    struct store *keys, const atomic_bool *cancel, bool *verified_r);
+
 /* backup_place.c: the folder that is being restored. */
 
 struct backup_place;

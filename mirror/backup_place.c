@@ -213,7 +213,7 @@ enum rc
 backup_place_create(struct backup_place *p, const char *name, int *fd_r,
     char why[ARCHIVE_WHY_BYTES])
 {
-	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
 	enum rc rc;
 
 	OBJ_CHECK(p, PLACE_MAGIC);

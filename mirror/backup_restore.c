@@ -192,6 +192,7 @@ changed(const struct restoring *r, const char *name)
 	    name));
 }
 
+/* ${check} may be NULL. */
 static enum rc
 content_pass(struct restoring *r, const struct snapshot_file *file, int fd,
     struct backup_check *check)
@@ -208,26 +209,59 @@ content_pass(struct restoring *r, const struct snapshot_file *file, int fd,
 		if (n == 0)
 			break;
 		if (n > file->stored_bytes - done ||
-		    backup_check_update(check, p, n) != RC_OK)
+		    (check != NULL &&
+			backup_check_update(check, p, n) != RC_OK))
 			return (changed(r, file->path));
 		if ((rc = bytes_write(r, file->path, fd, p, n)) != RC_OK)
 			return (rc);
 		done += n;
 		atomic_fetch_add(&r->progress->bytes, n);
 	}
-	if (done != file->stored_bytes || backup_check_end(check) != RC_OK)
+	if (done != file->stored_bytes ||
+	    (check != NULL && backup_check_end(check) != RC_OK))
 		return (changed(r, file->path));
 	return (RC_OK);
 }
 
 static enum rc
-content_take(struct restoring *r, const struct snapshot_file *file, int fd)
+plain_take(struct restoring *r, const struct snapshot_file *file, int fd)
 {
 	struct backup_check *check = backup_check_new(file);
 	enum rc rc;
 
 	rc = content_pass(r, file, fd, check);
 	backup_check_free(&check);
+	return (rc);
+}
+
+/* Encrypted, and there is no key. */
+static enum rc
+sealed_take(struct restoring *r, const struct snapshot_file *file, int fd)
+{
+	bool verified;
+	enum rc rc;
+
+	if ((rc = content_pass(r, file, fd, NULL)) != RC_OK)
+		return (rc);
+	rc = backup_sealed_check(fd, file, NULL, r->cancel, &verified);
+	if (rc == RC_CORRUPT)
+		return (changed(r, file->path));
+	if (rc != RC_OK)
+		return (
+		    backup_fail(r->why, rc, "%s: %s", file->path, rc_text(rc)));
+	atomic_fetch_add(&r->progress->locked, 1);
+	return (RC_OK);
+}
+
+static enum rc
+content_take(struct restoring *r, const struct snapshot_file *file, int fd)
+{
+	enum rc rc;
+
+	if (file->key_domain == 0)
+		rc = plain_take(r, file, fd);
+	else
+		rc = sealed_take(r, file, fd);
 	if (rc == RC_OK && fsync(fd) != 0)
 		rc = backup_fail(r->why, rc_of_errno(errno), "%s: sync: %s",
 		    file->path, strerror(errno));

@@ -23,6 +23,7 @@
 struct writing {
 	const char *dir, *archive_dir; /* the second may be NULL */
 	const char *meta_path;
+	struct store *keys; /* or NULL */
 	struct backup_progress *progress;
 	const atomic_bool *cancel;
 	char *why;
@@ -133,7 +134,7 @@ source_read(const struct writing *w, const char *path, int fd, size_t *n_r)
 }
 
 /* To the end of what its entry said, and not further: a file may have become
- * longer. */
+ * longer.  ${check} may be NULL. */
 static enum rc
 source_pass(struct writing *w, const char *path, int fd, uint64_t size_bytes,
     struct backup_check *check)
@@ -147,7 +148,8 @@ source_pass(struct writing *w, const char *path, int fd, uint64_t size_bytes,
 			return (rc);
 		if (n > size_bytes - done)
 			n = (size_t)(size_bytes - done);
-		if (n == 0 || backup_check_update(check, w->chunk, n) != RC_OK)
+		if (n == 0 || (check != NULL && backup_check_update(check,
+						    w->chunk, n) != RC_OK))
 			break;
 		if ((rc = entry_bytes(w, w->chunk, n)) != RC_OK)
 			return (rc);
@@ -166,23 +168,57 @@ damaged(const struct writing *w, const char *path)
 	    path));
 }
 
+/* As it lies, hashed on its way. */
+static enum rc
+plain_write(struct writing *w, const char *path,
+    const struct snapshot_file *file, int fd)
+{
+	struct backup_check *check = backup_check_new(file);
+	enum rc rc;
+
+	rc = source_pass(w, path, fd, file->stored_bytes, check);
+	if (rc == RC_OK)
+		rc = backup_check_end(check);
+	backup_check_free(&check);
+	return (rc);
+}
+
+/* Encrypted: looked into first. */
+static enum rc
+sealed_write(struct writing *w, const char *path,
+    const struct snapshot_file *file, int fd)
+{
+	bool verified;
+	enum rc rc;
+
+	rc = backup_sealed_check(fd, file, w->keys, w->cancel, &verified);
+	if (rc == RC_CANCELLED)
+		return (backup_fail(w->why, rc, "cancelled"));
+	if (rc == RC_OK && !verified)
+		atomic_fetch_add(&w->progress->locked, 1);
+	if (rc == RC_OK && lseek(fd, 0, SEEK_SET) != 0)
+		rc = RC_IO;
+	if (rc != RC_OK && rc != RC_CORRUPT)
+		return (backup_fail(w->why, rc, "%s: %s", path, rc_text(rc)));
+	return (rc == RC_OK ? source_pass(w, path, fd, file->stored_bytes, NULL)
+			    : rc);
+}
+
 static enum rc
 source_write(struct writing *w, const char *path,
     const struct snapshot_file *file, uint64_t size_bytes, int fd)
 {
-	struct backup_check *check;
 	enum rc rc;
 
 	if (size_bytes != file->stored_bytes)
 		return (damaged(w, path));
 	if ((rc = entry_begin(w, file->path, size_bytes)) != RC_OK)
 		return (rc);
-	check = backup_check_new(file);
 	w->why[0] = '\0';
-	rc = source_pass(w, path, fd, size_bytes, check);
-	if (rc == RC_OK)
-		rc = backup_check_end(check);
-	backup_check_free(&check);
+	if (file->key_domain == 0)
+		rc = plain_write(w, path, file, fd);
+	else
+		rc = sealed_write(w, path, file, fd);
 	if (rc == RC_CORRUPT)
 		return (damaged(w, path));
 	if (rc == RC_OK)
@@ -480,14 +516,15 @@ out:
 
 enum rc
 backup_write(const char *dir, const char *archive_dir, const char *meta_path,
-    const char *path, int fd, enum archive_compression compression,
-    struct backup_progress *progress, const atomic_bool *cancel,
-    char why[ARCHIVE_WHY_BYTES])
+    struct store *keys, const char *path, int fd,
+    enum archive_compression compression, struct backup_progress *progress,
+    const atomic_bool *cancel, char why[ARCHIVE_WHY_BYTES])
 {
 	struct writing w = {
 		.dir = dir,
 		.archive_dir = archive_dir,
 		.meta_path = meta_path,
+		.keys = keys,
 		.progress = progress,
 		.cancel = cancel,
 		.why = why,

@@ -40,6 +40,9 @@ struct cache_options {
 	    const struct digest *, struct span tag, struct span from);
 	void (*evicted)(void *arg, struct span repository,
 	    const struct digest *, uint64_t bytes);
+	/* Are images that come to it scanned, whatever the repository's own
+	 * settings say?  Any thread; may be NULL: no. */
+	bool (*scan)(void *arg, struct span repository);
 	void *arg;
 };
 

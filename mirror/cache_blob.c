@@ -9,6 +9,7 @@
 #include "mirror/cache_int.h"
 #include "storage/content.h"
 #include "storage/imports.h"
+#include "storage/repositories.h"
 
 /*
  * Which fills go on, and who may join one.  A fill is joined
@@ -19,6 +20,8 @@
  *
  * Anybody else who asks for the same digest has a fill of his own, from his own
  * source: that he knows the digest does not show that he may have the content.
+ * So has one whose repository keeps content under another key, or under none:
+ * there it cannot be linked.
  *
  * A fill stands in the table before the store is looked into for the content,
  * and leaves it when the content is linked wherever it was asked for; so there
@@ -68,6 +71,13 @@ member_add(struct fill_entry *e, struct fill_member *m)
 	*at = m;
 }
 
+/* What somebody asks for. */
+struct wanted {
+	const struct digest *digest;
+	uint32_t key_domain;
+	uint64_t named_bytes;
+};
+
 /* --- the table: all with the lock held ----------------------------------- */
 
 static bool
@@ -88,13 +98,14 @@ may_join(const struct fill_entry *e, const struct fill_member *m,
 }
 
 static struct fill_entry *
-entry_find(struct cache *c, const struct digest *d, const struct fill_member *m,
-    uint64_t named_bytes)
+entry_find(struct cache *c, const struct wanted *w, const struct fill_member *m)
 {
 	struct fill_entry *e;
 
-	for (e = c->fills[cache_bucket(d)]; e != NULL; e = e->next)
-		if (digest_eq(&e->digest, d) && may_join(e, m, named_bytes))
+	for (e = c->fills[cache_bucket(w->digest)]; e != NULL; e = e->next)
+		if (digest_eq(&e->digest, w->digest) &&
+		    e->key_domain == w->key_domain &&
+		    may_join(e, m, w->named_bytes))
 			return (e);
 	return (NULL);
 }
@@ -272,8 +283,7 @@ job_drop(struct pool_job *j)
 }
 
 static struct fill_entry *
-entry_new(struct cache *c, const struct digest *d, struct fill_member *first,
-    uint64_t named_bytes)
+entry_new(struct cache *c, const struct wanted *w, struct fill_member *first)
 {
 	struct fill_entry *e = xcalloc(1, sizeof(*e));
 
@@ -281,10 +291,11 @@ entry_new(struct cache *c, const struct digest *d, struct fill_member *first,
 	e->job.drop = job_drop;
 	e->magic = FILL_ENTRY_MAGIC;
 	e->cache = c;
-	e->digest = *d;
+	e->digest = *w->digest;
+	e->key_domain = w->key_domain;
 	e->fill = fill_new();
 	e->members = first;
-	e->named_bytes = named_bytes;
+	e->named_bytes = w->named_bytes;
 	return (e);
 }
 
@@ -353,8 +364,8 @@ entry_look(struct fill_entry *e)
 
 /* Join, or make one and put it into the table.  RC_BUSY: joined. */
 static enum rc
-entry_take(struct cache *c, const struct digest *d, struct fill_member *m,
-    uint64_t named_bytes, struct fill_entry **e_r, struct fill **f_r)
+entry_take(struct cache *c, const struct wanted *w, struct fill_member *m,
+    struct fill_entry **e_r, struct fill **f_r)
 {
 	struct fill_entry *e;
 	enum rc rc = RC_OK;
@@ -363,12 +374,12 @@ entry_take(struct cache *c, const struct digest *d, struct fill_member *m,
 	if (cache_stopping(c)) {
 		members_free(m);
 		rc = RC_CANCELLED;
-	} else if ((e = entry_find(c, d, m, named_bytes)) != NULL) {
+	} else if ((e = entry_find(c, w, m)) != NULL) {
 		member_add(e, m);
 		*f_r = fill_ref(e->fill);
 		rc = RC_BUSY;
 	} else {
-		e = entry_new(c, d, m, named_bytes);
+		e = entry_new(c, w, m);
 		entry_list(e);
 		*f_r = fill_ref(e->fill);
 		*e_r = e;
@@ -382,20 +393,20 @@ fill_begin(struct cache *c, const struct cache_source *source,
     struct span repository, const struct digest *d, struct fill_entry **e_r,
     struct fill **f_r)
 {
+	struct wanted w = { .digest = d };
 	struct repository_row row;
-	uint64_t named_bytes;
 	enum rc rc;
 
 	*f_r = NULL;
 	if ((rc = meta_repository_get(c->meta, repository, &row)) != RC_OK)
 		return (rc);
-	rc = meta_blob_named(c->meta, repository, d, &named_bytes);
+	w.key_domain = repository_domain(&row);
+	rc = meta_blob_named(c->meta, repository, d, &w.named_bytes);
 	if (rc == RC_NOTFOUND)
-		named_bytes = UINT64_MAX;
+		w.named_bytes = UINT64_MAX;
 	else if (rc != RC_OK)
 		return (rc);
-	rc = entry_take(
-	    c, d, member_new(source, repository), named_bytes, e_r, f_r);
+	rc = entry_take(c, &w, member_new(source, repository), e_r, f_r);
 	if (rc == RC_OK)
 		rc = entry_look(*e_r);
 	if (rc != RC_OK && rc != RC_BUSY && rc != RC_FAILED)

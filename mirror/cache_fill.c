@@ -218,22 +218,24 @@ static enum rc
 run_take_in(struct run *r)
 {
 	struct store *s = r->cache->options.store;
-	int fd;
+	struct blob_file file;
 	enum rc rc;
 
 	r->error = (struct upstream_error){ 0 };
 	rc = store_room(s, r->size_bytes != UINT64_MAX ? r->size_bytes : 0);
 	if (rc != RC_OK)
 		return (rc);
-	rc = upload_start(s, run_repository(r), r->entry->digest.alg, r->id);
+	rc = upload_start(
+	    s, run_repository(r), r->entry->digest.alg, NULL, r->id);
 	if (rc != RC_OK)
 		return (rc);
 	rc = upload_acquire(s, run_repository(r), span_of(r->id), &r->upload);
 	if (rc != RC_OK)
 		return (rc);
-	if ((rc = upload_reader(r->upload, &fd)) != RC_OK)
+	if ((rc = upload_reader(r->upload, &file)) != RC_OK)
 		return (rc);
-	return (fill_flow(r->fill, r->size_bytes, fd) ? RC_OK : RC_CANCELLED);
+	return (
+	    fill_flow(r->fill, r->size_bytes, &file) ? RC_OK : RC_CANCELLED);
 }
 
 static enum rc

@@ -6,6 +6,7 @@
 #include "base/manifest.h"
 #include "base/obj.h"
 #include "mirror/cache_int.h"
+#include "mirror/place.h"
 
 /*
  * A manifest comes from an upstream and is put: marked as imported, and sparse,
@@ -101,6 +102,15 @@ import_tell(struct import *im, const struct digest *d, struct span tag)
 	o->imported(o->arg, im->repository, d, tag, span_of(from));
 }
 
+static bool
+import_scans(const struct import *im, const struct manifest *parsed)
+{
+	const struct cache_options *o = &im->cache->options;
+
+	return (manifest_scannable(parsed) && o->scan != NULL &&
+		o->scan(o->arg, im->repository));
+}
+
 static enum rc
 import_put(struct import *im, const struct upstream_manifest *m,
     const struct manifest *parsed, struct span tag)
@@ -116,6 +126,8 @@ import_put(struct import *im, const struct upstream_manifest *m,
 		.sparse = SPARSE_ALL,
 		.create = im->create,
 		.import = true,
+		.scan = import_scans(im, parsed),
+		.scannable = manifest_scannable(parsed),
 		.now_ms = clock_real_ms(),
 	};
 	enum rc rc;

@@ -257,13 +257,15 @@ struct fill_member {
 
 /*
  * A fill that goes on, in the table under its digest.  Several of one digest
- * only when those who ask have nothing to do with each other (cache_blob.c).
+ * only when those who ask have nothing to do with each other, or keep content
+ * under different keys (cache_blob.c).
  */
 struct fill_entry {
 	struct pool_job job; /* the first */
 	unsigned magic;
 	struct cache *cache;
 	struct digest digest;
+	uint32_t key_domain;  /* of all its members */
 	struct fill *fill;    /* a reference */
 	uint64_t named_bytes; /* as a manifest of the first member's repository
 				 says; UINT64_MAX: none does */

@@ -1,15 +1,15 @@
 #include "mirror/fill.h"
 
-#include <fcntl.h>
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/obj.h"
 #include "base/thread.h"
 #include "mirror/fill_int.h"
+#include "storage/sealed.h"
 
 /*
  * The meeting place of one thread that brings a blob and all that follow it.
@@ -21,6 +21,9 @@
  */
 #define FILL_MAGIC 0x46696c6cU
 
+/* What is held back covers what a reader may not be given yet (upload.h). */
+static_assert(FILL_HELD_BYTES >= SEALED_FRAME_BYTES, "frames are held whole");
+
 struct fill {
 	unsigned magic;
 	_Atomic unsigned refs;
@@ -28,7 +31,7 @@ struct fill {
 	/* All under the lock. */
 	enum fill_state state;
 	uint64_t size_bytes, available_bytes;
-	int fd; /* -1: not yet */
+	struct blob_file file; /* not open: not yet */
 	enum rc rc;
 	struct upstream_error error;
 	struct fill_waiter *waiters;
@@ -44,7 +47,7 @@ fill_new(void)
 	mutex_init(&f->lock);
 	f->state = FILL_ASKED;
 	f->size_bytes = UINT64_MAX;
-	f->fd = -1;
+	f->file = (struct blob_file)BLOB_FILE_NONE;
 	return (f);
 }
 
@@ -68,8 +71,7 @@ fill_unref(struct fill **f_p)
 	if (atomic_fetch_sub(&f->refs, 1) > 1)
 		return;
 	must(f->waiters == NULL);
-	if (f->fd >= 0)
-		(void)close(f->fd);
+	blob_file_close(&f->file);
 	must(pthread_mutex_destroy(&f->lock) == 0);
 	f->magic = 0;
 	free(f);
@@ -104,17 +106,17 @@ fill_state(struct fill *f)
 	return (state);
 }
 
-int
-fill_fd(struct fill *f)
+enum rc
+fill_reader(struct fill *f, struct blob_file *file_r)
 {
-	int fd = -1;
+	enum rc rc = RC_NOTFOUND;
 
 	OBJ_CHECK(f, FILL_MAGIC);
 	mutex_lock(&f->lock);
-	if (f->fd >= 0)
-		fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
+	if (f->file.fd >= 0)
+		rc = blob_file_dup(&f->file, file_r);
 	mutex_unlock(&f->lock);
-	return (fd);
+	return (rc);
 }
 
 static bool
@@ -196,16 +198,17 @@ step_begin(struct fill *f)
 }
 
 bool
-fill_flow(struct fill *f, uint64_t size_bytes, int fd)
+fill_flow(struct fill *f, uint64_t size_bytes, struct blob_file *file)
 {
 	if (!step_begin(f)) {
-		(void)close(fd);
+		blob_file_close(file);
 		return (false);
 	}
 	must(f->state == FILL_ASKED);
 	f->state = FILL_FLOWING;
 	f->size_bytes = size_bytes;
-	f->fd = fd;
+	f->file = *file;
+	*file = (struct blob_file)BLOB_FILE_NONE;
 	step_end(f);
 	return (true);
 }

@@ -8,13 +8,14 @@
 #include "base/rc.h"
 #include "base/span.h"
 #include "mirror/upstream.h"
+#include "storage/blob_file.h"
 #include "storage/store.h"
 
 /*
  * A blob that is on its way from an upstream into the store, and whoever wants
- * to have it as it comes.  There is one for each digest, however many
- * repositories and clients ask for it (those of other repositories link what it
- * brought when it is done).
+ * to have it as it comes.  There is one for each digest and key domain
+ * (storage/keys.h), however many repositories and clients ask for it (those of
+ * other repositories link what it brought when it is done).
  *
  * Followers may read the file up to .available: all that has arrived but the
  * last FILL_HELD_BYTES, which are let go when the digest matches.  When it does
@@ -53,9 +54,9 @@ void fill_unref(struct fill **);
 
 void fill_look(struct fill *, struct fill_look *look_r);
 
-/** fill_fd(f): a descriptor of one's own to read it by; -1: there is none
- * yet, or too many files are open. */
-int fill_fd(struct fill *);
+/** fill_reader(f, file_r): a way of one's own to read it, the caller's.
+ * RC_LIMIT: too many files are open; RC_NOTFOUND: nothing has come yet. */
+RC_MUST_USE enum rc fill_reader(struct fill *, struct blob_file *file_r);
 
 enum fill_wish {
 	FILL_UNTIL_ANSWER, /* it is not FILL_ASKED any more */

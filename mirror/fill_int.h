@@ -12,9 +12,9 @@
 /** fill_new(): FILL_ASKED; one reference. */
 struct fill *fill_new(void);
 
-/** fill_flow(f, size, fd): FILL_FLOWING; ${fd} becomes the fill's, also when
+/** fill_flow(f, size, file): FILL_FLOWING; ${file} becomes the fill's, also when
  * that is false. */
-bool fill_flow(struct fill *, uint64_t size_bytes, int fd);
+bool fill_flow(struct fill *, uint64_t size_bytes, struct blob_file *file);
 /** fill_publish(f, written): so many bytes are in the file. */
 bool fill_publish(struct fill *, uint64_t written_bytes);
 /** fill_whole(f, size): FILL_WHOLE. */

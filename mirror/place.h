@@ -131,6 +131,8 @@ struct place_store_options {
 	 * may evict them, and tags are checked again. */
 	bool imports;
 	bool sparse; /* manifests may refer to what is not here */
+	bool scan;   /* images that come are scanned, whatever the repository's
+			own settings say */
 	bool links;  /* content that another repository of the store has is
 			linked, not moved */
 	/* Told of what is to be replicated further; or NULL.  As struct
@@ -141,5 +143,9 @@ struct place_store_options {
 	const atomic_bool *cancel;
 };
 struct place *place_store(const struct place_store_options *);
+
+/** manifest_scannable(m): an image of a container, as scanners look into. */
+struct manifest;
+bool manifest_scannable(const struct manifest *);
 
 #endif

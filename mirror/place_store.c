@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/manifest.h"
@@ -135,17 +134,15 @@ blob_read(struct place_blob *blob, void *p, size_t room, size_t *n_r,
     struct upstream_error *error)
 {
 	struct blob_read *r = (struct blob_read *)blob;
-	ssize_t n;
+	enum rc rc;
 
 	OBJ_CHECK(r, BLOB_READ_MAGIC);
 	if (r->content.kind == CONTENT_MEMORY)
 		return (read_memory(r, p, room, n_r));
-	n = pread(r->content.fd, p, room, (off_t)r->offset);
-	if (n == -1)
-		return (
-		    store_failure(r->place, RC_IO, "reading a blob", error));
-	r->offset += (uint64_t)n;
-	*n_r = (size_t)n;
+	rc = blob_file_read(&r->content.file, r->offset, p, room, true, n_r);
+	if (rc != RC_OK)
+		return (store_failure(r->place, rc, "reading a blob", error));
+	r->offset += *n_r;
 	return (RC_OK);
 }
 
@@ -155,8 +152,7 @@ blob_close(struct place_blob *blob)
 	struct blob_read *r = (struct blob_read *)blob;
 
 	OBJ_CHECK(r, BLOB_READ_MAGIC);
-	if (r->content.fd != -1)
-		(void)close(r->content.fd);
+	content_close(&r->content);
 	arena_reset(&r->arena);
 	free(r);
 }
@@ -178,7 +174,7 @@ store_blob_open(struct place *p, const struct digest *d, uint64_t size_bytes,
 		    .repository = p->repository },
 		.magic = BLOB_READ_MAGIC,
 		.place = sp,
-		.content.fd = -1,
+		.content.file = BLOB_FILE_NONE,
 	};
 	arena_init(&r->arena, PARSE_ARENA_BYTES);
 	rc = content_open(sp->store, repository_of(sp), d, READ_BLOCKING,
@@ -298,7 +294,7 @@ blob_link(struct store_place *sp, const struct digest *d, struct arena *a)
 	struct page holders;
 	enum rc rc;
 
-	rc = meta_blob_holders(m, d, 1, a, &holders);
+	rc = meta_blob_holders(m, mount.to, mount.create, d, 1, a, &holders);
 	if (rc != RC_OK)
 		return (rc);
 	if (holders.n == 0)
@@ -395,7 +391,8 @@ in_session(struct blob_in *in, size_t n)
 	char id[UPLOAD_ID_BYTES];
 	enum rc rc;
 
-	rc = upload_start(sp->store, repository_of(sp), in->digest->alg, id);
+	rc = upload_start(
+	    sp->store, repository_of(sp), in->digest->alg, sp->o.create, id);
 	if (rc == RC_OK)
 		rc = upload_acquire(
 		    sp->store, repository_of(sp), span_of(id), &u);
@@ -450,8 +447,8 @@ store_blob_put(struct place *p, const struct digest *d, uint64_t size_bytes,
 
 /* --- manifests in -------------------------------------------------------- */
 
-static bool
-is_scannable(const struct manifest *m)
+bool
+manifest_scannable(const struct manifest *m)
 {
 	return (m->kind == MANIFEST_IMAGE &&
 		(span_is(m->artifact_type,
@@ -516,7 +513,8 @@ put_parsed(struct store_place *sp, const struct place_manifest *m,
 		.n_tags = tag.n > 0 ? 1 : 0,
 		.sparse = sparse_of(sp),
 		.create = o->create,
-		.scannable = is_scannable(parsed),
+		.scan = o->scan,
+		.scannable = manifest_scannable(parsed),
 		.import = o->imports,
 		.destinations = sp->destinations,
 		.n_destinations = o->n_destinations,

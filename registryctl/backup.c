@@ -27,7 +27,7 @@
  */
 static const char backup_help[] =
     "Usage: registryctl [--data DIR] [--output text|json] backup -o FILE\n"
-    "           [--archive-dir DIR]\n"
+    "           [--archive-dir DIR] [--master-key-file FILE]\n"
     "Write a whole registry to a file: all content, images, users, policies\n"
     "and settings that it keeps, as they were at one moment. A running server\n"
     "goes on serving pushes and pulls; only its garbage collection waits.\n"
@@ -40,10 +40,15 @@ static const char backup_help[] =
     "  --archive-dir DIR  where the content of archived images lies, if the\n"
     "                     setting archive.dir names another folder than\n"
     "                     \"archive\" in the registry's and no server runs\n"
+    "  --master-key-file FILE  the master key, if no server runs\n"
+    "                     (REGISTRYD_MASTER_KEY_FILE, DIR/master.key)\n"
     "\n"
-    "The backup is as secret as the registry. The key that seals secrets in\n"
-    "it, DIR/master.key, is not in it: keep a copy of that elsewhere. Nor are\n"
-    "unfinished uploads, the audit log and the configuration.\n"
+    "The backup is as secret as the registry: only the content of encrypted\n"
+    "repositories is unreadable in it, too. The key that seals that, and all\n"
+    "secrets in it, the master key, is not in it: keep a copy of that\n"
+    "elsewhere, for without it they are lost. Nor are unfinished uploads, the\n"
+    "audit log and the configuration. Encrypted content can only be verified\n"
+    "with its key; beside a running server its length and header are.\n"
     "\n"
     "Exit status: 0 done, 1 failed (FILE is what it was before), 2 wrong\n"
     "usage.\n";
@@ -55,7 +60,8 @@ static const char restore_help[] =
     "synced to the disk. FILE \"-\" is standard input.\n"
     "\n"
     "Put the master.key of the old registry into DIR before a server is\n"
-    "started on it: secrets that it has sealed cannot be read otherwise. What\n"
+    "started on it, or name it with master-key-file: secrets that it has\n"
+    "sealed, and encrypted repositories, cannot be read otherwise. What\n"
     "lay in the archive of storage classes is in DIR/archive: with another\n"
     "archive.dir in the configuration move it there.\n"
     "\n"
@@ -68,7 +74,8 @@ struct carrying {
 	const struct ctl *ctl;
 	const char *kind; /* "backup", "restore" */
 	const char *file;
-	const char *archive_dir; /* backup; or NULL */
+	const char *archive_dir;     /* backup; or NULL */
+	const char *master_key_file; /* likewise */
 	enum archive_compression compression;
 
 	/* Of a backup: who holds the snapshot. */
@@ -102,9 +109,9 @@ backup_do(struct carrying *c, char why[ARCHIVE_WHY_BYTES])
 	    c->archive_dir != NULL ? c->archive_dir : c->archive;
 	bool out = strcmp(c->file, "-") == 0;
 
-	return (backup_write(c->ctl->data, archive, c->meta_path, c->file,
-	    out ? STDOUT_FILENO : -1, c->compression, &c->progress, &c->cancel,
-	    why));
+	return (backup_write(c->ctl->data, archive, c->meta_path, c->store,
+	    c->file, out ? STDOUT_FILENO : -1, c->compression, &c->progress,
+	    &c->cancel, why));
 }
 
 static void
@@ -243,8 +250,10 @@ folder_hold(struct carrying *c)
 {
 	char why[STORE_WHY_BYTES];
 
-	if (folder_open(c->ctl->data, true, why, &c->store) == RC_OK)
+	if (folder_open(c->ctl->data, true, why, &c->store) == RC_OK) {
+		folder_keys(c->store, c->ctl->data, c->master_key_file);
 		return (true);
+	}
 	ctl_say("%s", why);
 	return (false);
 }
@@ -280,11 +289,12 @@ progress_json(struct carrying *c)
 {
 	struct backup_progress *p = &c->progress;
 
-	return (json_pack("{s:I,s:I,s:I,s:I}", "files",
+	return (json_pack("{s:I,s:I,s:I,s:I,s:I}", "files",
 	    (json_int_t)atomic_load(&p->files), "files_total",
 	    (json_int_t)atomic_load(&p->files_total), "bytes",
 	    (json_int_t)atomic_load(&p->bytes), "bytes_total",
-	    (json_int_t)atomic_load(&p->bytes_total)));
+	    (json_int_t)atomic_load(&p->bytes_total), "locked",
+	    (json_int_t)atomic_load(&p->locked)));
 }
 
 /* The name of a file may be anything. */
@@ -370,6 +380,17 @@ progress_show(const json_t *job)
 }
 
 static void
+locked_show(uint64_t locked)
+{
+	if (locked == 0)
+		return;
+	print_count(locked, "blob is", "blobs are");
+	(void)puts(" encrypted, and only their length and header were checked, "
+		   "as the key is not here: registryctl fsck verifies them "
+		   "where it is");
+}
+
+static void
 summary_show(const struct carrying *c, const json_t *job)
 {
 	const json_t *p = json_object_get(job, "progress");
@@ -383,6 +404,7 @@ summary_show(const struct carrying *c, const json_t *job)
 	(void)printf(" and the metadata, %s in %s\n",
 	    print_bytes(print_u64(p, "bytes"), size),
 	    print_duration(print_u64(job, "duration_ms"), took));
+	locked_show(print_u64(p, "locked"));
 	if (c->meta_path == NULL)
 		ctl_say("put the old master.key into it before a server is "
 			"started on it");
@@ -456,11 +478,12 @@ backup_run(struct carrying *c)
 	return (code);
 }
 
-enum own_code { OPT_TO = 'o', OPT_ARCHIVE_DIR = 256 };
+enum own_code { OPT_TO = 'o', OPT_ARCHIVE_DIR = 256, OPT_MASTER_KEY_FILE };
 
 static const struct option backup_own[] = {
 	{ "to", required_argument, NULL, OPT_TO },
 	{ "archive-dir", required_argument, NULL, OPT_ARCHIVE_DIR },
+	{ "master-key-file", required_argument, NULL, OPT_MASTER_KEY_FILE },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -473,6 +496,8 @@ backup_command(struct ctl *ctl, int argc, char **argv)
 	while ((code = ctl_option(ctl, argc, argv, backup_own)) != -1) {
 		if (code == OPT_TO)
 			c.file = optarg;
+		else if (code == OPT_MASTER_KEY_FILE)
+			c.master_key_file = optarg;
 		else
 			c.archive_dir = optarg;
 	}

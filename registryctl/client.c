@@ -16,6 +16,7 @@
 
 #define ANSWER_MAX_BYTES ((size_t)64 << 20)
 #define CALL_TIMEOUT_S 60L
+#define SEND_BUFFER_BYTES (256L * 1024)
 
 struct client {
 	CURL *curl;
@@ -232,6 +233,70 @@ client_call(struct client *c, const char *method, const char *path,
 		mem_wipe(body.p, body.n);
 	buf_free(&body);
 	message_free(&message);
+	free(url);
+	return (rc);
+}
+
+/* --- bodies that are not in memory ---------------------------------------- */
+
+static size_t
+body_read(char *p, size_t size, size_t n, void *arg)
+{
+	const struct client_body *body = arg;
+	long got = body->read(body->arg, p, size * n);
+
+	return (got < 0 ? CURL_READFUNC_ABORT : (size_t)got);
+}
+
+static void
+send_describe(struct client *c, const char *url, const struct client_body *body,
+    struct curl_slist *headers, struct buf *answer)
+{
+	const struct message none = { .text = NULL };
+
+	call_describe(c, "POST", url, &none, answer);
+	(void)curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, NULL);
+	(void)curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE,
+	    (curl_off_t)(body->bytes < 0 ? -1 : body->bytes));
+	(void)curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
+	(void)curl_easy_setopt(c->curl, CURLOPT_READFUNCTION, body_read);
+	(void)curl_easy_setopt(
+	    c->curl, CURLOPT_READDATA, (void *)(uintptr_t)body);
+	(void)curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, 0L);
+	(void)curl_easy_setopt(
+	    c->curl, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER_BYTES);
+}
+
+enum rc
+client_send(struct client *c, const char *path, const struct client_body *body,
+    char why[CLIENT_WHY_BYTES], json_t **doc_r)
+{
+	char *url = xasprintf("http://localhost%s", path);
+	struct curl_slist *headers;
+	struct buf answer;
+	CURLcode err;
+	enum rc rc;
+
+	*doc_r = NULL;
+	headers =
+	    curl_slist_append(NULL, "Content-Type: application/octet-stream");
+	if (body->bytes < 0)
+		headers =
+		    curl_slist_append(headers, "Transfer-Encoding: chunked");
+	must(headers != NULL);
+	buf_init(&answer, ANSWER_MAX_BYTES);
+	send_describe(c, url, body, headers, &answer);
+	err = curl_easy_perform(c->curl);
+	if (err == CURLE_OK) {
+		rc = answer_read(c, buf_as_span(&answer), why, doc_r);
+	} else if (err == CURLE_ABORTED_BY_CALLBACK) {
+		rc = RC_CANCELLED;
+	} else {
+		silence_say(c, err, why);
+		rc = RC_IO;
+	}
+	buf_free(&answer);
+	curl_slist_free_all(headers);
 	free(url);
 	return (rc);
 }

@@ -2,6 +2,8 @@
 #define REGISTRYCTL_CLIENT_H
 
 #include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/rc.h"
 
@@ -33,5 +35,21 @@ void client_close(struct client **);
 RC_MUST_USE enum rc
 client_call(struct client *, const char *method, const char *path,
     const json_t *body, char why[CLIENT_WHY_BYTES], json_t **doc_r);
+
+/* A body of any length: ${read} fills in at most ${room} bytes; 0 at the end,
+ * below 0: it cannot go on. */
+struct client_body {
+	long (*read)(void *arg, void *p, size_t room);
+	void *arg;
+	int64_t bytes; /* how long it is; below 0: not known */
+};
+
+/**
+ * client_send(c, path, body, why, doc_r):
+ * POST ${body} as it is read, for as long as it takes.  The codes of
+ * client_call(); RC_CANCELLED: ${read} could not go on.
+ */
+RC_MUST_USE enum rc client_send(struct client *, const char *path,
+    const struct client_body *, char why[CLIENT_WHY_BYTES], json_t **doc_r);
 
 #endif

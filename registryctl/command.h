@@ -35,12 +35,15 @@ struct command {
 };
 
 extern const struct command command_access_key;
+extern const struct command command_advisories;
+extern const struct command command_apply;
 extern const struct command command_backup;
 extern const struct command command_cache;
 extern const struct command command_copy;
 extern const struct command command_docker_credential;
 extern const struct command command_ecr;
 extern const struct command command_export;
+extern const struct command command_export_template;
 extern const struct command command_fsck;
 extern const struct command command_gc;
 extern const struct command command_get_authorization_token;
@@ -53,6 +56,7 @@ extern const struct command command_lifecycle;
 extern const struct command command_mirror;
 extern const struct command command_policy;
 extern const struct command command_restore;
+extern const struct command command_scan;
 extern const struct command command_secret;
 extern const struct command command_stats;
 extern const struct command command_tls;

@@ -9,6 +9,7 @@
 #include "base/obj.h"
 #include "mirror/sync.h"
 #include "registryctl/command.h"
+#include "registryctl/folder.h"
 #include "registryctl/input.h"
 #include "registryctl/print.h"
 #include "registryctl/progress.h"
@@ -53,7 +54,7 @@ static const char help[] =
     "  --ca-file FILE      authorities that sign the certificates, PEM, "
     "instead\n"
     "                      of the system's; --src-ca-file, --dest-ca-file: of\n"
-    "                      one side\n"
+    "                      one side\n" FOLDER_KEY_HELP
     "  --profile NAME, --region NAME\n"
     "                      with --endpoint, as in registryctl get-login "
     "--help\n"
@@ -101,7 +102,8 @@ struct copying {
 };
 
 enum own_code {
-	OPT_PLATFORM = LOGIN_OWN,
+	OPT_MASTER_KEY_FILE = LOGIN_OWN,
+	OPT_PLATFORM,
 	OPT_NO_REFERRERS,
 	OPT_ALL_TAGS,
 	OPT_SRC_USERNAME,
@@ -116,6 +118,7 @@ enum own_code {
 
 static const struct option own[] = {
 	LOGIN_OPTIONS,
+	{ "master-key-file", required_argument, NULL, OPT_MASTER_KEY_FILE },
 	{ "platform", required_argument, NULL, OPT_PLATFORM },
 	{ "no-referrers", no_argument, NULL, OPT_NO_REFERRERS },
 	{ "all-tags", no_argument, NULL, OPT_ALL_TAGS },
@@ -149,7 +152,9 @@ option_take(const struct ctl *ctl, struct copying *x, int code)
 	bool dest = code >= OPT_DEST_USERNAME;
 	struct side *s = &x->sides[dest ? REMOTE_DESTINATION : REMOTE_SOURCE];
 
-	if (code == OPT_PLATFORM)
+	if (code == OPT_MASTER_KEY_FILE)
+		x->remote_options.master_key_file = optarg;
+	else if (code == OPT_PLATFORM)
 		platform_take(ctl, x);
 	else if (code == OPT_NO_REFERRERS)
 		x->copy.referrers = false;

@@ -21,7 +21,8 @@
 
 #define TARGET_PREFIX "AmazonEC2ContainerRegistry_V20150921."
 #define CONTENT_TYPE "application/x-amz-json-1.1"
-#define ANSWER_MAX_BYTES ((size_t)1 << 20)
+/* A page of 100 repositories with all their settings has less. */
+#define ANSWER_MAX_BYTES ((size_t)8 << 20)
 #define CONNECT_TIMEOUT_S 10L
 #define CALL_TIMEOUT_S 60L
 #define AUTHORIZATION_BYTES 1024
@@ -238,7 +239,8 @@ answer_take(char *p, size_t size, size_t n, void *arg)
 }
 
 static void
-request_describe(struct exchange *x, const char *ca_file)
+request_describe(
+    struct exchange *x, const char *ca_file, const char *socket_path)
 {
 	static const char *const variables[] = { "AWS_CA_BUNDLE",
 		"SSL_CERT_FILE", "CURL_CA_BUNDLE" };
@@ -252,6 +254,11 @@ request_describe(struct exchange *x, const char *ca_file)
 			ca_file = NULL;
 	}
 	(void)curl_easy_setopt(c, CURLOPT_URL, url);
+	if (socket_path != NULL) {
+		(void)curl_easy_setopt(
+		    c, CURLOPT_UNIX_SOCKET_PATH, socket_path);
+		(void)curl_easy_setopt(c, CURLOPT_PROXY, "");
+	}
 	if (ca_file != NULL)
 		(void)curl_easy_setopt(c, CURLOPT_CAINFO, ca_file);
 	(void)curl_easy_setopt(c, CURLOPT_POST, 1L);
@@ -284,6 +291,14 @@ refusal_explain(const char *name, const struct aws_identity *id, char *why)
 		    id->source);
 }
 
+static const char *
+operation_of(const struct ecr_call *call)
+{
+	const char *dot = strrchr(call->operation, '.');
+
+	return (dot != NULL ? dot + 1 : call->operation);
+}
+
 /* {"__type":"namespace#Name","message":"..."} */
 static enum rc
 refusal_read(
@@ -304,7 +319,9 @@ refusal_read(
 	name = name != NULL ? name + 1 : type;
 	(void)fail(why, RC_FAILED,
 	    "An error occurred (%.200s) when calling the %s operation: %.600s",
-	    name, call->operation, message != NULL ? message : "");
+	    name, operation_of(call), message != NULL ? message : "");
+	if (call->code != NULL)
+		(void)snprintf(call->code, ECR_CODE_BYTES, "%s", name);
 	refusal_explain(name, call->identity, why);
 	return (RC_FAILED);
 }
@@ -334,9 +351,15 @@ answer_read(struct exchange *x, const struct ecr_call *call, json_t **answer_r,
 }
 
 static enum rc
-silence_read(struct exchange *x, CURLcode err, const char *detail, char *why)
+silence_read(struct exchange *x, const struct ecr_call *call, CURLcode err,
+    const char *detail, char *why)
 {
 	enum rc rc = RC_IO;
+
+	/* The address is none of a socket's. */
+	if (call->socket != NULL)
+		return (fail(why, rc, "%.300s: %s", call->socket,
+		    curl_easy_strerror(err)));
 
 	if (err == CURLE_PEER_FAILED_VERIFICATION ||
 	    err == CURLE_SSL_CACERT_BADFILE)
@@ -363,12 +386,12 @@ exchange_run(struct exchange *x, const struct ecr_call *call, json_t **answer_r,
 
 	if ((rc = headers_make(x, call->identity, why)) != RC_OK)
 		return (rc);
-	request_describe(x, call->ca_file);
+	request_describe(x, call->ca_file, call->socket);
 	(void)curl_easy_setopt(x->curl, CURLOPT_ERRORBUFFER, detail);
 	err = curl_easy_perform(x->curl);
 	(void)curl_easy_setopt(x->curl, CURLOPT_ERRORBUFFER, NULL);
 	if (err != CURLE_OK)
-		return (silence_read(x, err, detail, why));
+		return (silence_read(x, call, err, detail, why));
 	return (answer_read(x, call, answer_r, why));
 }
 
@@ -383,9 +406,11 @@ ecr_call(
 	must(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
 	if ((rc = place_read(call->endpoint, false, &x.place, why)) != RC_OK)
 		goto out;
-	x.curl = curl_easy_init();
+	x.curl = call->curl != NULL ? call->curl : curl_easy_init();
 	x.host = place_host(&x.place);
-	x.target = xasprintf(TARGET_PREFIX "%s", call->operation);
+	x.target = xasprintf("%s%s",
+	    strchr(call->operation, '.') == NULL ? TARGET_PREFIX : "",
+	    call->operation);
 	x.body = json_dumps(call->input, JSON_COMPACT);
 	must(x.curl != NULL && x.body != NULL);
 	buf_init(&x.answer, ANSWER_MAX_BYTES);
@@ -394,7 +419,10 @@ ecr_call(
 	if (x.answer.p != NULL)
 		mem_wipe(x.answer.p, x.answer.n);
 	buf_free(&x.answer);
-	curl_easy_cleanup(x.curl);
+	if (call->curl == NULL)
+		curl_easy_cleanup(x.curl);
+	else
+		curl_easy_reset(x.curl); /* it keeps the connection */
 	curl_slist_free_all(x.headers);
 	place_free(&x.place);
 	free(x.host);

@@ -19,9 +19,17 @@ struct ecr_call {
 	/* Without keys the request is not signed, and .source says where they
 	 * were looked for. */
 	const struct aws_identity *identity;
-	const char *operation; /* "GetAuthorizationToken" */
+	/* "GetAuthorizationToken"; with a '.' in it a whole X-Amz-Target of
+	 * another service that is signed for "ecr" */
+	const char *operation;
 	const json_t *input;
+	const char *socket; /* of UNIX, to go through instead; or NULL */
+	void *curl;	    /* a handle of curl to go on with; or NULL */
+	char *code; /* ECR_CODE_BYTES: the name of the error of RC_FAILED; or
+		       NULL */
 };
+
+#define ECR_CODE_BYTES 128
 
 /**
  * ecr_call(call, answer_r, why):

@@ -8,6 +8,7 @@
 #include "base/obj.h"
 #include "mirror/archive.h"
 #include "registryctl/command.h"
+#include "registryctl/folder.h"
 #include "registryctl/print.h"
 #include "registryctl/progress.h"
 #include "registryctl/remote.h"
@@ -39,7 +40,7 @@ static const char help[] =
     "                     who imports it has to take one that lacks images\n"
     "                     (manifests.sparse)\n"
     "  --no-referrers     without signatures and whatever else refers to the\n"
-    "                     images\n"
+    "                     images\n" FOLDER_KEY_HELP
     "  --ca-file FILE, --profile NAME, --region NAME\n"
     "                     with --endpoint, as in registryctl get-login "
     "--help\n"
@@ -122,11 +123,17 @@ item_parse(const struct ctl *ctl, const char *word)
 	return (item);
 }
 
-enum own_code { OPT_PLATFORM = LOGIN_OWN, OPT_NO_REFERRERS, OPT_FILE = 'o' };
+enum own_code {
+	OPT_MASTER_KEY_FILE = LOGIN_OWN,
+	OPT_PLATFORM,
+	OPT_NO_REFERRERS,
+	OPT_FILE = 'o'
+};
 
 static const struct option own[] = {
 	LOGIN_OPTIONS,
 	{ "file", required_argument, NULL, OPT_FILE },
+	{ "master-key-file", required_argument, NULL, OPT_MASTER_KEY_FILE },
 	{ "platform", required_argument, NULL, OPT_PLATFORM },
 	{ "no-referrers", no_argument, NULL, OPT_NO_REFERRERS },
 	{ NULL, 0, NULL, 0 },
@@ -147,7 +154,9 @@ platform_take(const struct ctl *ctl, struct exporting *x)
 static void
 option_take(const struct ctl *ctl, struct exporting *x, int code)
 {
-	if (code == OPT_FILE)
+	if (code == OPT_MASTER_KEY_FILE)
+		x->remote_options.master_key_file = optarg;
+	else if (code == OPT_FILE)
 		x->file = optarg;
 	else if (code == OPT_PLATFORM)
 		platform_take(ctl, x);

@@ -29,6 +29,9 @@ static const char help[] =
     "                 make indexes and counts anew\n"
     "  --no-content   check the records only, hash nothing\n"
     "  --rate SIZE    hash at most so many bytes each second (100MiB)\n"
+    "  --master-key-file FILE  where no server runs: the master key, without\n"
+    "                 which encrypted content cannot be verified\n"
+    "                 (REGISTRYD_MASTER_KEY_FILE, DIR/master.key)\n"
     "\n"
     "Exit status: 0 all is well, 3 problems were found (also when they were\n"
     "repaired), 1 the check failed, 2 wrong usage.\n";
@@ -97,6 +100,7 @@ summary_show(const json_t *job)
 	const json_t *p = json_object_get(job, "progress");
 	uint64_t dropped = print_u64(job, "problems_dropped");
 	uint64_t orphans = print_u64(p, "orphan_files");
+	uint64_t locked = print_u64(p, "locked_blobs");
 	char room[PRINT_BYTES_ROOM];
 
 	if (dropped > 0)
@@ -108,6 +112,12 @@ summary_show(const json_t *job)
 	    print_bytes(print_u64(p, "bytes"), room),
 	    (double)print_u64(job, "duration_ms") / 1000);
 	result_show(job, p);
+	if (locked > 0) {
+		print_count(locked, "blob", "blobs");
+		(void)printf(" (%s) not verified: encrypted, and the key is "
+			     "not here\n",
+		    print_bytes(print_u64(p, "locked_bytes"), room));
+	}
 	if (orphans == 0)
 		return;
 	print_count(orphans, "file", "files");
@@ -143,6 +153,7 @@ check_in_server(
 
 struct check {
 	const char *data;
+	const char *master_key_file; /* or NULL */
 	const struct fsck_job_options *options;
 	struct store *store;
 	struct fsck_job *job;
@@ -160,6 +171,7 @@ check_begin(void *arg)
 		ctl_say("%s", why);
 		return (false);
 	}
+	folder_keys(k->store, k->data, k->master_key_file);
 	if ((rc = fsck_job_start(k->store, k->options, &k->job)) != RC_OK)
 		ctl_say("cannot start a thread: %s", rc_text(rc));
 	return (rc == RC_OK);
@@ -191,9 +203,12 @@ check_cancel(void *arg)
 }
 
 static json_t *
-check_here(const struct ctl *ctl, const struct fsck_job_options *o)
+check_here(const struct ctl *ctl, const struct fsck_job_options *o,
+    const char *master_key_file)
 {
-	struct check k = { .data = ctl->data, .options = o };
+	struct check k = { .data = ctl->data,
+		.master_key_file = master_key_file,
+		.options = o };
 	const struct work_here here = {
 		.begin = check_begin,
 		.look = check_look,
@@ -233,7 +248,8 @@ check_show(const struct ctl *ctl, const json_t *job)
 }
 
 static enum ctl_exit
-check_run(struct ctl *ctl, const struct fsck_job_options *o)
+check_run(struct ctl *ctl, const struct fsck_job_options *o,
+    const char *master_key_file)
 {
 	enum ctl_exit code = CTL_FAILED;
 	json_t *job = NULL;
@@ -244,7 +260,7 @@ check_run(struct ctl *ctl, const struct fsck_job_options *o)
 	if (rc == RC_OK)
 		job = check_in_server(&w, ctl, o);
 	else if (rc == RC_NOTFOUND)
-		job = check_here(ctl, o);
+		job = check_here(ctl, o, master_key_file);
 	if (job != NULL)
 		code = check_show(ctl, job);
 	json_decref(job);
@@ -254,12 +270,18 @@ check_run(struct ctl *ctl, const struct fsck_job_options *o)
 
 /* --- the command --------------------------------------------------------- */
 
-enum own_code { OPT_REPAIR = 256, OPT_NO_CONTENT, OPT_RATE };
+enum own_code {
+	OPT_REPAIR = 256,
+	OPT_NO_CONTENT,
+	OPT_RATE,
+	OPT_MASTER_KEY_FILE
+};
 
 static const struct option own[] = {
 	{ "repair", no_argument, NULL, OPT_REPAIR },
 	{ "no-content", no_argument, NULL, OPT_NO_CONTENT },
 	{ "rate", required_argument, NULL, OPT_RATE },
+	{ "master-key-file", required_argument, NULL, OPT_MASTER_KEY_FILE },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -267,6 +289,7 @@ static enum ctl_exit
 fsck_command(struct ctl *ctl, int argc, char **argv)
 {
 	struct fsck_job_options o = { 0 };
+	const char *master_key_file = NULL;
 	int code;
 
 	while ((code = ctl_option(ctl, argc, argv, own)) != -1) {
@@ -274,6 +297,8 @@ fsck_command(struct ctl *ctl, int argc, char **argv)
 			o.repair = true;
 		else if (code == OPT_NO_CONTENT)
 			o.skip_content = true;
+		else if (code == OPT_MASTER_KEY_FILE)
+			master_key_file = optarg;
 		else if (num_size_bytes(span_of(optarg), &o.bytes_per_s) !=
 			     RC_OK ||
 			 o.bytes_per_s == 0)
@@ -283,7 +308,7 @@ fsck_command(struct ctl *ctl, int argc, char **argv)
 	}
 	ctl_no_arguments(ctl, argc, argv);
 	ctl_needs_data(ctl);
-	return (check_run(ctl, &o));
+	return (check_run(ctl, &o, master_key_file));
 }
 
 const struct command command_fsck = {

@@ -7,6 +7,7 @@
 #include "base/obj.h"
 #include "mirror/archive.h"
 #include "registryctl/command.h"
+#include "registryctl/folder.h"
 #include "registryctl/print.h"
 #include "registryctl/progress.h"
 #include "registryctl/remote.h"
@@ -33,7 +34,7 @@ static const char help[] =
     "                     it each goes to the repository that the archive "
     "names,\n"
     "                     without the address of a registry in front;\n"
-    "                     an image that has no name needs it\n"
+    "                     an image that has no name needs it\n" FOLDER_KEY_HELP
     "  --ca-file FILE, --profile NAME, --region NAME\n"
     "                     with --endpoint, as in registryctl get-login "
     "--help\n"
@@ -83,10 +84,11 @@ say_failed(const struct importing *x, const char *why)
 
 /* --- the command line ---------------------------------------------------- */
 
-enum own_code { OPT_REPOSITORY = LOGIN_OWN };
+enum own_code { OPT_MASTER_KEY_FILE = LOGIN_OWN, OPT_REPOSITORY };
 
 static const struct option own[] = {
 	LOGIN_OPTIONS,
+	{ "master-key-file", required_argument, NULL, OPT_MASTER_KEY_FILE },
 	{ "repository", required_argument, NULL, OPT_REPOSITORY },
 	{ NULL, 0, NULL, 0 },
 };
@@ -105,6 +107,8 @@ arguments(struct ctl *ctl, int argc, char **argv, struct importing *x)
 				    "--repository: \"%s\" is not the name of a "
 				    "repository",
 				    optarg);
+		} else if (code == OPT_MASTER_KEY_FILE) {
+			x->remote_options.master_key_file = optarg;
 		} else if (code != 0) {
 			login_option(&x->remote_options.login, code);
 		} else if (x->file != NULL) {

@@ -31,6 +31,10 @@ static const struct command *const commands[] = {
 	&command_mirror,
 	&command_cache,
 	&command_secret,
+	&command_apply,
+	&command_export_template,
+	&command_scan,
+	&command_advisories,
 	&command_copy,
 	&command_export,
 	&command_import,
@@ -49,9 +53,9 @@ static const char help_head[] =
     "                      Commands talk to the server that serves it, and\n"
     "                      open it themselves where none runs\n"
     "  --endpoint URL      the address of a registry, here or elsewhere, for\n"
-    "                      the commands that get tokens of it, with AWS\n"
-    "                      credentials (REGISTRYD_ENDPOINT); all others need\n"
-    "                      the folder\n"
+    "                      the commands that get tokens of it or apply\n"
+    "                      templates to it, with AWS credentials\n"
+    "                      (REGISTRYD_ENDPOINT); all others need the folder\n"
     "  --output text|json  for people or for programs (text)\n"
     "  --version           show the version and exit\n"
     "  --help              show this and exit\n"
@@ -61,7 +65,8 @@ static const char help_head[] =
 static const char help_tail[] =
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage, 3 a check found "
-    "problems.\n";
+    "problems,\n"
+    "or there is something to do (apply --dry-run).\n";
 
 static enum ctl_exit
 main_help(struct ctl *ctl, int argc, char **argv)

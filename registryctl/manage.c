@@ -126,22 +126,18 @@ static enum rc
 store_do(struct store *store, const char *data, const struct manage_folder *f,
     const json_t *request, char why[MANAGE_WHY_BYTES], json_t **answer_r)
 {
-	char *beside = xasprintf("%s/master.key", data);
 	struct auth_options o = {
 		.meta = store_meta(store),
 		.account_id =
 		    choice(f->account_id, "REGISTRYD_ACCOUNT_ID", NULL),
-		.master_key_file = choice(
-		    f->master_key_file, "REGISTRYD_MASTER_KEY_FILE", beside),
-		/* A file that is named here is the one that is meant. */
-		.master_key_text =
-		    f->master_key_file != NULL
-			? NULL
-			: choice(NULL, "REGISTRYD_MASTER_KEY", NULL),
 	};
+	struct folder_key key;
 	struct auth *auth = NULL;
 	enum rc rc = RC_OK;
 
+	folder_key_of(data, f->master_key_file, &key);
+	o.master_key_file = key.file;
+	o.master_key_text = key.text;
 	if (o.account_id != NULL && !account_ok(o.account_id)) {
 		(void)snprintf(why, MANAGE_WHY_BYTES,
 		    "--account-id: \"%.100s\" must be an account id of 12 "
@@ -154,7 +150,7 @@ store_do(struct store *store, const char *data, const struct manage_folder *f,
 	if (rc == RC_OK)
 		rc = auth_do(auth, request, why, answer_r);
 	auth_close(&auth);
-	free(beside);
+	folder_key_end(&key);
 	return (rc);
 }
 

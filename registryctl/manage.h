@@ -78,7 +78,7 @@ struct manage_family {
 };
 
 extern const struct manage_family manage_user, manage_group, manage_access_key,
-    manage_policy, manage_token, manage_key;
+    manage_policy, manage_token;
 
 /** manage_run(ctl, argc, argv, family): the whole of such a command. */
 enum ctl_exit

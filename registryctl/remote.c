@@ -319,6 +319,7 @@ folder_or_environment(
 
 	rc = folder_open(r->ctl->data, false, reason, &r->store);
 	if (rc == RC_OK) {
+		folder_keys(r->store, r->ctl->data, r->o->master_key_file);
 		r->here = HERE_FOLDER;
 		return (RC_OK);
 	}

@@ -36,7 +36,8 @@ struct remote_side_options {
 struct remote_options {
 	struct login_options login; /* .ids is not used */
 	struct remote_side_options side[2];
-	const atomic_bool *cancel; /* or NULL; lives as long as the remote */
+	const char *master_key_file; /* of a folder that is opened, or NULL */
+	const atomic_bool *cancel;   /* or NULL; lives as long as the remote */
 };
 
 struct remote;

@@ -29,10 +29,13 @@
 #define TEMPLATE_DEPTH_MAX 64
 #define TEMPLATE_RESOURCES_MAX 500  /* as CloudFormation's */
 #define TEMPLATE_PARAMETERS_MAX 200 /* as CloudFormation's */
+#define TEMPLATE_OUTPUTS_MAX 200    /* as CloudFormation's */
 #define TEMPLATE_NODES_MAX 100000   /* after aliases are followed */
-/* A parameter's value, as CloudFormation's; all texts of what is resolved, of
- * which each has at most TEMPLATE_MAX_BYTES; what is written. */
+/* A parameter's value, as CloudFormation's; each text of an output, which the
+ * registry remembers; all texts of what is resolved, of which each has at most
+ * TEMPLATE_MAX_BYTES; what is written. */
 #define TEMPLATE_PARAMETER_MAX_BYTES 4096
+#define TEMPLATE_OUTPUT_MAX_BYTES 4096
 #define TEMPLATE_VALUES_MAX_BYTES ((size_t)16 << 20)
 #define TEMPLATE_WRITE_MAX_BYTES ((size_t)64 << 20)
 /* A resource that turns out to rest on another is resolved again behind it:

@@ -263,6 +263,9 @@ output_check(const struct check *c, const char *name, const json_t *v)
 	if (description != NULL && !json_is_string(description))
 		return (member_fail(
 		    c, section, name, "has a Description that is not a text"));
+	if (json_string_length(description) > TEMPLATE_OUTPUT_MAX_BYTES)
+		return (member_fail(
+		    c, section, name, "has a Description that is too long"));
 	if ((rc = condition_named_check(c, section, name, v)) != RC_OK)
 		return (rc);
 	(void)snprintf(where, sizeof(where), "%s.%.250s", section, name);
@@ -351,5 +354,6 @@ template_check(const json_t *doc, char why[TEMPLATE_WHY_BYTES])
 	    (rc = section_check(&c, "Resources", TEMPLATE_RESOURCES_MAX,
 		 resource_check)) != RC_OK)
 		return (rc);
-	return (section_check(&c, "Outputs", TEMPLATE_NODES_MAX, output_check));
+	return (
+	    section_check(&c, "Outputs", TEMPLATE_OUTPUTS_MAX, output_check));
 }

@@ -11,6 +11,19 @@
  * what is not set up here is named instead.
  */
 static enum rc
+short_text(struct resolver *r, const json_t *v, char **text_r)
+{
+	enum rc rc = template_text(r, v, text_r);
+
+	if (rc != RC_OK || strlen(*text_r) <= TEMPLATE_OUTPUT_MAX_BYTES)
+		return (rc);
+	free(*text_r);
+	*text_r = NULL;
+	return (template_refuse(r, RC_TOOBIG, "it comes to more than %d bytes",
+	    TEMPLATE_OUTPUT_MAX_BYTES));
+}
+
+static enum rc
 export_read(struct resolver *r, const json_t *node, char **name_r)
 {
 	const json_t *v =
@@ -23,7 +36,7 @@ export_read(struct resolver *r, const json_t *node, char **name_r)
 		return (RC_OK);
 	outer = template_enter(r, "Export");
 	inner = template_enter(r, "Name");
-	rc = template_text(r, v, name_r);
+	rc = short_text(r, v, name_r);
 	template_leave(r, inner);
 	template_leave(r, outer);
 	return (rc);
@@ -40,7 +53,7 @@ output_read(struct resolver *r, const char *name, const json_t *node,
 	*o = (struct template_output){ .name = name,
 		.description =
 		    json_string_value(json_object_get(node, "Description")) };
-	rc = template_text(r, json_object_get(node, "Value"), &o->value);
+	rc = short_text(r, json_object_get(node, "Value"), &o->value);
 	template_leave(r, where);
 	if (rc != RC_OK)
 		return (rc);

@@ -20,8 +20,8 @@ param_shown(struct span key)
 {
 	static const char *const shown[] = { "after", "artifactType", "content",
 		"digest", "dry-run", "from", "last", "mount", "n", "ns", "rate",
-		"reference", "repair", "repository", "scope", "service",
-		"since", "tag" };
+		"format", "reference", "repair", "repository", "scope",
+		"service", "since", "tag" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(shown); i++)

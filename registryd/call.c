@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/obj.h"
+#include "registryd/encryption.h"
 #include "registryd/route.h"
 #include "registryd/settings.h"
 
@@ -68,6 +69,8 @@ call_fail_rc(struct call *c, enum rc rc, const char *what)
 	must(rc != RC_OK);
 	if (rc == RC_FAILED && c->error != API_OK)
 		return (RC_FAILED);
+	if (rc == RC_LOCKED)
+		return (encryption_locked(c, what));
 	if (rc == RC_NOSPACE)
 		return (call_fail(c, OCI_INSUFFICIENT_STORAGE, NULL,
 		    "%s: no space left on the server", what));

@@ -1,13 +1,29 @@
 #include <string.h>
 
 #include "base/name.h"
+#include "registryd/http/server.h"
 #include "registryd/identify.h"
 #include "registryd/permissions.h"
+#include "registryd/route.h"
+#include "registryd/service.h"
 #include "registryd/settings.h"
 
 /*
  * WWW-Authenticate: how to come in, and by which name the client knows us.
  */
+
+/* Nobody else knows us as what is asked for at the control socket. */
+static const char *
+own_url(struct call *c)
+{
+	struct http_server *server = NULL;
+
+	if (c->x->role == ROLE_CONTROL)
+		server = atomic_load(&c->service->server);
+	if (server == NULL)
+		return (NULL);
+	return (arena_printf(c->arena, "%s", http_server_url(server, 0)));
+}
 
 const char *
 identify_base_url(struct call *c)
@@ -20,7 +36,7 @@ identify_base_url(struct call *c)
 		url.n--;
 	if (url.n > 0)
 		text = arena_printf(c->arena, SPAN_FMT, SPAN_ARG(url));
-	else
+	else if ((text = own_url(c)) == NULL)
 		text = arena_printf(c->arena, "%s://" SPAN_FMT,
 		    rq->tls ? "https" : "http", SPAN_ARG(rq->host));
 	return (text != NULL ? text : "");

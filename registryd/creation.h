@@ -25,8 +25,9 @@ enum creation_cause {
  * What a repository of that name would be made as, in the arena: by the
  * template that applies, else as by default.  RC_OK: a template applies;
  * RC_NOTFOUND: none does, *${preset_r} is the default.  With the quota of
- * repositories.  RC_CORRUPT: a template cannot be read, which was logged.
- * Loop or worker.
+ * repositories.  RC_CORRUPT: a template cannot be read, which was logged;
+ * RC_FAILED: it is to be encrypted, and cannot be.  Loop or worker
+ * (RC_WOULDBLOCK: on a worker).
  */
 RC_MUST_USE enum rc creation_preset(struct call *, struct span name,
     enum creation_cause, struct repository_preset *preset_r);

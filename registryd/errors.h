@@ -54,6 +54,8 @@
 	    "the upstream registry cannot serve this now") \
 	X(UPSTREAM_TIMEOUT, "UNAVAILABLE", 504, \
 	    "the upstream registry does not answer") \
+	X(KEY_MISSING, "UNKNOWN", 500, \
+	    "the content is encrypted, and its key is not here") \
 	X(INTERNAL, "INTERNAL", 500, "internal error")
 
 /*

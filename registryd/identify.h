@@ -14,7 +14,8 @@
  *	client certificate	its subject's user
  *	nothing			anonymous
  *
- * On POST / a signature says it (identify_signature), when the body is here.
+ * On POST / a signature says it (identify_signature), when the body is here;
+ * through the control socket there is none to look at.
  */
 
 /**

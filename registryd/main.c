@@ -17,6 +17,7 @@
 #include "registryd/sdnotify.h"
 #include "registryd/service.h"
 #include "registryd/settings.h"
+#include "scan/sandbox.h"
 
 /*
  * registryd: read the command line, open the folder, serve, and wait for
@@ -330,6 +331,8 @@ main(int argc, char **argv)
 	struct settings *s = NULL;
 	enum exit_code code = EXIT_OK;
 
+	if (sandbox_is_child(argv))
+		layer_main(argc, argv);
 	command_line_read(argc, argv, &cl);
 	memory_tune();
 	(void)umask(S_IRWXG | S_IRWXO);

@@ -12,6 +12,7 @@
 #include "registryd/creation.h"
 #include "registryd/mirrors_int.h"
 #include "registryd/replication.h"
+#include "registryd/scanning.h"
 #include "registryd/service.h"
 
 /*
@@ -202,6 +203,8 @@ destination_open(struct running *r, struct settings *s)
 	    .repository = span_of(r->spec->destination),
 	    .create = &r->preset,
 	    .sparse = r->spec->platforms.n > 0,
+	    .scan = scanning_on_push(
+		store_meta(svc->store), span_of(r->spec->destination)),
 	    .destinations = r->destinations,
 	    .n_destinations = r->n_destinations,
 	    .cancel = mirror_job_cancelled(r->job),

@@ -5,6 +5,7 @@
 #include "base/name.h"
 #include "mirror/upstream.h"
 #include "registryd/call.h"
+#include "storage/blob_file.h"
 
 /*
  * What handlers that read images do about the pull through cache.  Each asks,
@@ -40,7 +41,7 @@ void pull_hit(struct call *);
 /* A blob that is on its way. */
 struct pull_body {
 	uint64_t size_bytes;
-	int fd;				  /* to read it by, the caller's */
+	struct blob_file file;		  /* to read it by, the caller's */
 	const struct http_follow *follow; /* of the answer's body, if it gets
 					     one */
 };

@@ -213,8 +213,8 @@ pull_blob(struct call *c, const struct digest *d, struct pull_body *body_r)
 	if ((rc = blob_size(c, d, &body_r->size_bytes)) != RC_OK)
 		return (rc);
 	p = c->pull;
-	if ((body_r->fd = fill_fd(p->fill)) == -1)
-		return (RC_LIMIT);
+	if ((rc = fill_reader(p->fill, &body_r->file)) != RC_OK)
+		return (rc);
 	p->follow = (struct http_follow){ follow_look, follow_end, p };
 	body_r->follow = &p->follow;
 	return (RC_OK);

@@ -12,7 +12,8 @@
  */
 #define PUBLIC (1u << ROLE_PUBLIC)
 #define CONTROL (1u << ROLE_CONTROL)
-/* Through DIR/control.sock registryctl moves images, too. */
+/* Through DIR/control.sock registryctl moves images and applies templates,
+ * too. */
 #define REGISTRY (PUBLIC | CONTROL)
 #define HEALTH (1u << ROLE_PUBLIC | 1u << ROLE_METRICS | 1u << ROLE_CONTROL)
 #define METRICS (1u << ROLE_PUBLIC | 1u << ROLE_METRICS)
@@ -234,7 +235,7 @@ const struct route routes[] = {
 	    .finish = aws_handle,
 	    .streams = aws_streams,
 	    .max_body = aws_body_max,
-	    .roles = PUBLIC,
+	    .roles = REGISTRY,
 	},
 	/* About the server. */
 	{
@@ -442,6 +443,24 @@ const struct route routes[] = {
 	},
 	{
 	    .method = HTTP_GET,
+	    .pattern = "/control/keys",
+	    .name = "control-keys",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_keys,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_POST,
+	    .pattern = "/control/keys/rotate",
+	    .name = "control-keys-rotate",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_keys_rotate,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_GET,
 	    .pattern = "/control/cache",
 	    .name = "control-cache",
 	    .body = BODY_NONE,
@@ -493,6 +512,73 @@ const struct route routes[] = {
 	    .body = BODY_NONE,
 	    .run = RUN_WORKER,
 	    .handler = control_backup,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_GET,
+	    .pattern = "/control/scan",
+	    .name = "control-scan",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_scan,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_POST,
+	    .pattern = "/control/scan",
+	    .name = "control-scan-start",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_scan_start,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_GET,
+	    .pattern = "/control/scan/packages",
+	    .name = "control-scan-packages",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_scan_packages,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_GET,
+	    .pattern = "/control/scan/sbom",
+	    .name = "control-scan-sbom",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_scan_sbom,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_GET,
+	    .pattern = "/control/advisories",
+	    .name = "control-advisories",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_advisories,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_POST,
+	    .pattern = "/control/advisories",
+	    .name = "control-advisories-import",
+	    .body = BODY_COLLECT,
+	    .run = RUN_WORKER,
+	    .handler = control_advisories_import,
+	    .begin = control_advisories_begin,
+	    .finish = control_advisories_finish,
+	    .streams = control_advisories_streams,
+	    .max_body = control_advisories_max,
+	    .roles = CONTROL,
+	},
+	{
+	    .method = HTTP_DELETE,
+	    .pattern = "/control/advisories",
+	    .name = "control-advisories-remove",
+	    .body = BODY_NONE,
+	    .run = RUN_WORKER,
+	    .handler = control_advisories_remove,
 	    .roles = CONTROL,
 	},
 	{

@@ -18,6 +18,7 @@
 #include "registryd/audit.h"
 #include "registryd/backfills.h"
 #include "registryd/dispatch.h"
+#include "registryd/encryption.h"
 #include "registryd/jobs.h"
 #include "registryd/mirrors.h"
 #include "registryd/policy_cache.h"
@@ -62,6 +63,7 @@ service_init(
 		.started_ms = clock_real_ms(),
 		.settings = settings_ref(settings),
 	};
+	mutex_init(&svc->keys_lock);
 	mutex_init(&svc->lock);
 	cond_init(&svc->wake);
 	cond_init(&svc->previews_wake);
@@ -71,6 +73,7 @@ service_init(
 	svc->decisions = decide_cache_new();
 	svc->policies = policy_cache_new();
 	service_mirror_init(svc);
+	service_scan_init(svc);
 }
 
 /* Where it goes with these settings. */
@@ -104,6 +107,7 @@ service_fini(struct service *svc)
 {
 	OBJ_CHECK(svc, SERVICE_MAGIC);
 	jobs_free(&svc->jobs);
+	service_scan_fini(svc);
 	service_mirror_fini(svc);
 	auth_close(&svc->auth);
 	decide_cache_free(&svc->decisions);
@@ -115,6 +119,7 @@ service_fini(struct service *svc)
 	must(pthread_cond_destroy(&svc->previews_wake) == 0);
 	must(pthread_cond_destroy(&svc->wake) == 0);
 	must(pthread_mutex_destroy(&svc->lock) == 0);
+	must(pthread_mutex_destroy(&svc->keys_lock) == 0);
 	svc->magic = 0;
 }
 
@@ -137,7 +142,7 @@ reading_threads(const struct settings *s)
 
 	if (loops == 0)
 		loops = cores > 0 ? (unsigned)cores : 1;
-	return (loops + s->workers + OWN_THREADS);
+	return (loops + s->workers + OWN_THREADS + s->scan.jobs + 1);
 }
 
 enum rc
@@ -166,8 +171,14 @@ service_open(
 	gc_grace_set(store, s->gc_grace_ms);
 	service_init(svc, store, s);
 	rc = service_audit_open(svc, why);
+	/* First, since it can say best what is lost without a master key; but
+	 * where one is to be made, users come first. */
+	if (rc == RC_OK)
+		rc = service_keys_open(svc, why);
 	if (rc == RC_OK && s->auth == AUTH_TOKEN)
 		rc = service_identities_open(svc, why);
+	if (rc == RC_OK)
+		rc = service_keys_settle(svc, why);
 	if (rc == RC_OK)
 		rc = service_mirror_open(svc, s, why);
 	if (rc != RC_OK) {
@@ -310,6 +321,8 @@ service_serve(struct service *svc, char why[SERVICE_WHY_BYTES])
 		rc = mirrors_start(svc->mirrors);
 	if (rc == RC_OK)
 		rc = backfills_start(svc->backfills);
+	if (rc == RC_OK)
+		rc = service_scan_start(svc);
 	if (rc != RC_OK) {
 		(void)snprintf(why, SERVICE_WHY_BYTES,
 		    "cannot start a thread: %s", rc_text(rc));
@@ -351,6 +364,8 @@ service_reload(
 	if ((rc = audit_target(s, why, &target)) == RC_OK)
 		rc = service_credentials_seal(svc, s, why);
 	if (rc == RC_OK)
+		rc = service_keys_prepare(svc, s, why);
+	if (rc == RC_OK)
 		rc = server_reload(svc, s, why);
 	if (rc != RC_OK) {
 		audit_target_drop(&target);
@@ -362,6 +377,7 @@ service_reload(
 	settings_swap(svc, s);
 	gc_grace_set(svc->store, s->gc_grace_ms);
 	store_undelete_set(svc->store, s->lifecycle.undelete_ms);
+	service_keys_default(svc, s);
 	audit_reopen(svc->audit, &target);
 	service_mirror_reload(svc, s);
 	service_lifecycle_wake(svc);
@@ -379,10 +395,12 @@ service_stop(struct service *svc)
 	atomic_store(&svc->stopping, true);
 	/* Handlers look at the pointer until the last of them has ended. */
 	server = atomic_load(&svc->server);
+	service_scan_stop_begin(svc);
 	service_mirror_stop_begin(svc);
 	http_server_stop(&server, svc->settings->shutdown_ms);
 	atomic_store(&svc->server, NULL);
 	service_mirror_stop(svc);
+	service_scan_stop(svc);
 	service_lifecycle_stop(svc);
 	service_previews_stop(svc);
 	service_background_stop(svc);

@@ -44,6 +44,7 @@ struct replicator;
 struct replication;
 struct backfills;
 struct mirrors;
+struct scanner;
 
 /* What happened since the start; times are of the calendar, 0: not yet. */
 struct service_counts {
@@ -56,6 +57,10 @@ struct service_counts {
 	_Atomic int64_t ran_ms;		    /* a run was done */
 	/* Images sent to a destination, or given up. */
 	_Atomic uint64_t replicated, replications_failed;
+	/* Scans that ended, and what was read for them: layers, and their
+	 * bytes as they lie. */
+	_Atomic uint64_t scans_completed, scans_failed, scans_unsupported;
+	_Atomic uint64_t scan_layers, scan_bytes;
 };
 
 struct service {
@@ -78,6 +83,8 @@ struct service {
 	struct replication *replication; /* what is to be sent where */
 	struct backfills *backfills;	 /* of replication */
 	struct mirrors *mirrors;	 /* on a schedule */
+	/* service_scan.c; NULL in tests that start no server. */
+	struct scanner *scanner;
 	struct service_counts counts;
 	int64_t started_ms; /* calendar */
 	bool admin_made;    /* this start made the account's administrator */
@@ -86,7 +93,9 @@ struct service {
 	_Atomic unsigned forms, forms_from[SERVICE_FORMS_FROM];
 
 	/* Private to service*.c. */
-	pthread_mutex_t lock; /* over all below */
+	_Atomic bool keys_open;	   /* the store has its master key */
+	pthread_mutex_t keys_lock; /* while it is opened, or replaced */
+	pthread_mutex_t lock;	   /* over all below */
 	struct settings *settings;
 	pthread_cond_t wake;
 	pthread_t background;
@@ -161,10 +170,26 @@ RC_MUST_USE enum rc service_reload(
 
 /**
  * service_scans_end(svc, budget_ms):
- * End scans of images that were started: at least one and then until that time
- * is up.  The background thread.
+ * What the threads of the scanner do, without them: scan the images that wait,
+ * and match those anew that advisories came for, until there are none or that
+ * time is up.
  */
 void service_scans_end(struct service *, int64_t budget_ms);
+
+/** service_scan_wake(svc): a scan was started.  Any thread. */
+void service_scan_wake(struct service *);
+/** service_scan_advisories(svc): advisories were imported, or removed: images
+ * that they are about are matched anew, in the background.  Any thread. */
+void service_scan_advisories(struct service *);
+
+struct service_scan_state {
+	unsigned running;	     /* scans */
+	unsigned waiting_for_layers; /* of images that come by the cache */
+	bool matching;		     /* images with advisories that came */
+	uint64_t matched;	     /* of them, since the start */
+};
+/** service_scan_state(svc, state_r): any thread. */
+void service_scan_state(struct service *, struct service_scan_state *state_r);
 
 /**
  * service_previews_run(svc):

@@ -9,7 +9,7 @@
 #include "registryd/service.h"
 #include "registryd/service_int.h"
 #include "registryd/settings.h"
-#include "storage/images.h"
+#include "storage/advisories.h"
 #include "storage/lifecycles.h"
 
 /*
@@ -21,10 +21,11 @@
 #define COLLECT_MAX_MS 60000
 #define MEMORY_MS 60000
 #define FLUSH_MS 10000
-#define SCANS_MS 200
 #define SWEEP_BUDGET 1000
 #define SWEEP_MS 100
 #define SWEEP_PAUSE_MS 60000
+#define ADVISORIES_BUDGET 500
+#define ADVISORIES_MS 100
 /* That of ECR is not published. */
 #define PREVIEW_LIFETIME_MS ((int64_t)24 * 60 * 60 * 1000)
 
@@ -84,44 +85,6 @@ memory_return(void)
 #endif
 }
 
-/* --- scans --------------------------------------------------------------- */
-
-/*
- * What clients started waits in the store until here, and clients wait for it.
- * There is nothing yet that looks into images: each ends as failed, in the
- * order in which it came.
- */
-#define SCAN_REASON "this version of the registry has no scanner"
-#define JOB_BYTES ((size_t)64 << 10)
-
-static enum rc
-scan_end_next(struct meta *m, struct arena *arena)
-{
-	struct scan_job job;
-	enum rc rc;
-
-	if ((rc = meta_scan_next(m, arena, &job)) != RC_OK)
-		return (rc);
-	return (meta_scan_end(
-	    m, &job, SCAN_FAILED, SPAN(SCAN_REASON), clock_real_ms()));
-}
-
-void
-service_scans_end(struct service *svc, int64_t budget_ms)
-{
-	int64_t end_ns = clock_mono_ns() + budget_ms * NS_PER_MS;
-	struct arena arena;
-	enum rc rc;
-
-	do {
-		if (store_failed(svc->store) || atomic_load(&svc->stopping))
-			return;
-		arena_init(&arena, JOB_BYTES);
-		rc = scan_end_next(store_meta(svc->store), &arena);
-		arena_reset(&arena);
-	} while (rc == RC_OK && clock_mono_ns() < end_ns);
-}
-
 /* --- previews ------------------------------------------------------------ */
 
 bool
@@ -147,6 +110,25 @@ previews_sweep(struct service *svc, struct preview_sweep *sweep)
 {
 	return (
 	    service_previews_sweep(svc, sweep, SWEEP_MS) ? 0 : SWEEP_PAUSE_MS);
+}
+
+/* --- advisories ----------------------------------------------------------- */
+
+/* What imports left behind: of sources that have newer ones, of those that were
+ * removed, and of imports that did not come to their end. */
+static void
+advisories_sweep(struct service *svc, int64_t budget_ms)
+{
+	int64_t end_ns = clock_mono_ns() + budget_ms * NS_PER_MS;
+	bool more;
+
+	do {
+		if (store_failed(svc->store) || atomic_load(&svc->stopping))
+			return;
+		if (meta_advisories_sweep(store_meta(svc->store),
+			ADVISORIES_BUDGET, &more) != RC_OK)
+			return;
+	} while (more && clock_mono_ns() < end_ns);
 }
 
 /* --- rounds -------------------------------------------------------------- */
@@ -175,10 +157,10 @@ background_round(struct service *svc, struct rounds *r)
 	if (svc->auth != NULL)
 		auth_refresh(svc->auth);
 	collect_round(svc, r, now_ns);
-	service_scans_end(svc, SCANS_MS);
 	if (now_ns >= r->sweep_at_ns)
 		r->sweep_at_ns =
 		    now_ns + previews_sweep(svc, &r->sweep) * NS_PER_MS;
+	advisories_sweep(svc, ADVISORIES_MS);
 	if (now_ns >= r->flush_at_ns) {
 		audit_flush(svc->audit);
 		if (svc->auth != NULL)

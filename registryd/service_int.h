@@ -32,6 +32,19 @@ RC_MUST_USE enum rc service_background_start(struct service *);
 /** service_background_stop(svc): and wait for it; also when it never ran. */
 void service_background_stop(struct service *);
 
+/* service_scan.c */
+
+/** service_scan_init(svc), service_scan_fini(svc): what needs no thread. */
+void service_scan_init(struct service *);
+void service_scan_fini(struct service *);
+/** service_scan_start(svc): as many threads as scan.jobs says.  RC_LIMIT. */
+RC_MUST_USE enum rc service_scan_start(struct service *);
+/** service_scan_stop_begin(svc): scans under way are given up, to be done again
+ * after the next start.  service_scan_stop(svc): and wait; also when none ever
+ * ran. */
+void service_scan_stop_begin(struct service *);
+void service_scan_stop(struct service *);
+
 /* service_collect.c */
 
 /** service_collect_begin(svc, called): start a collection that nobody looks

@@ -17,6 +17,7 @@
 #include "registryd/cache_rules.h"
 #include "registryd/mirrors.h"
 #include "registryd/replication.h"
+#include "registryd/scanning.h"
 #include "registryd/service.h"
 #include "registryd/service_int.h"
 #include "registryd/settings.h"
@@ -159,6 +160,15 @@ evicted(
 }
 
 static bool
+scans(void *arg, struct span repository)
+{
+	struct service *svc = arg;
+
+	OBJ_CHECK(svc, SERVICE_MAGIC);
+	return (scanning_on_push(store_meta(svc->store), repository));
+}
+
+static bool
 destination(
     void *arg, struct span name, char url_r[512], char credential_r[512])
 {
@@ -295,6 +305,7 @@ cache_open(struct service *svc, const struct settings *s)
 		.upstreams = svc->upstreams,
 		.imported = imported,
 		.evicted = evicted,
+		.scan = scans,
 		.arg = svc,
 	};
 	const struct cache_settings settings = cache_settings_of(s);

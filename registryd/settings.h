@@ -19,6 +19,8 @@
  */
 enum access_log { ACCESS_LOG_OFF, ACCESS_LOG_TEXT, ACCESS_LOG_JSON };
 enum auth_mode { AUTH_NONE, AUTH_TOKEN };
+enum encryption_default { ENCRYPT_NONE, ENCRYPT_AES256 };
+enum missing_keys { MISSING_KEYS_REFUSE, MISSING_KEYS_SERVE };
 enum token_challenge { CHALLENGE_BASIC, CHALLENGE_BEARER };
 enum create_on_push { CREATE_AUTO, CREATE_ALWAYS, CREATE_NEVER };
 /* When the pull through cache asks the upstream for a tag that is here. */
@@ -65,6 +67,14 @@ struct lifecycle_settings {
 	unsigned rate;	 /* images in a second; 0: any number */
 	bool extensions; /* of the grammar */
 	int64_t undelete_ms;
+};
+
+/* Looking for packages in images, and for what is known against them. */
+struct scan_settings {
+	unsigned jobs; /* images at once; 0: none is scanned */
+	int64_t timeout_ms;
+	uint64_t memory_bytes; /* of the process that reads a layer */
+	uint64_t layer_bytes;  /* uncompressed */
 };
 
 /* Requests in a second; 0: any number.  registryd/rates.h */
@@ -143,6 +153,7 @@ struct settings {
 	int64_t gc_grace_ms;
 	const char *archive_dir; /* "" : DATA/archive */
 	struct lifecycle_settings lifecycle;
+	struct scan_settings scan;
 	/* who */
 	enum auth_mode auth;
 	const char *tls_cert, *tls_key; /* "" : none */
@@ -152,6 +163,8 @@ struct settings {
 	/* What stands before "/NAME"; has {host}, {account}, {region}. */
 	const char *repository_uri_format;
 	const char *master_key_file; /* never "": DATA/master.key */
+	enum encryption_default encryption_default;
+	enum missing_keys missing_keys;
 	int64_t token_lifetime_ms, token_refresh_ms;
 	int64_t download_lifetime_ms; /* of the URLs of layers */
 	enum token_challenge token_challenge;

@@ -45,7 +45,7 @@ struct setting_key {
 	const char *help;
 };
 
-#define SETTING_KEYS 88
+#define SETTING_KEYS 94
 extern const struct setting_key setting_keys[SETTING_KEYS];
 
 /** setting_find(name): its number, SETTING_KEYS if there is none. */

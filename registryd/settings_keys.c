@@ -118,13 +118,34 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .preset_help = "`master.key` in the data folder",
 	    .allowed = "the path of a file",
 	    .help = "The file, of mode 0600, with the master key, under which "
-	    "the secrets of access keys are encrypted, and the credentials for "
-	    "other registries. It is made when it is missing. Keep it outside "
+	    "the secrets of access keys are encrypted, the credentials for "
+	    "other registries, and the keys of encrypted repositories. It is made when it is missing. Keep it outside "
 	    "of the data folder, best on another disk: where both are together, whoever has one has the other. "
 	    "Without it what is encrypted is lost. The environment variable "
 	    "`REGISTRYD_MASTER_KEY` can hold the key itself, and then no file "
-	    "is used. With `auth: none` it is made when there are the first "
-	    "credentials to encrypt." },
+	    "is used. With `auth: none` it is made when there is something to "
+	    "encrypt." },
+	{ .name = "encryption.default", .kind = SETTING_WORD,
+	    FIELD(encryption_default), .preset = "none",
+	    .words = { "none", "aes256" },
+	    .help = "How repositories keep their content that are made from "
+	    "now on and do not say: `none`, as it is, or `aes256`, encrypted "
+	    "under the registry's own key. An `encryptionConfiguration` that "
+	    "was given, to `CreateRepository` or in a creation template, is "
+	    "always followed, and a repository stays as it was made. The keys "
+	    "are under the master key (`master-key-file`), which is made when "
+	    "it is missing: keep a copy of it elsewhere, since without it "
+	    "what is encrypted is lost." },
+	{ .name = "encryption.missing-keys", .kind = SETTING_WORD,
+	    .restart = true,
+	    FIELD(missing_keys), .preset = "refuse",
+	    .words = { "refuse", "serve" },
+	    .help = "What to do at the start when the keys of encrypted "
+	    "repositories cannot be had, because the master key is missing, "
+	    "or is another one: `refuse` to start and say which keys are "
+	    "lost, or `serve` the other repositories, and refuse each request "
+	    "that needs such a key. With `auth: token` the master key is "
+	    "needed in any case." },
 	{ .name = "token.lifetime", .kind = SETTING_DURATION,
 	    FIELD(token_lifetime_ms), .preset = "12h",
 	    .min = 1 * SECOND, .max = 12 * HOUR,
@@ -493,6 +514,29 @@ const struct setting_key setting_keys[SETTING_KEYS] = {
 	    .help = "Where content lies that only archived images need. It can "
 	    "be on another, slower disk, and belongs to the data folder: back "
 	    "up both together." },
+	{ .name = "scan.jobs", .kind = SETTING_COUNT, .restart = true,
+	    FIELD(scan.jobs), .preset = "1",
+	    .min = 1, .max = 64, .zero = true,
+	    .help = "How many images are scanned for vulnerable packages at "
+	    "once. A scan takes what the machine has to spare: its process is "
+	    "of the lowest priority there is. With 0 none is scanned, and a "
+	    "scan that is asked for ends as `FAILED`." },
+	{ .name = "scan.timeout", .kind = SETTING_DURATION,
+	    FIELD(scan.timeout_ms), .preset = "10m",
+	    .min = 1 * SECOND, .max = 1 * DAY,
+	    .help = "How long the scan of an image may take. One that takes "
+	    "longer ends as `FAILED`; layers that were read are not read again "
+	    "when it is scanned once more." },
+	{ .name = "scan.memory", .kind = SETTING_SIZE,
+	    FIELD(scan.memory_bytes), .preset = "512MiB",
+	    .min = 128 * MiB, .max = 1 * TiB,
+	    .help = "Address space of the process that reads a layer for a "
+	    "scan. One that needs more ends, and the scan as `FAILED`." },
+	{ .name = "scan.layer-bytes", .kind = SETTING_SIZE,
+	    FIELD(scan.layer_bytes), .preset = "8GiB",
+	    .min = 1 * MiB, .max = 1024 * TiB,
+	    .help = "How large a layer may be that is scanned, uncompressed. "
+	    "The scan of an image with a larger one ends as `FAILED`." },
 	/* what */
 	{ .name = "manifests.sparse", .kind = SETTING_WORD,
 	    FIELD(sparse), .preset = "none",

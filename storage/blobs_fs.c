@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "base/thread.h"
+#include "storage/sealed.h"
 #include "storage/store_int.h"
 
 /*
@@ -60,6 +61,26 @@ blobs_fs_mtime_ms(const struct stat *st)
 {
 	return (
 	    (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000);
+}
+
+/* --- keys ---------------------------------------------------------------- */
+
+void
+blobs_keys_set(struct blobs *b, blobs_key_fn *fn, void *arg)
+{
+	OBJ_CHECK(b, BLOBS_MAGIC);
+	b->key_fn = fn;
+	b->key_arg = arg;
+}
+
+enum rc
+blobs_fs_key(struct blobs *b, uint32_t key_domain, enum read_mode mode,
+    struct seal_key *key_r)
+{
+	must(key_domain != KEY_DOMAIN_PLAIN);
+	if (b->key_fn == NULL)
+		return (RC_LOCKED);
+	return (b->key_fn(b->key_arg, key_domain, mode, key_r));
 }
 
 /* --- open and close ------------------------------------------------------ */
@@ -297,12 +318,12 @@ parent_sync(struct blobs *b, const char *path)
 
 /* Into a folder that is there.  RC_NOTFOUND: it is not. */
 static enum rc
-name_give(struct blobs *b, const char *id, const char *path)
+name_give(struct blobs *b, const char *name, const char *path)
 {
 	enum rc rc = RC_OK;
 
 	must(pthread_rwlock_rdlock(&b->names) == 0);
-	if (renameat(b->uploads_fd, id, b->blobs_fd, path) != 0)
+	if (renameat(b->uploads_fd, name, b->blobs_fd, path) != 0)
 		rc = errno == ENOENT
 			 ? RC_NOTFOUND
 			 : blobs_fs_failed(b, "rename blobs/", path);
@@ -332,20 +353,21 @@ part_make(struct blobs *b, const char *path)
  * else gives a name in it, and until ours is in it nobody removes it again.
  */
 static enum rc
-name_give_anew(struct blobs *b, const char *id, const char *path)
+name_give_anew(struct blobs *b, const char *name, const char *path)
 {
 	enum rc rc;
 
 	must(pthread_rwlock_wrlock(&b->names) == 0);
 	rc = part_make(b, path);
-	if (rc == RC_OK && renameat(b->uploads_fd, id, b->blobs_fd, path) != 0)
+	if (rc == RC_OK &&
+	    renameat(b->uploads_fd, name, b->blobs_fd, path) != 0)
 		rc = blobs_fs_failed(b, "rename blobs/", path);
 	must(pthread_rwlock_unlock(&b->names) == 0);
 	return (rc);
 }
 
 enum rc
-blobs_fs_place(struct blobs *b, const char *id, uint32_t key_domain,
+blobs_fs_place(struct blobs *b, const char *name, uint32_t key_domain,
     const struct digest *d)
 {
 	char path[BLOB_PATH_BYTES];
@@ -354,13 +376,13 @@ blobs_fs_place(struct blobs *b, const char *id, uint32_t key_domain,
 	blobs_fs_path(key_domain, d, path);
 	if ((rc = fanout_need(b, key_domain, d->alg, false)) != RC_OK)
 		return (rc);
-	rc = name_give(b, id, path);
+	rc = name_give(b, name, path);
 	if (rc == RC_NOTFOUND)
-		rc = name_give_anew(b, id, path);
+		rc = name_give_anew(b, name, path);
 	if (rc == RC_NOTFOUND) {
 		rc = fanout_need(b, key_domain, d->alg, true);
 		if (rc == RC_OK)
-			rc = name_give_anew(b, id, path);
+			rc = name_give_anew(b, name, path);
 	}
 	if (rc == RC_OK)
 		rc = parent_sync(b, path);
@@ -438,13 +460,54 @@ err0:
 }
 
 enum rc
-blobs_open(struct blobs *b, uint32_t key_domain, const struct digest *d,
-    enum read_mode mode, int *fd_r, uint64_t *size_r)
+blobs_open_raw(struct blobs *b, uint32_t key_domain, const struct digest *d,
+    enum read_mode mode, int *fd_r, uint64_t *file_bytes_r)
 {
 	char path[BLOB_PATH_BYTES];
 
+	OBJ_CHECK(b, BLOBS_MAGIC);
 	blobs_fs_path(key_domain, d, path);
-	return (file_open(b, path, O_RDONLY, mode, fd_r, size_r));
+	return (file_open(b, path, O_RDONLY, mode, fd_r, file_bytes_r));
+}
+
+static enum rc
+sealed_open(struct blobs *b, uint32_t key_domain, const struct digest *d,
+    enum read_mode mode, struct blob_file *f)
+{
+	const struct sealed_expect expect = {
+		.key_domain = key_domain,
+		.size_bytes = UINT64_MAX,
+		.digest = d,
+		.no_wait = mode == READ_INLINE,
+	};
+	struct seal_key key;
+	enum rc rc;
+
+	if ((rc = blobs_fs_key(b, key_domain, mode, &key)) != RC_OK)
+		return (rc);
+	rc = sealed_reader_open(f->fd, &key, &expect, &f->sealed);
+	mem_wipe(&key, sizeof(key));
+	if (rc == RC_OK)
+		f->size_bytes = sealed_reader_size(f->sealed);
+	return (rc);
+}
+
+enum rc
+blobs_open(struct blobs *b, uint32_t key_domain, const struct digest *d,
+    enum read_mode mode, struct blob_file *f_r)
+{
+	struct blob_file f = BLOB_FILE_NONE;
+	enum rc rc;
+
+	*f_r = f;
+	rc = blobs_open_raw(b, key_domain, d, mode, &f.fd, &f.size_bytes);
+	if (rc == RC_OK && key_domain != KEY_DOMAIN_PLAIN)
+		rc = sealed_open(b, key_domain, d, mode, &f);
+	if (rc == RC_OK)
+		*f_r = f;
+	else
+		blob_file_close(&f);
+	return (rc);
 }
 
 enum rc
@@ -457,9 +520,12 @@ blobs_stat(struct blobs *b, uint32_t key_domain, const struct digest *d,
 
 	blobs_fs_path(key_domain, d, path);
 	rc = file_open(b, path, O_PATH, mode, &fd, size_r);
-	if (rc == RC_OK)
-		(void)close(fd);
-	return (rc);
+	if (rc != RC_OK)
+		return (rc);
+	(void)close(fd);
+	if (key_domain != KEY_DOMAIN_PLAIN)
+		*size_r = sealed_content_bytes(*size_r);
+	return (RC_OK);
 }
 
 /* --- removing ------------------------------------------------------------ */

@@ -38,6 +38,8 @@ struct blobs {
 	int uploads_fd;
 	int quarantine_fd;
 	bool read_only;
+	blobs_key_fn *key_fn; /* NULL: nothing can be sealed */
+	void *key_arg;
 	_Atomic bool sync_failed;
 	pthread_mutex_t lock; /* of fanouts and their making */
 	struct fanout *fanouts;
@@ -58,10 +60,20 @@ int64_t blobs_fs_mtime_ms(const struct stat *);
 void blobs_fs_path(
     uint32_t key_domain, const struct digest *, char out[BLOB_PATH_BYTES]);
 
-/** blobs_fs_place(b, id, domain, digest): give uploads/${id}, synced already,
- * its place, durably. */
-RC_MUST_USE enum rc blobs_fs_place(
-    struct blobs *, const char *id, uint32_t key_domain, const struct digest *);
+/* Files in uploads/: ID of what is plain, ID.sealed, and ID.copy of one that is
+ * being copied to its key domain. */
+#define SCRATCH_SEALED ".sealed"
+#define SCRATCH_COPY ".copy"
+#define SCRATCH_NAME_BYTES (UPLOAD_ID_BYTES + 8)
+
+/** blobs_fs_key(b, domain, mode, key_r): RC_LOCKED; RC_WOULDBLOCK. */
+RC_MUST_USE enum rc blobs_fs_key(struct blobs *, uint32_t key_domain,
+    enum read_mode, struct seal_key *key_r);
+
+/** blobs_fs_place(b, name, domain, digest): give uploads/${name}, synced
+ * already, its place, durably. */
+RC_MUST_USE enum rc blobs_fs_place(struct blobs *, const char *name,
+    uint32_t key_domain, const struct digest *);
 
 /** blobs_fs_folder_prune(b, dir_fd, path): remove a folder below ${dir_fd} if it
  * is empty. */
@@ -72,7 +84,8 @@ blobs_fs_folder_prune(struct blobs *, int dir_fd, const char *path);
 RC_MUST_USE enum rc blobs_fs_sync(struct blobs *, int fd, const char *what);
 
 /** blobs_fs_walk(fd, dir, fn, arg): as blobs_walk(), of the folder ${fd} in
- * which files are named as in blobs/; ${dir} is what its paths begin with. */
+ * which files are named as in blobs/, and with the sizes of the files; ${dir} is
+ * what its paths begin with. */
 RC_MUST_USE enum rc
 blobs_fs_walk(int fd, const char *dir, blobs_walk_fn *, void *arg);
 

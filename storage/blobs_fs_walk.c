@@ -11,6 +11,7 @@
 #include "base/hex.h"
 #include "base/num.h"
 #include "base/obj.h"
+#include "storage/sealed.h"
 
 /*
  * The walks over all files: folders are read entry by entry, nothing is
@@ -24,6 +25,7 @@ struct walk {
 	uint8_t alg;
 	char part[3]; /* the two hex digits */
 	bool prune;   /* only remove the folders that are empty */
+	bool stored;  /* tell the sizes of files, not those of their content */
 	bool stopped;
 };
 
@@ -70,6 +72,7 @@ file_tell(struct walk *w, int dir_fd, const char *path, const char *name,
 {
 	char full[PATH_MAX];
 	struct stat st;
+	uint64_t size = 0;
 
 	if (w->prune)
 		return (RC_OK);
@@ -79,10 +82,13 @@ file_tell(struct walk *w, int dir_fd, const char *path, const char *name,
 		return (blobs_fs_failed(w->blobs, "stat ", path));
 	}
 	snprintf(full, sizeof(full), "%s/%s", path, name);
-	if (!S_ISREG(st.st_mode))
+	if (S_ISREG(st.st_mode))
+		size = (uint64_t)st.st_size;
+	else
 		d = NULL;
-	if (w->fn(w->arg, w->key_domain, d,
-		S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0, full) != 0)
+	if (d != NULL && w->key_domain != KEY_DOMAIN_PLAIN && !w->stored)
+		size = sealed_content_bytes(size);
+	if (w->fn(w->arg, w->key_domain, d, size, full) != 0)
 		w->stopped = true;
 	return (RC_OK);
 }
@@ -168,7 +174,9 @@ blobs_fs_walk(int fd, const char *dir, blobs_walk_fn *fn, void *arg)
 {
 	char name[] = "archive";
 	struct blobs there = { .dir = name }; /* for messages */
-	struct walk w = { .blobs = &there, .fn = fn, .arg = arg };
+	struct walk w = {
+		.blobs = &there, .stored = true, .fn = fn, .arg = arg
+	};
 
 	return (folder_walk(&w, fd, ".", dir, top_visit));
 }
@@ -190,14 +198,30 @@ struct scratch_walk {
 	void *arg;
 };
 
+/* Of ${name}, which begins with its id; false: none of ours. */
+static bool
+scratch_id(const char *name, char id[UPLOAD_ID_BYTES], bool *sealed_r)
+{
+	const char *rest = name + UPLOAD_ID_BYTES - 1;
+
+	if (strspn(name, "0123456789abcdef") != UPLOAD_ID_BYTES - 1)
+		return (false);
+	memcpy(id, name, UPLOAD_ID_BYTES - 1);
+	id[UPLOAD_ID_BYTES - 1] = '\0';
+	*sealed_r = strcmp(rest, SCRATCH_SEALED) == 0;
+	return (*rest == '\0' || *sealed_r || strcmp(rest, SCRATCH_COPY) == 0);
+}
+
 static enum rc
 scratch_visit(struct walk *w, int dir_fd, const char *path, const char *name)
 {
 	struct scratch_walk *sw = w->arg;
+	char id[UPLOAD_ID_BYTES];
 	struct stat st;
+	uint64_t size;
+	bool sealed;
 
-	if (strspn(name, "0123456789abcdef") != UPLOAD_ID_BYTES - 1 ||
-	    name[UPLOAD_ID_BYTES - 1] != '\0')
+	if (!scratch_id(name, id, &sealed))
 		return (RC_OK);
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
 		if (errno == ENOENT)
@@ -206,8 +230,10 @@ scratch_visit(struct walk *w, int dir_fd, const char *path, const char *name)
 	}
 	if (!S_ISREG(st.st_mode))
 		return (RC_OK);
-	if (sw->fn(sw->arg, name, (uint64_t)st.st_size,
-		blobs_fs_mtime_ms(&st)) != 0)
+	size = (uint64_t)st.st_size;
+	if (sealed)
+		size = sealed_content_bytes(size);
+	if (sw->fn(sw->arg, id, size, blobs_fs_mtime_ms(&st)) != 0)
 		w->stopped = true;
 	return (RC_OK);
 }

@@ -1,7 +1,6 @@
 #include "storage/content.h"
 
 #include <inttypes.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "storage/blobs.h"
@@ -42,27 +41,50 @@ size_check(const struct digest *d, const struct blob_row *row, uint64_t size)
 	return (RC_NOTFOUND);
 }
 
+void
+content_close(struct content *c)
+{
+	if (c->kind == CONTENT_FILE)
+		blob_file_close(&c->file);
+}
+
+/* One that was cut off is as good as missing, sealed or not; what else is wrong
+ * with a sealed one is for fsck. */
+static enum rc
+damaged(struct store *s, const struct digest *d, const struct blob_row *row,
+    enum read_mode mode)
+{
+	uint64_t size;
+	enum rc rc;
+
+	rc = blobs_stat(store_blobs(s), row->key_domain, d, mode, &size);
+	if (rc == RC_OK)
+		rc = size_check(d, row, size);
+	return (rc == RC_OK ? RC_CORRUPT : rc);
+}
+
 /* RC_NOTFOUND with *${gone_r}: there is no file. */
 static enum rc
 file_open(struct store *s, const struct digest *d, const struct blob_row *row,
     enum read_mode mode, struct content *c_r, bool *gone_r)
 {
-	uint64_t size;
-	int fd;
+	struct blob_file f;
 	enum rc rc;
 
-	rc = blobs_open(store_blobs(s), row->key_domain, d, mode, &fd, &size);
+	rc = blobs_open(store_blobs(s), row->key_domain, d, mode, &f);
 	*gone_r = rc == RC_NOTFOUND;
+	if (rc == RC_CORRUPT)
+		return (damaged(s, d, row, mode));
 	if (rc != RC_OK)
 		return (rc);
-	if ((rc = size_check(d, row, size)) != RC_OK) {
-		(void)close(fd);
+	if ((rc = size_check(d, row, f.size_bytes)) != RC_OK) {
+		blob_file_close(&f);
 		return (rc);
 	}
 	*c_r = (struct content){
 		.kind = CONTENT_FILE,
-		.size_bytes = size,
-		.fd = fd,
+		.size_bytes = f.size_bytes,
+		.file = f,
 	};
 	return (RC_OK);
 }
@@ -86,7 +108,7 @@ content_open(struct store *s, struct span repository, const struct digest *d,
 				.kind = CONTENT_MEMORY,
 				.size_bytes = row.content.n,
 				.bytes = row.content,
-				.fd = -1,
+				.file = BLOB_FILE_NONE,
 			};
 			return (RC_OK);
 		}

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "storage/blob_file.h"
 #include "storage/meta.h"
 #include "storage/store.h"
 
@@ -14,15 +15,19 @@ enum content_kind { CONTENT_MEMORY, CONTENT_FILE };
 struct content {
 	enum content_kind kind;
 	uint64_t size_bytes;
-	struct span bytes; /* CONTENT_MEMORY, in the arena */
-	int fd;		   /* CONTENT_FILE, the caller's; else -1 */
+	struct span bytes;     /* CONTENT_MEMORY, in the arena */
+	struct blob_file file; /* CONTENT_FILE, the caller's to close */
 };
+
+/** content_close(c): what is open of it; takes one that is not. */
+void content_close(struct content *);
 
 /**
  * content_open(s, repository, digest, mode, arena, c_r):
  * RC_NOTFOUND: not in that repository, or the file is missing or of another
  * size than recorded (logged; a new push heals it).  RC_WOULDBLOCK as in
- * meta.h.  RC_LIMIT: too many open files.  What is open stays readable, even
+ * meta.h.  RC_LIMIT: too many open files.  RC_LOCKED: sealed, and its key
+ * is not here; RC_CORRUPT: sealed, and not genuine.  What is open stays readable, even
  * if the content is collected meanwhile.
  */
 RC_MUST_USE enum rc content_open(struct store *, struct span repository,

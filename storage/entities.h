@@ -35,6 +35,10 @@ enum entity_kind { /* stored: never renumber */
 	ENTITY_MIRROR = 12,	     /* by name, as registryctl made it */
 	ENTITY_MIRROR_STATE = 13,    /* by name: its last runs */
 	ENTITY_BACKFILL = 14,	     /* of replication, by id */
+	ENTITY_KEY_DOMAIN = 15,	  /* wrapped; by number, 8 hexadecimal digits:
+				   storage/keys.h */
+	ENTITY_ADVISORY_SET = 16, /* what was imported: storage/advisories.h */
+	ENTITY_STACK = 17,	  /* by name: what a template has made */
 };
 
 #define ENTITY_NAME_MAX_BYTES 256

@@ -45,6 +45,9 @@ struct fsck_progress {
 	_Atomic uint64_t problems, repaired;
 	_Atomic uint64_t orphan_files, orphan_bytes; /* files no record knows:
 							told, not a problem */
+	/* Encrypted content that could not be read, since its key is not here:
+	 * told, not a problem. */
+	_Atomic uint64_t locked_blobs, locked_bytes;
 };
 
 /** fsck_run(s, options, progress): RC_OK also with problems found (see

@@ -126,6 +126,10 @@ fsck_archived(struct fsck *f, const struct fsck_file *file)
 
 	l.verdict = tier_verify(f->store->tier, file->key_domain, &file->digest,
 	    &place, file->rec.size_bytes, f->options->stop);
+	if (l.verdict == RC_LOCKED) {
+		fsck_locked(f, file->rec.size_bytes);
+		return (RC_OK);
+	}
 	if (l.verdict != RC_OK && l.verdict != RC_NOTFOUND &&
 	    l.verdict != RC_CORRUPT)
 		return (l.verdict);
@@ -192,7 +196,9 @@ fsck_archive_find(struct fsck *f, const struct fsck_file *file, bool *found_r)
 	    &a.place, &a.size_bytes, f->options->stop);
 	*found_r = rc == RC_OK;
 	if (rc != RC_OK)
-		return (rc == RC_NOTFOUND || rc == RC_CORRUPT ? RC_OK : rc);
+		return (rc == RC_NOTFOUND || rc == RC_CORRUPT || rc == RC_LOCKED
+			    ? RC_OK
+			    : rc);
 	if (f->options->repair) {
 		rc = meta_change(f->store->meta, record_find, &a, 0);
 		mended = rc == RC_OK;

@@ -4,6 +4,7 @@
 
 #include "base/obj.h"
 #include "storage/fsck_int.h"
+#include "storage/keys_int.h"
 #include "storage/meta_ops_int.h"
 #include "storage/store_int.h"
 
@@ -18,8 +19,10 @@ enum rc
 fsck_content_sound(struct fsck_check *c, uint32_t domain,
     const struct digest *d, struct span *text_r, bool *sound_r)
 {
+	struct sealed_place place;
 	struct digest got;
 	struct rec_key k;
+	struct span plain;
 	enum rc rc;
 
 	*sound_r = false;
@@ -27,6 +30,13 @@ fsck_content_sound(struct fsck_check *c, uint32_t domain,
 	rc = kv_get(c->t, TABLE_CONTENT, key_span(&k), text_r);
 	if (rc != RC_OK)
 		return (rc == RC_NOTFOUND ? RC_OK : rc);
+	if (domain != KEY_DOMAIN_PLAIN) {
+		sealed_place_content(&place, domain, &k);
+		rc = sealed_get(c->t, &place, *text_r, c->arena, &plain);
+		if (rc != RC_OK)
+			return (rc == RC_CORRUPT ? RC_OK : rc);
+		*text_r = plain;
+	}
 	digest_of(d->alg, text_r->p, text_r->n, &got);
 	*sound_r = digest_eq(&got, d);
 	return (RC_OK);
@@ -34,9 +44,11 @@ fsck_content_sound(struct fsck_check *c, uint32_t domain,
 
 /* In a change: a copy, because what is written moves what was read. */
 static enum rc
-content_record(struct fsck_check *c, const struct digest *d, struct span text)
+content_record(struct fsck_check *c, uint32_t domain, const struct digest *d,
+    struct span text)
 {
 	struct blob_in in = {
+		.key_domain = domain,
 		.digest = d,
 		.location = BLOB_IN_META,
 		.size_bytes = text.n,
@@ -53,6 +65,7 @@ enum rc
 fsck_blob_restore(struct fsck_check *c, uint32_t domain, const struct digest *d)
 {
 	struct blob_in in = {
+		.key_domain = domain,
 		.digest = d,
 		.location = BLOB_IN_FILE,
 		.now_ms = c->now_ms,
@@ -61,18 +74,22 @@ fsck_blob_restore(struct fsck_check *c, uint32_t domain, const struct digest *d)
 	bool sound;
 	enum rc rc;
 
-	/* Nothing is known of sealed content but by its record. */
-	if (domain != KEY_DOMAIN_PLAIN)
-		return (RC_OK);
 	rc = fsck_content_sound(c, domain, d, &text, &sound);
 	if (rc != RC_OK)
 		return (rc);
 	if (sound)
-		return (content_record(c, d, text));
+		return (content_record(c, domain, d, text));
 	/* Perhaps there is a file: fsck_files() then brings it back. */
 	if ((rc = blob_record(c->t, &in)) != RC_OK)
 		return (rc);
 	return (meta_blob_quarantine(c->t, domain, d));
+}
+
+void
+fsck_locked(struct fsck *f, uint64_t size_bytes)
+{
+	atomic_fetch_add(&f->progress->locked_blobs, 1);
+	atomic_fetch_add(&f->progress->locked_bytes, size_bytes);
 }
 
 /* --- records ------------------------------------------------------------- */
@@ -88,7 +105,7 @@ blob_unreadable(struct fsck_check *c, uint32_t domain, const struct digest *d)
 	if ((rc = fsck_row_delete(c)) != RC_OK)
 		return (rc);
 	rc = fsck_blob_restore(c, domain, d);
-	if (rc != RC_OK || domain != KEY_DOMAIN_PLAIN)
+	if (rc != RC_OK)
 		return (rc);
 	return (meta_blob_recheck(c->t, domain, d, c->now_ms));
 }
@@ -203,6 +220,10 @@ inline_check(struct fsck_check *c, uint32_t domain, const struct digest *d,
 	enum rc rc;
 
 	rc = fsck_content_sound(c, domain, d, &text, &sound);
+	if (rc == RC_LOCKED) {
+		fsck_locked(c->f, rec->size_bytes);
+		return (RC_OK);
+	}
 	if (rc != RC_OK)
 		return (rc);
 	if (sound && text.n == rec->size_bytes)
@@ -211,7 +232,7 @@ inline_check(struct fsck_check *c, uint32_t domain, const struct digest *d,
 		if (fsck_found(c, FSCK_SIZE, true,
 			"blob %s: %zu bytes, recorded as %" PRIu64,
 			fsck_digest_text(c, d), text.n, rec->size_bytes))
-			rc = content_record(c, d, text);
+			rc = content_record(c, domain, d, text);
 		return (rc);
 	}
 	if (text.p == NULL)

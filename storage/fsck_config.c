@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/obj.h"
 #include "storage/fsck_int.h"
+#include "storage/keys_int.h"
 #include "storage/meta_ops_int.h"
 #include "storage/store_int.h"
 
@@ -334,10 +335,33 @@ entity_kind_name(uint8_t kind)
 		[ENTITY_MIRROR] = "mirror",
 		[ENTITY_MIRROR_STATE] = "state of mirror",
 		[ENTITY_BACKFILL] = "backfill",
+		[ENTITY_KEY_DOMAIN] = "key domain",
+		[ENTITY_ADVISORY_SET] = "advisory set",
+		[ENTITY_STACK] = "stack",
 	};
 
 	must(kind < ARRAY_LEN(names) && names[kind] != NULL);
 	return (names[kind]);
+}
+
+/* Never removed: a server that has the key in memory still may write it anew,
+ * and a later format may read it. */
+static enum rc
+key_domain_check(struct fsck_check *c, struct span name)
+{
+	struct key_record rec;
+	struct span record;
+	uint32_t domain;
+
+	if (key_record_domain(c->key, &domain) &&
+	    rec_entity_read(c->value, &record) &&
+	    key_record_read(record, c->arena, &rec) == RC_OK)
+		return (RC_OK);
+	(void)fsck_found(c, FSCK_RECORD, false,
+	    "key domain " SPAN_FMT ": its key cannot be read, nor what is "
+	    "encrypted with it; restore the metadata from a backup",
+	    SPAN_ARG(name));
+	return (RC_OK);
 }
 
 enum rc
@@ -348,6 +372,8 @@ fsck_entity_row(struct fsck_check *c)
 
 	if (!key_read_entity(c->key, &kind, &name))
 		return (fsck_unreadable(c));
+	if (kind == ENTITY_KEY_DOMAIN)
+		return (key_domain_check(c, name));
 	if (rec_entity_read(c->value, &record))
 		return (RC_OK);
 	if (fsck_found(c, FSCK_RECORD, true,
@@ -361,7 +387,7 @@ fsck_entity_row(struct fsck_check *c)
 
 /* The least that each can be, by what there is. */
 struct numbers {
-	uint64_t generation, revision, task;
+	uint64_t generation, revision, task, key_domain;
 };
 
 /* With identities comes a change that moves it; notes and what is configured
@@ -440,6 +466,46 @@ task_least(struct meta_txn *t, struct numbers *n)
 }
 
 static enum rc
+domain_note(void *arg, const struct key_record *rec, bool bad)
+{
+	struct numbers *n = arg;
+
+	(void)bad;
+	n->key_domain = rec->key_domain;
+	return (RC_OK);
+}
+
+/* Whose key's record is lost has one no less. */
+static enum rc
+domain_least(struct meta_txn *t, enum meta_table table, struct numbers *n)
+{
+	struct kv_walk w;
+	uint64_t id;
+	enum rc rc;
+
+	rc = kv_walk_begin(t, table, SPAN_NONE, SPAN_NONE, &w);
+	if (rc != RC_OK)
+		return (rc);
+	while ((rc = kv_walk_next(&w)) == RC_OK)
+		if (key_read_repo(w.key, &id) &&
+		    repo_domain(id) > n->key_domain)
+			n->key_domain = repo_domain(id);
+	kv_walk_end(&w);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+static enum rc
+domains_least(struct meta_txn *t, struct numbers *n)
+{
+	enum rc rc;
+
+	if ((rc = key_record_walk(t, 1, domain_note, n)) != RC_OK)
+		return (rc);
+	rc = domain_least(t, TABLE_REPOSITORY_NAMES, n);
+	return (rc == RC_OK ? domain_least(t, TABLE_DOOMED, n) : rc);
+}
+
+static enum rc
 numbers_least(struct meta_txn *t, struct numbers *n_r)
 {
 	enum rc rc;
@@ -454,7 +520,10 @@ numbers_least(struct meta_txn *t, struct numbers *n_r)
 	if (rc != RC_OK)
 		return (rc);
 	rc = revision_least(t, TABLE_LIFECYCLE_PREVIEWS, n_r);
-	return (rc == RC_OK ? task_least(t, n_r) : rc);
+	if (rc != RC_OK)
+		return (rc);
+	rc = task_least(t, n_r);
+	return (rc == RC_OK ? domains_least(t, n_r) : rc);
 }
 
 static enum rc
@@ -486,6 +555,7 @@ static enum rc
 numbers_mend(struct meta_txn *t, void *arg)
 {
 	struct numbers least;
+	bool sound;
 	enum rc rc;
 
 	(void)arg;
@@ -497,11 +567,19 @@ numbers_mend(struct meta_txn *t, void *arg)
 	rc = number_mend(t, NUMBER_POLICY_REVISION, least.revision);
 	if (rc != RC_OK)
 		return (rc);
-	return (number_mend(t, NUMBER_REPLICATION_ID, least.task));
+	rc = number_mend(t, NUMBER_REPLICATION_ID, least.task);
+	if (rc != RC_OK)
+		return (rc);
+	if ((rc = number_mend(t, NUMBER_KEY_RING, 0)) != RC_OK)
+		return (rc);
+	rc = number_sound(t, NUMBER_KEY_DOMAIN, least.key_domain, &sound);
+	if (rc != RC_OK || sound)
+		return (rc);
+	return (meta_number_set(t, NUMBER_KEY_DOMAIN, least.key_domain));
 }
 
 struct numbers_sound {
-	bool generation, revision, task;
+	bool generation, revision, task, key_domain, key_ring;
 };
 
 static enum rc
@@ -520,8 +598,14 @@ numbers_look(struct meta_txn *t, struct numbers_sound *sound)
 	    t, NUMBER_POLICY_REVISION, least.revision, &sound->revision);
 	if (rc != RC_OK)
 		return (rc);
-	return (
-	    number_sound(t, NUMBER_REPLICATION_ID, least.task, &sound->task));
+	rc = number_sound(t, NUMBER_REPLICATION_ID, least.task, &sound->task);
+	if (rc != RC_OK)
+		return (rc);
+	rc = number_sound(t, NUMBER_KEY_RING, 0, &sound->key_ring);
+	if (rc != RC_OK)
+		return (rc);
+	return (number_sound(
+	    t, NUMBER_KEY_DOMAIN, least.key_domain, &sound->key_domain));
 }
 
 static void
@@ -537,6 +621,12 @@ numbers_tell(struct fsck *f, const struct numbers_sound *sound, bool mended)
 	if (!sound->task)
 		fsck_tell(f, FSCK_COUNT, mended,
 		    "the number of tasks of replication is lost or too low");
+	if (!sound->key_domain)
+		fsck_tell(f, FSCK_COUNT, mended,
+		    "the number of keys is lost or too low");
+	if (!sound->key_ring)
+		fsck_tell(f, FSCK_COUNT, mended,
+		    "the number of changes of the master key is lost");
 }
 
 enum rc
@@ -551,7 +641,8 @@ fsck_numbers(struct fsck *f)
 		return (rc);
 	rc = numbers_look(&t, &sound);
 	meta_read_end(&t);
-	if (rc != RC_OK || (sound.generation && sound.revision && sound.task))
+	if (rc != RC_OK || (sound.generation && sound.revision && sound.task &&
+			       sound.key_domain && sound.key_ring))
 		return (rc);
 	if (f->options->repair)
 		mended =

@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "base/obj.h"
 #include "storage/blobs.h"
 #include "storage/fsck_int.h"
+#include "storage/sealed.h"
 #include "storage/meta_ops_int.h"
 #include "storage/store_int.h"
 #include "storage/tier.h"
@@ -33,38 +33,68 @@
 #define TRIES 3
 #define ORPHANS_KEPT 4096
 
-enum verdict { FILE_SOUND, FILE_DAMAGED, FILE_MISSING };
+enum verdict { FILE_SOUND, FILE_DAMAGED, FILE_MISSING, FILE_LOCKED };
 
 struct look {
 	struct fsck *f;
 	const struct fsck_file *file;
 	enum verdict verdict;
 	uint64_t size_bytes;
-	int fd; /* -1: missing */
+	struct blob_file content; /* NONE: it cannot be read as such */
+	int fd; /* -1: missing; that of .content, or the file as it lies */
 };
 
 /* --- looking ------------------------------------------------------------- */
 
+/* RC_CORRUPT: what the disk cannot read is damaged, too. */
 static enum rc
-fd_hash(struct fsck *f, int fd, struct hasher *h)
+file_hash(struct look *l, struct hasher *h)
 {
 	char *p = xmalloc(READ_BYTES);
-	ssize_t n;
+	uint64_t at = 0;
+	size_t n = 1;
 	enum rc rc = RC_OK;
 
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	while (rc == RC_OK && (n = read(fd, p, READ_BYTES)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
+	(void)posix_fadvise(l->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	while (rc == RC_OK && n > 0) {
+		rc = blob_file_read(&l->content, at, p, READ_BYTES, true, &n);
+		if (rc == RC_OK) {
+			hasher_update(h, p, n);
+			at += n;
+			rc = fsck_pace(l->f, n);
+		} else if (rc == RC_IO) {
 			rc = RC_CORRUPT;
-		} else {
-			hasher_update(h, p, (size_t)n);
-			rc = fsck_pace(f, (uint64_t)n);
 		}
 	}
 	free(p);
 	return (rc);
+}
+
+/* What can be told of one whose content cannot be read as such: RC_LOCKED, or
+ * RC_CORRUPT: not sealed for what its name says.  As it lies it is one of a
+ * certain length. */
+static enum rc
+file_look_raw(struct look *l, enum rc rc_open)
+{
+	const struct fsck_file *file = l->file;
+	struct blobs *b = l->f->store->blobs;
+	uint64_t file_bytes;
+	enum rc rc;
+
+	rc = blobs_open_raw(b, file->key_domain, &file->digest, READ_BLOCKING,
+	    &l->fd, &file_bytes);
+	if (rc == RC_NOTFOUND) {
+		l->verdict = FILE_MISSING;
+		return (RC_OK);
+	}
+	if (rc != RC_OK)
+		return (rc);
+	l->size_bytes = sealed_content_bytes(file_bytes);
+	l->verdict = FILE_DAMAGED;
+	if (rc_open == RC_LOCKED &&
+	    file_bytes == sealed_file_bytes(file->rec.size_bytes))
+		l->verdict = FILE_LOCKED;
+	return (RC_OK);
 }
 
 static enum rc
@@ -76,16 +106,21 @@ file_look(struct look *l)
 	enum rc rc;
 
 	l->fd = -1;
+	l->content = (struct blob_file)BLOB_FILE_NONE;
 	rc = blobs_open(l->f->store->blobs, file->key_domain, &file->digest,
-	    READ_BLOCKING, &l->fd, &l->size_bytes);
+	    READ_BLOCKING, &l->content);
 	if (rc == RC_NOTFOUND) {
 		l->verdict = FILE_MISSING;
 		return (RC_OK);
 	}
+	if (rc == RC_LOCKED || rc == RC_CORRUPT)
+		return (file_look_raw(l, rc));
 	if (rc != RC_OK)
 		return (rc);
+	l->fd = l->content.fd;
+	l->size_bytes = l->content.size_bytes;
 	h = hasher_new(file->digest.alg);
-	rc = fd_hash(l->f, l->fd, h);
+	rc = file_hash(l, h);
 	l->verdict = FILE_DAMAGED;
 	if (rc == RC_OK) {
 		hasher_final(h, &got);
@@ -100,8 +135,9 @@ file_look(struct look *l)
 static void
 look_end(struct look *l)
 {
-	if (l->fd >= 0)
+	if (l->content.fd < 0 && l->fd >= 0)
 		(void)close(l->fd);
+	blob_file_close(&l->content);
 	l->fd = -1;
 }
 
@@ -110,6 +146,8 @@ look_good(const struct look *l)
 {
 	const struct blob_rec *rec = &l->file->rec;
 
+	if (l->verdict == FILE_LOCKED)
+		return (true);
 	if (rec->state == BLOB_SERVED)
 		return (l->verdict == FILE_SOUND &&
 			l->size_bytes == rec->size_bytes);
@@ -163,7 +201,7 @@ file_still_same(struct look *l, bool *same_r)
 	int fd;
 	enum rc rc;
 
-	rc = blobs_open(l->f->store->blobs, file->key_domain, &file->digest,
+	rc = blobs_open_raw(l->f->store->blobs, file->key_domain, &file->digest,
 	    READ_BLOCKING, &fd, &size);
 	if (rc == RC_NOTFOUND) {
 		*same_r = l->verdict == FILE_MISSING;
@@ -208,6 +246,7 @@ record_serve(struct meta_txn *t, void *arg)
 	struct record_fix *fix = arg;
 	const struct fsck_file *file = fix->look->file;
 	const struct blob_in in = {
+		.key_domain = file->key_domain,
 		.digest = &file->digest,
 		.size_bytes = fix->look->size_bytes,
 		.location = BLOB_IN_FILE,
@@ -215,9 +254,6 @@ record_serve(struct meta_txn *t, void *arg)
 	};
 	enum rc rc;
 
-	/* Sealed content is served by who can open it. */
-	if (file->key_domain != KEY_DOMAIN_PLAIN)
-		return (RC_UNSUPPORTED);
 	if ((rc = fsck_record_same(t, file, &fix->same)) != RC_OK || !fix->same)
 		return (rc);
 	return (blob_record(t, &in));
@@ -302,6 +338,8 @@ file_check(struct look *l, bool *again)
 	*again = false;
 	if ((rc = file_look(l)) != RC_OK)
 		return (rc);
+	if (l->verdict == FILE_LOCKED)
+		fsck_locked(l->f, l->file->rec.size_bytes);
 	if (l->file->rec.state != BLOB_SERVED && l->verdict == FILE_MISSING)
 		rc = fsck_archive_find(l->f, l->file, &found);
 	if (rc != RC_OK || found || look_good(l))

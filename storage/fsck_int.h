@@ -151,6 +151,16 @@ fsck_check_fn fsck_manifest_row, fsck_edge_row, fsck_parent_row,
 fsck_check_fn fsck_image_count_row, fsck_image_bytes_row, fsck_scan_row,
     fsck_scan_queue_row;
 
+/* fsck_scan.c */
+
+fsck_check_fn fsck_layer_index_row, fsck_findings_row, fsck_scanned_system_row;
+
+/* fsck_advisory.c */
+
+/** fsck_advisory_number(c): of the registry's numbers those of the advisory
+ * database. */
+fsck_check_fn fsck_advisory_row, fsck_advisory_number;
+
 /* fsck_gone.c */
 
 fsck_check_fn fsck_deleted_row, fsck_deleted_queue_row, fsck_orphan_row,
@@ -177,9 +187,12 @@ fsck_check_fn fsck_blob_row, fsck_blob_content, fsck_content_row,
  * what is in the database is served again, else it is out of service. */
 RC_MUST_USE enum rc fsck_blob_restore(
     struct fsck_check *, uint32_t key_domain, const struct digest *);
-/** fsck_content_sound(c, domain, digest, text_r): is it there, and right? */
+/** fsck_content_sound(c, domain, digest, text_r, sound_r): is it there, and
+ * right?  RC_LOCKED: that cannot be told. */
 RC_MUST_USE enum rc fsck_content_sound(struct fsck_check *, uint32_t key_domain,
     const struct digest *, struct span *text_r, bool *sound_r);
+/** fsck_locked(f, size_bytes): content that cannot be read for want of a key. */
+void fsck_locked(struct fsck *, uint64_t size_bytes);
 /** fsck_counts(f): those that are kept. */
 RC_MUST_USE enum rc fsck_counts(struct fsck *);
 

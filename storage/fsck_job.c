@@ -235,6 +235,8 @@ progress_json(struct fsck_progress *p, struct buf *out)
 		{ "repaired", atomic_load(&p->repaired) },
 		{ "orphan_files", atomic_load(&p->orphan_files) },
 		{ "orphan_bytes", atomic_load(&p->orphan_bytes) },
+		{ "locked_blobs", atomic_load(&p->locked_blobs) },
+		{ "locked_bytes", atomic_load(&p->locked_bytes) },
 	};
 	size_t i;
 

@@ -49,7 +49,7 @@ void fsck_job_cancel(struct fsck_job *);
  * "state" ("running", "done", "failed", "cancelled"), "error" (when failed),
  * "repair", "content", "started", "duration_ms", "progress" {"records",
  * "blobs", "blobs_total", "bytes", "bytes_total", "problems", "repaired",
- * "orphan_files", "orphan_bytes"}, "problems" [{"kind","repaired","text"}]
+ * "orphan_files", "orphan_bytes", "locked_blobs", "locked_bytes"}, "problems" [{"kind","repaired","text"}]
  * from number ${since} on, "problems_next" (the number to ask for then) and
  * "problems_dropped" (found beyond those kept).
  */

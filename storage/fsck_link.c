@@ -19,20 +19,21 @@ link_blob_check(struct fsck_check *c, uint64_t repo, const struct digest *d)
 {
 	const char *name = fsck_repo_text(c, repo);
 	const char *text = fsck_digest_text(c, d);
+	uint32_t domain = repo_domain(repo);
 	struct rec_key k;
 	bool has;
 	enum rc rc;
 
-	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	key_blob(&k, domain, d);
 	if ((rc = fsck_has(c, TABLE_BLOBS, &k, &has)) != RC_OK)
 		return (rc);
 	if (!has && fsck_found(c, FSCK_MISSING, true,
 			"%s: blob %s has no record", name, text)) {
-		rc = fsck_blob_restore(c, KEY_DOMAIN_PLAIN, d);
+		rc = fsck_blob_restore(c, domain, d);
 		if (rc != RC_OK)
 			return (rc);
 	}
-	key_holder(&k, KEY_DOMAIN_PLAIN, d, HOLDER_LINK, repo);
+	key_holder(&k, domain, d, HOLDER_LINK, repo);
 	if ((rc = fsck_has(c, TABLE_HOLDERS, &k, &has)) != RC_OK)
 		return (rc);
 	if (!has && fsck_found(c, FSCK_INDEX, true,

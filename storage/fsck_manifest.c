@@ -39,7 +39,7 @@ blob_restore(struct fsck_check *c, const struct subject *s)
 		"%s: manifest %s has no record of its content", s->repo_text,
 		s->digest_text))
 		return (RC_OK);
-	return (fsck_blob_restore(c, KEY_DOMAIN_PLAIN, &s->digest));
+	return (fsck_blob_restore(c, repo_domain(s->repo), &s->digest));
 }
 
 /* May the text be read?  ${told_r}: if not, that has been told. */
@@ -47,6 +47,7 @@ static enum rc
 blob_check(
     struct fsck_check *c, const struct subject *s, bool *served_r, bool *told_r)
 {
+	uint32_t domain = repo_domain(s->repo);
 	struct blob_rec rec;
 	struct rec_key k, holder;
 	struct span value;
@@ -54,14 +55,13 @@ blob_check(
 	enum rc rc;
 
 	*served_r = false;
-	key_blob(&k, KEY_DOMAIN_PLAIN, &s->digest);
+	key_blob(&k, domain, &s->digest);
 	if ((rc = fsck_has(c, TABLE_BLOBS, &k, &has)) != RC_OK)
 		return (rc);
 	*told_r = !has;
 	if (!has && (rc = blob_restore(c, s)) != RC_OK)
 		return (rc);
-	key_holder(
-	    &holder, KEY_DOMAIN_PLAIN, &s->digest, HOLDER_MANIFEST, s->repo);
+	key_holder(&holder, domain, &s->digest, HOLDER_MANIFEST, s->repo);
 	if ((rc = fsck_has(c, TABLE_HOLDERS, &holder, &has)) != RC_OK)
 		return (rc);
 	if (!has &&
@@ -175,7 +175,8 @@ row_rebuild(struct fsck_check *c, const struct subject *s)
 		"%s: the record of manifest %s cannot be read", s->repo_text,
 		s->digest_text))
 		return (RC_OK);
-	rc = fsck_content_sound(c, KEY_DOMAIN_PLAIN, &s->digest, &text, &sound);
+	rc = fsck_content_sound(
+	    c, repo_domain(s->repo), &s->digest, &text, &sound);
 	if (rc != RC_OK)
 		return (rc);
 	if (!sound ||
@@ -387,9 +388,9 @@ static enum rc
 referrer_check(struct fsck_check *c, const struct subject *s,
     const struct manifest *m, uint64_t size_bytes)
 {
+	struct span value, annotations = SPAN_NONE;
 	struct referrer_rec rec;
 	struct rec_key k;
-	struct span value;
 	enum rc rc;
 
 	if (!m->has_subject)
@@ -402,7 +403,9 @@ referrer_check(struct fsck_check *c, const struct subject *s,
 	    rec.size_bytes == size_bytes &&
 	    span_eq(rec.media_type, m->media_type) &&
 	    span_eq(rec.artifact_type, m->artifact_type) &&
-	    span_eq(rec.annotations, m->annotations))
+	    referrer_annotations(
+		c->t, s->repo, &k, &rec, c->arena, &annotations) == RC_OK &&
+	    span_eq(annotations, m->annotations))
 		return (RC_OK);
 	if (fsck_found(c, FSCK_INDEX, true,
 		"%s: manifest %s is not, or not as it is, among the referrers "
@@ -448,7 +451,8 @@ service_check(struct fsck_check *c, const struct subject *s,
 		"%s: manifest %s is marked as %s service, its text is %s",
 		s->repo_text, s->digest_text, absent ? "out of" : "in",
 		served ? "there" : "not"))
-		return (manifest_mark(c->t, &s->digest, !served));
+		return (manifest_mark(
+		    c->t, repo_domain(s->repo), &s->digest, !served));
 	return (RC_OK);
 }
 
@@ -476,12 +480,15 @@ fsck_manifest_row(struct fsck_check *c)
 	if ((rc = fsck_image_deleted(c, repo, &d, &rec)) != RC_OK)
 		return (rc);
 	if (!served && told)
-		return (c->fixing ? manifest_mark(c->t, &d, true) : RC_OK);
+		return (c->fixing
+			    ? manifest_mark(c->t, repo_domain(repo), &d, true)
+			    : RC_OK);
 	if (!served)
 		return (service_check(c, &s, &rec, false));
-	rc = fsck_content_sound(c, KEY_DOMAIN_PLAIN, &d, &text, &sound);
+	rc = fsck_content_sound(c, repo_domain(repo), &d, &text, &sound);
+	/* Whose key is not here is counted with its content. */
 	if (rc != RC_OK || !sound)
-		return (rc);
+		return (rc == RC_LOCKED ? RC_OK : rc);
 	if ((rec.flags & MANIFEST_QUARANTINED) != 0)
 		return (service_check(c, &s, &rec, true));
 	return (text_check(c, &s, &rec, text));

@@ -6,6 +6,7 @@
 #include "base/name.h"
 #include "base/obj.h"
 #include "storage/fsck_int.h"
+#include "storage/keys_int.h"
 #include "storage/meta_ops_int.h"
 
 /*
@@ -166,10 +167,14 @@ fsck_registry_row(struct fsck_check *c)
 	/* Wrong ones are a matter of fsck_counts() and fsck_numbers(). */
 	if (span_is(c->key, "counts") && rec_counts_read(c->value, &counts))
 		return (RC_OK);
+	if (span_eq(c->key, NUMBER_ADVISORY_SET) ||
+	    span_eq(c->key, NUMBER_ADVISORY_REVISION))
+		return (fsck_advisory_number(c));
 	if (span_eq(c->key, NUMBER_GENERATION) ||
 	    span_eq(c->key, NUMBER_POLICY_REVISION) ||
 	    span_eq(c->key, NUMBER_REPLICATION_ID) ||
-	    span_eq(c->key, NUMBER_ARCHIVE))
+	    span_eq(c->key, NUMBER_KEY_DOMAIN) ||
+	    span_eq(c->key, NUMBER_KEY_RING) || span_eq(c->key, NUMBER_ARCHIVE))
 		return (RC_OK);
 	(void)fsck_found(c, FSCK_RECORD, false,
 	    "table registry: the record \"" SPAN_FMT "\" cannot be read",
@@ -192,6 +197,26 @@ repository_name_put(struct fsck_check *c, const struct rec_key *k)
 	return (rc);
 }
 
+/* What is sealed under a key that is lost stays so. */
+static enum rc
+repository_key_check(struct fsck_check *c, uint64_t id)
+{
+	struct rec_key k;
+	bool has;
+	enum rc rc;
+
+	if (repo_domain(id) == KEY_DOMAIN_PLAIN)
+		return (RC_OK);
+	key_record_key(&k, repo_domain(id));
+	if ((rc = fsck_has(c, TABLE_ENTITIES, &k, &has)) != RC_OK || has)
+		return (rc);
+	(void)fsck_found(c, FSCK_DANGLING, false,
+	    "repository " SPAN_FMT ": encrypted with key %" PRIu32
+	    ", of which nothing is known; restore the metadata from a backup",
+	    SPAN_ARG(c->key), repo_domain(id));
+	return (RC_OK);
+}
+
 /* Deleting the row would cost the repository: its id stands in the names,
  * from where the next step brings it back. */
 enum rc
@@ -211,7 +236,7 @@ fsck_repository_row(struct fsck_check *c)
 		return (rc);
 	readable = rc == RC_OK && rec_repository_name_read(value, &name);
 	if (readable && span_eq(name, c->key))
-		return (RC_OK);
+		return (repository_key_check(c, row.id));
 	if (readable) {
 		(void)fsck_found(c, FSCK_INDEX, false,
 		    "repository " SPAN_FMT ": number %" PRIu64
@@ -291,6 +316,7 @@ fsck_holder_row(struct fsck_check *c)
 	key_repo_digest(&k, repo, &d);
 	rc = fsck_has(c,
 	    kind == HOLDER_LINK ? TABLE_BLOB_LINKS : TABLE_MANIFESTS, &k, &has);
+	has = has && domain == repo_domain(repo);
 	if (rc != RC_OK || has)
 		return (rc);
 	if ((rc = fsck_doomed(c, repo, &doomed)) != RC_OK || doomed)

@@ -198,7 +198,7 @@ gc_name_of(struct meta_txn *t, uint64_t repo, struct gc_name *name)
 }
 
 enum rc
-gc_file_remove(struct gc *g, enum blob_location location,
+gc_file_remove(struct gc *g, enum blob_location location, uint32_t domain,
     const struct digest *d, bool *removed_r)
 {
 	enum rc rc;
@@ -207,9 +207,9 @@ gc_file_remove(struct gc *g, enum blob_location location,
 	if (!g->inside)
 		return (RC_CANCELLED);
 	if (location == BLOB_IN_ARCHIVE)
-		rc = tier_remove(store_tier(g->store), KEY_DOMAIN_PLAIN, d);
+		rc = tier_remove(store_tier(g->store), domain, d);
 	else
-		rc = blobs_remove(store_blobs(g->store), KEY_DOMAIN_PLAIN, d);
+		rc = blobs_remove(store_blobs(g->store), domain, d);
 	*removed_r = rc == RC_OK;
 	if (rc == RC_NOTFOUND)
 		return (RC_OK);

@@ -25,6 +25,7 @@
 /* --- one blob ------------------------------------------------------------ */
 
 struct bringing {
+	uint32_t key_domain;
 	struct digest digest;
 	struct blob_rec rec;
 	int64_t now_ms;
@@ -38,15 +39,16 @@ place_change(struct meta_txn *t, void *arg)
 	struct blob_rec rec;
 	enum rc rc;
 
-	rc = blob_find(t, &b->digest, &rec);
+	rc = blob_find(t, b->key_domain, &b->digest, &rec);
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return (rc);
 	if (rc == RC_OK && rec.location == BLOB_IN_ARCHIVE)
-		return (blob_moved(t, &b->digest, BLOB_IN_FILE, BLOB_PLAIN,
-		    rec.size_bytes, b->now_ms));
+		return (blob_moved(t, b->key_domain, &b->digest, BLOB_IN_FILE,
+		    BLOB_PLAIN, rec.size_bytes, b->now_ms));
 	if (rc == RC_OK && rec.location == BLOB_IN_FILE)
 		return (RC_OK);
-	return (removal_put(t, BLOB_IN_FILE, &b->digest, b->now_ms));
+	return (
+	    removal_put(t, BLOB_IN_FILE, b->key_domain, &b->digest, b->now_ms));
 }
 
 static enum rc
@@ -54,7 +56,7 @@ removed_note(struct meta_txn *t, void *arg)
 {
 	const struct bringing *b = arg;
 
-	return (removal_drop(t, BLOB_IN_ARCHIVE, &b->digest));
+	return (removal_drop(t, BLOB_IN_ARCHIVE, b->key_domain, &b->digest));
 }
 
 /* Of its place there; what cannot be removed now is by a later collection. */
@@ -66,7 +68,8 @@ archived_remove(struct gc *g, struct bringing *b)
 
 	if (!lease_claim_unpinned(g->leases, &b->digest))
 		return (RC_OK);
-	rc = gc_file_remove(g, BLOB_IN_ARCHIVE, &b->digest, &was);
+	rc =
+	    gc_file_remove(g, BLOB_IN_ARCHIVE, b->key_domain, &b->digest, &was);
 	if (rc == RC_OK)
 		rc = meta_change_freeing(g->meta, removed_note, b);
 	else
@@ -83,7 +86,7 @@ content_place(struct gc *g, struct bringing *b, struct scratch *scratch)
 
 	b->now_ms = gc_now_ms(g);
 	lease_pin(g->leases, &pin, &b->digest);
-	rc = scratch_place(scratch, KEY_DOMAIN_PLAIN, &b->digest);
+	rc = scratch_place(scratch, b->key_domain, &b->digest);
 	if (rc == RC_OK) {
 		rc = meta_change(g->meta, place_change, b, 0);
 		if (rc != RC_OK)
@@ -121,7 +124,7 @@ content_copy(struct gc *g, const struct bringing *b, struct scratch *scratch)
 
 	if ((rc = store_room(g->store, b->rec.size_bytes)) != RC_OK)
 		return (rc);
-	return (tier_get(store_tier(g->store), KEY_DOMAIN_PLAIN, &b->digest,
+	return (tier_get(store_tier(g->store), b->key_domain, &b->digest,
 	    &place, b->rec.size_bytes, scratch, &pace));
 }
 
@@ -135,7 +138,13 @@ content_bring(struct gc *g, struct bringing *b, enum rc *copy_r)
 	enum rc rc;
 
 	upload_id_new(id);
-	if ((rc = scratch_create(blobs, id, &scratch)) != RC_OK)
+	rc = scratch_create(blobs, b->key_domain, id, &scratch);
+	if (rc == RC_LOCKED) {
+		/* Nor can any other of its repository; the rest can. */
+		*copy_r = rc;
+		return (RC_OK);
+	}
+	if (rc != RC_OK)
 		return (rc);
 	*copy_r = content_copy(g, b, scratch);
 	if (*copy_r == RC_OK)
@@ -196,6 +205,7 @@ image_look(struct gc *g, struct waiting *image, struct bringing *b)
 
 	if ((rc = meta_read_begin(g->meta, &t)) != RC_OK)
 		return (rc);
+	b->key_domain = repo_domain(image->repo);
 	rc = image_activation(
 	    &t, image->repo, &image->digest, &rec, &image->state);
 	if (rc == RC_OK && image->state == ACTIVATION_AWAY)
@@ -204,7 +214,7 @@ image_look(struct gc *g, struct waiting *image, struct bringing *b)
 	else if (rc == RC_OK)
 		rc = RC_NOTFOUND;
 	if (rc == RC_OK)
-		rc = blob_find(&t, &b->digest, &b->rec);
+		rc = blob_find(&t, b->key_domain, &b->digest, &b->rec);
 	meta_read_end(&t);
 	return (rc);
 }

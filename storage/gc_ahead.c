@@ -93,6 +93,7 @@ links_date(struct gc *g)
 struct unheld_row {
 	struct gc_row row;
 	int64_t since_ms, now_ms;
+	uint32_t domain;
 	struct digest digest;
 };
 
@@ -100,20 +101,19 @@ static enum rc
 unheld_gather(struct gc *g, struct kv_walk *w, struct gc_batch *b)
 {
 	struct unheld_row *row = (struct unheld_row *)b->rows + b->n;
-	uint32_t domain;
 
 	*row = (struct unheld_row){ .now_ms = gc_now_ms(g) };
-	if (!key_read_unheld(w->key, &row->since_ms, &domain, &row->digest))
-		(void)meta_corrupt(w->table, w->key);
-	else if (domain == KEY_DOMAIN_PLAIN)
+	if (key_read_unheld(w->key, &row->since_ms, &row->domain, &row->digest))
 		b->n++;
+	else
+		(void)meta_corrupt(w->table, w->key);
 	return (RC_OK);
 }
 
 /* The same name at another time. */
 static enum rc
-row_move(struct meta_txn *t, const struct rec_key *from, int64_t to_ms,
-    const struct digest *d)
+row_move(struct meta_txn *t, const struct rec_key *from,
+    const struct unheld_row *row)
 {
 	struct gc_name name = { 0 };
 	struct span value, s;
@@ -128,7 +128,7 @@ row_move(struct meta_txn *t, const struct rec_key *from, int64_t to_ms,
 	if ((rc = kv_delete(t, TABLE_UNHELD, key_span(from))) != RC_OK)
 		return (rc);
 	s = gc_name_span(&name);
-	key_unheld(&to, to_ms, KEY_DOMAIN_PLAIN, d);
+	key_unheld(&to, row->now_ms, row->domain, &row->digest);
 	rc = kv_reserve(t, TABLE_UNHELD, key_span(&to), rec_unheld_size(s), &p);
 	if (rc == RC_OK)
 		rec_unheld_write(s, p);
@@ -145,8 +145,8 @@ unheld_date(struct meta_txn *t, void *arg)
 	struct span value;
 	enum rc rc;
 
-	key_unheld(&queued, row->since_ms, KEY_DOMAIN_PLAIN, &row->digest);
-	key_blob(&k, KEY_DOMAIN_PLAIN, &row->digest);
+	key_unheld(&queued, row->since_ms, row->domain, &row->digest);
+	key_blob(&k, row->domain, &row->digest);
 	rc = kv_get(t, TABLE_BLOBS, key_span(&k), &value);
 	if (rc == RC_OK && !rec_blob_read(value, &rec))
 		return (meta_corrupt(TABLE_BLOBS, key_span(&k)));
@@ -162,7 +162,7 @@ unheld_date(struct meta_txn *t, void *arg)
 	rc = kv_put(t, TABLE_BLOBS, key_span(&k),
 	    (struct span){ (const char *)bytes, sizeof(bytes) });
 	if (rc == RC_OK)
-		rc = row_move(t, &queued, row->now_ms, &row->digest);
+		rc = row_move(t, &queued, row);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
@@ -186,6 +186,7 @@ blobs_date(struct gc *g)
 	struct rec_key k;
 	enum rc rc;
 
+	/* No key domain is below. */
 	key_unheld(
 	    &k, gc_now_ms(g) + AHEAD_MAX_MS, KEY_DOMAIN_PLAIN, &digest_first);
 	gc_place_set(&b.at, key_span(&k));

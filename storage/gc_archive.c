@@ -1,7 +1,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -176,8 +175,8 @@ holders_judge(struct kv_walk *w, enum verdict *v_r)
 }
 
 static enum rc
-candidate_judge(struct meta_txn *t, const struct digest *d, uint64_t *size_r,
-    enum verdict *v_r)
+candidate_judge(struct meta_txn *t, uint32_t domain, const struct digest *d,
+    uint64_t *size_r, enum verdict *v_r)
 {
 	struct blob_rec rec;
 	struct rec_key k;
@@ -185,11 +184,11 @@ candidate_judge(struct meta_txn *t, const struct digest *d, uint64_t *size_r,
 	enum rc rc;
 
 	*v_r = ARCHIVE_NEVER;
-	rc = blob_find(t, d, &rec);
+	rc = blob_find(t, domain, d, &rec);
 	if (rc != RC_OK || rec.location != BLOB_IN_FILE)
 		return (rc == RC_NOTFOUND ? RC_OK : rc);
 	*size_r = rec.size_bytes;
-	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	key_blob(&k, domain, d);
 	rc = kv_walk_begin(t, TABLE_HOLDERS, key_span(&k), SPAN_NONE, &w);
 	if (rc != RC_OK)
 		return (rc);
@@ -202,6 +201,7 @@ candidate_judge(struct meta_txn *t, const struct digest *d, uint64_t *size_r,
 
 struct candidate {
 	struct gc_row row;
+	uint32_t key_domain;
 	struct digest digest;
 	uint64_t size_bytes;
 	enum verdict verdict;
@@ -212,30 +212,29 @@ static enum rc
 candidate_gather(struct gc *g, struct kv_walk *w, struct gc_batch *b)
 {
 	struct candidate *c = (struct candidate *)b->rows + b->n;
-	uint32_t domain;
 	enum rc rc;
 
 	(void)g;
 	*c = (struct candidate){ 0 };
-	if (!key_read_blob(w->key, &domain, &c->digest) ||
-	    domain != KEY_DOMAIN_PLAIN) {
+	if (!key_read_blob(w->key, &c->key_domain, &c->digest)) {
 		/* That is for fsck. */
 		(void)meta_corrupt(w->table, w->key);
 		return (RC_OK);
 	}
-	rc = candidate_judge(w->t, &c->digest, &c->size_bytes, &c->verdict);
+	rc = candidate_judge(
+	    w->t, c->key_domain, &c->digest, &c->size_bytes, &c->verdict);
 	b->n += rc == RC_OK;
 	/* What is damaged stays where it is. */
 	return (rc == RC_CORRUPT ? RC_OK : rc);
 }
 
 static enum rc
-queue_leave(struct meta_txn *t, const struct digest *d)
+queue_leave(struct meta_txn *t, uint32_t domain, const struct digest *d)
 {
 	struct rec_key k;
 	enum rc rc;
 
-	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	key_blob(&k, domain, d);
 	rc = kv_delete(t, TABLE_ARCHIVE_QUEUE, key_span(&k));
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
@@ -252,14 +251,16 @@ candidate_drop(struct meta_txn *t, void *arg)
 	if (c->verdict != ARCHIVE_NEVER && !c->damaged)
 		return (RC_OK);
 	if (!c->damaged) {
-		rc = candidate_judge(t, &c->digest, &size, &v);
+		rc = candidate_judge(t, c->key_domain, &c->digest, &size, &v);
 		if (rc != RC_OK)
 			return (rc);
 	}
-	return (v == ARCHIVE_NEVER ? queue_leave(t, &c->digest) : RC_OK);
+	return (v == ARCHIVE_NEVER ? queue_leave(t, c->key_domain, &c->digest)
+				   : RC_OK);
 }
 
 struct archiving {
+	uint32_t key_domain;
 	const struct digest *digest;
 	uint64_t size_bytes;
 	struct tier_place place;
@@ -276,13 +277,13 @@ archive_change(struct meta_txn *t, void *arg)
 	enum rc rc;
 
 	a->moved = false;
-	rc = candidate_judge(t, a->digest, &size, &v);
+	rc = candidate_judge(t, a->key_domain, a->digest, &size, &v);
 	if (rc != RC_OK || v != ARCHIVE_NOW || size != a->size_bytes)
 		return (rc);
-	rc = blob_moved(t, a->digest, BLOB_IN_ARCHIVE, a->place.encoding,
-	    a->place.stored_bytes, a->now_ms);
+	rc = blob_moved(t, a->key_domain, a->digest, BLOB_IN_ARCHIVE,
+	    a->place.encoding, a->place.stored_bytes, a->now_ms);
 	if (rc == RC_OK)
-		rc = queue_leave(t, a->digest);
+		rc = queue_leave(t, a->key_domain, a->digest);
 	a->moved = rc == RC_OK;
 	return (rc);
 }
@@ -292,7 +293,7 @@ removed_note(struct meta_txn *t, void *arg)
 {
 	const struct archiving *a = arg;
 
-	return (removal_drop(t, BLOB_IN_FILE, a->digest));
+	return (removal_drop(t, BLOB_IN_FILE, a->key_domain, a->digest));
 }
 
 /* What cannot be removed now is by a later collection. */
@@ -302,18 +303,19 @@ source_remove(struct gc *g, struct archiving *a)
 	bool was;
 	enum rc rc;
 
-	rc = gc_file_remove(g, BLOB_IN_FILE, a->digest, &was);
+	rc = gc_file_remove(g, BLOB_IN_FILE, a->key_domain, a->digest, &was);
 	if (rc != RC_OK)
 		return (RC_OK);
 	return (meta_change_freeing(g->meta, removed_note, a));
 }
 
 static void
-copy_drop(struct gc *g, const struct digest *d)
+copy_drop(struct gc *g, const struct archiving *a)
 {
 	bool was;
 
-	if (gc_file_remove(g, BLOB_IN_ARCHIVE, d, &was) != RC_OK)
+	if (gc_file_remove(
+		g, BLOB_IN_ARCHIVE, a->key_domain, a->digest, &was) != RC_OK)
 		store_orphans_suspect(g->store, true);
 }
 
@@ -330,7 +332,7 @@ archive_claimed(struct gc *g, struct archiving *a)
 		return (rc);
 	}
 	if (!a->moved) {
-		copy_drop(g, a->digest);
+		copy_drop(g, a);
 		return (RC_OK);
 	}
 	g->totals->archived_blobs++;
@@ -355,9 +357,11 @@ static enum rc
 copy_make(struct archive_pass *p, struct archiving *a)
 {
 	struct gc *g = p->g;
+	struct blob_file file;
 	struct tier_put put = {
-		.key_domain = KEY_DOMAIN_PLAIN,
+		.key_domain = a->key_domain,
 		.digest = *a->digest,
+		.file = &file,
 		.size_bytes = a->size_bytes,
 		.pace = {
 			.stop = g->options->stop,
@@ -366,20 +370,19 @@ copy_make(struct archive_pass *p, struct archiving *a)
 		},
 	};
 	struct tier *tier = store_tier(g->store);
-	uint64_t size;
 	enum rc rc;
 
 	if (tier_shares_disk(tier, g->store->dir_fd) &&
 	    (rc = store_room(g->store, a->size_bytes)) != RC_OK)
 		return (rc);
-	rc = blobs_open(store_blobs(g->store), KEY_DOMAIN_PLAIN, a->digest,
-	    READ_BLOCKING, &put.fd, &size);
-	if (rc == RC_NOTFOUND || rc == RC_IO)
+	rc = blobs_open(store_blobs(g->store), a->key_domain, a->digest,
+	    READ_BLOCKING, &file);
+	if (rc == RC_NOTFOUND || rc == RC_IO || rc == RC_CORRUPT)
 		return (source_damaged(a->digest));
 	if (rc != RC_OK)
 		return (rc);
 	rc = tier_put(tier, &put, &a->place);
-	(void)close(put.fd);
+	blob_file_close(&file);
 	return (rc == RC_DIGEST ? source_damaged(a->digest) : rc);
 }
 
@@ -392,7 +395,7 @@ archive_copied(struct gc *g, struct archiving *a)
 	/* Somebody may have asked for it meanwhile. */
 	if (!lease_claim(g->leases, a->digest)) {
 		g->totals->leased++;
-		copy_drop(g, a->digest);
+		copy_drop(g, a);
 		return (RC_OK);
 	}
 	rc = archive_claimed(g, a);
@@ -406,6 +409,9 @@ candidate_failed(struct archive_pass *p, const struct candidate *c, enum rc rc)
 {
 	p->failed++;
 	p->why = rc;
+	/* The archive is as good as it was for those of other keys. */
+	if (rc == RC_LOCKED)
+		return (false);
 	if (rc == RC_NOSPACE) {
 		p->too_large = c->size_bytes;
 		return (false);
@@ -431,6 +437,7 @@ candidate_archive(struct archive_pass *p, struct candidate *c, bool *full_r)
 {
 	struct gc *g = p->g;
 	struct archiving a = {
+		.key_domain = c->key_domain,
 		.digest = &c->digest,
 		.size_bytes = c->size_bytes,
 		.now_ms = g->options->now_ms,
@@ -471,11 +478,11 @@ candidate_try(struct archive_pass *p, struct candidate *c, bool *full_r)
 
 /* The next pass goes on behind it. */
 static void
-place_keep(struct gc *g, const struct digest *d)
+place_keep(struct gc *g, const struct candidate *c)
 {
 	struct rec_key *from = &g->store->archive_from;
 
-	key_blob(from, KEY_DOMAIN_PLAIN, d);
+	key_blob(from, c->key_domain, &c->digest);
 	from->p[from->n++] = 0;
 }
 
@@ -495,7 +502,7 @@ candidates_act(struct gc *g, struct gc_batch *b)
 		    (rc = candidate_try(p, &rows[i], &full)) != RC_OK)
 			return (rc);
 		if (full)
-			place_keep(g, &rows[i].digest);
+			place_keep(g, &rows[i]);
 		drop =
 		    drop || rows[i].damaged || rows[i].verdict == ARCHIVE_NEVER;
 	}

@@ -99,7 +99,7 @@ holders_look(struct gc *g, struct meta_txn *t, const struct rec_key *from,
 	struct kv_walk w;
 	enum rc rc;
 
-	key_blob(&prefix, KEY_DOMAIN_PLAIN, &last->digest);
+	key_blob(&prefix, repo_domain(last->repo), &last->digest);
 	rc = kv_walk_begin(
 	    t, TABLE_HOLDERS, key_span(&prefix), key_span(from), &w);
 	if (rc != RC_OK)
@@ -123,13 +123,13 @@ fate_of(struct gc *g, struct meta_txn *t, const struct idle_row *row,
     enum fate *fate)
 {
 	size_t left = HOLDERS_LOOKED_MAX;
+	uint32_t domain = repo_domain(row->repo);
 	struct rec_key own, first;
 	enum rc rc;
 
 	*fate = row->since_ms > g->before_ms ? FATE_WAITS : FATE_GOES;
-	key_holder(
-	    &own, KEY_DOMAIN_PLAIN, &row->digest, HOLDER_LINK, row->repo);
-	key_blob(&first, KEY_DOMAIN_PLAIN, &row->digest);
+	key_holder(&own, domain, &row->digest, HOLDER_LINK, row->repo);
+	key_blob(&first, domain, &row->digest);
 	rc = holders_look(g, t, &own, NULL, row, &left, fate);
 	if (rc == RC_OK)
 		rc = holders_look(g, t, &first, &own, row, &left, fate);
@@ -137,7 +137,8 @@ fate_of(struct gc *g, struct meta_txn *t, const struct idle_row *row,
 }
 
 static enum rc
-blob_bytes(struct meta_txn *t, const struct digest *d, uint64_t *bytes_r)
+blob_bytes(struct meta_txn *t, uint32_t domain, const struct digest *d,
+    uint64_t *bytes_r)
 {
 	struct blob_rec rec;
 	struct rec_key k;
@@ -145,7 +146,7 @@ blob_bytes(struct meta_txn *t, const struct digest *d, uint64_t *bytes_r)
 	enum rc rc;
 
 	*bytes_r = 0;
-	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	key_blob(&k, domain, d);
 	if ((rc = kv_get(t, TABLE_BLOBS, key_span(&k), &value)) != RC_OK)
 		return (rc);
 	if (!rec_blob_read(value, &rec))
@@ -198,7 +199,7 @@ idle_count(struct gc *g, struct meta_txn *t, const struct idle_row *row)
 		return (rc);
 	if ((rc = fate_of(g, t, row, &fate)) != RC_OK || fate == FATE_STAYS)
 		return (rc);
-	rc = blob_bytes(t, &row->digest, &bytes);
+	rc = blob_bytes(t, repo_domain(row->repo), &row->digest, &bytes);
 	if (rc != RC_OK)
 		return (rc == RC_NOTFOUND ? RC_OK : rc);
 	if (fate == FATE_GOES)
@@ -255,7 +256,7 @@ unheld_look(struct gc *g, struct kv_walk *w, struct gc_batch *b)
 		g->totals->leased++;
 		return (RC_OK);
 	}
-	rc = blob_bytes(w->t, &d, &bytes);
+	rc = blob_bytes(w->t, domain, &d, &bytes);
 	if (rc != RC_OK)
 		return (rc == RC_NOTFOUND || rc == RC_CORRUPT ? RC_OK : rc);
 	if (!rec_unheld_read(w->value, &name))

@@ -79,11 +79,11 @@ typedef enum rc gc_row_fn(struct meta_txn *, void *row);
 RC_MUST_USE enum rc gc_rows_change(
     struct meta *m, gc_row_fn *fn, void *rows, size_t n, size_t size);
 
-/** gc_file_remove(g, location, digest, removed_r): RC_OK also when there is
- * none.  What else it says is remembered in g->file_rc, and is no reason to end
- * a queue.  RC_CANCELLED: not now, as somebody holds the collector. */
-RC_MUST_USE enum rc gc_file_remove(
-    struct gc *, enum blob_location, const struct digest *, bool *removed_r);
+/** gc_file_remove(g, location, domain, digest, removed_r): RC_OK also when
+ * there is none.  What else it says is remembered in g->file_rc, and is no
+ * reason to end a queue.  RC_CANCELLED: not now, as somebody holds the collector. */
+RC_MUST_USE enum rc gc_file_remove(struct gc *, enum blob_location,
+    uint32_t key_domain, const struct digest *, bool *removed_r);
 
 /** gc_breathe(g, began_ns): between two MiB of content that is copied: a
  * shorter rest than gc_rest(). */

@@ -78,7 +78,8 @@ link_rest(struct meta_txn *t, struct link_row *row, struct link_rec *rec)
 	rc = link_settle(t, row->repo, &row->digest, rec);
 	if (rc != RC_OK)
 		return (rc);
-	return (archive_offer(t, &row->digest, row->since_ms));
+	return (archive_offer(
+	    t, repo_domain(row->repo), &row->digest, row->since_ms));
 }
 
 static enum rc
@@ -172,6 +173,7 @@ gc_links(struct gc *g)
 struct unheld_row {
 	struct gc_row row;
 	int64_t since_ms, now_ms;
+	uint32_t domain;
 	struct digest digest;
 	struct gc_name name; /* of the repository that held it last */
 	enum blob_location location;
@@ -185,10 +187,10 @@ unheld_gather(struct gc *g, struct kv_walk *w, struct gc_batch *b)
 {
 	struct unheld_row *row = (struct unheld_row *)b->rows + b->n;
 	struct span name;
-	uint32_t domain;
 
 	*row = (struct unheld_row){ .now_ms = gc_now_ms(g) };
-	if (!key_read_unheld(w->key, &row->since_ms, &domain, &row->digest)) {
+	if (!key_read_unheld(
+		w->key, &row->since_ms, &row->domain, &row->digest)) {
 		(void)meta_corrupt(w->table, w->key);
 		return (RC_OK);
 	}
@@ -196,8 +198,6 @@ unheld_gather(struct gc *g, struct kv_walk *w, struct gc_batch *b)
 		b->last = true;
 		return (RC_OK);
 	}
-	if (domain != KEY_DOMAIN_PLAIN)
-		return (RC_OK);
 	if (!gc_claim(g, b, &row->digest, HEED_LEASES)) {
 		g->totals->leased++;
 		return (RC_OK);
@@ -215,11 +215,11 @@ unheld_mend(struct meta_txn *t, const struct unheld_row *row)
 	struct rec_key k;
 	enum rc rc;
 
-	key_unheld(&k, row->since_ms, KEY_DOMAIN_PLAIN, &row->digest);
+	key_unheld(&k, row->since_ms, row->domain, &row->digest);
 	rc = kv_delete(t, TABLE_UNHELD, key_span(&k));
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return (rc);
-	rc = meta_blob_recheck(t, KEY_DOMAIN_PLAIN, &row->digest, row->now_ms);
+	rc = meta_blob_recheck(t, row->domain, &row->digest, row->now_ms);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
@@ -233,7 +233,7 @@ unheld_collect(struct meta_txn *t, void *arg)
 	enum rc rc;
 
 	row->forgotten = false;
-	key_blob(&k, KEY_DOMAIN_PLAIN, &row->digest);
+	key_blob(&k, row->domain, &row->digest);
 	rc = kv_get(t, TABLE_BLOBS, key_span(&k), &value);
 	if (rc == RC_OK && !rec_blob_read(value, &rec))
 		return (meta_corrupt(TABLE_BLOBS, key_span(&k)));
@@ -241,7 +241,7 @@ unheld_collect(struct meta_txn *t, void *arg)
 	    (rc == RC_OK && rec.unheld_ms != row->since_ms))
 		return (unheld_mend(t, row));
 	if (rc == RC_OK)
-		rc = blob_forget(t, &row->digest, row->now_ms);
+		rc = blob_forget(t, row->domain, &row->digest, row->now_ms);
 	if (rc == RC_REFERENCED)
 		return (unheld_mend(t, row));
 	if (rc != RC_OK)
@@ -259,7 +259,7 @@ unheld_removal_drop(struct meta_txn *t, void *arg)
 
 	if (!row->gone)
 		return (RC_OK);
-	return (removal_drop(t, row->location, &row->digest));
+	return (removal_drop(t, row->location, row->domain, &row->digest));
 }
 
 static void
@@ -282,8 +282,8 @@ unheld_file_remove(struct gc *g, struct unheld_row *row)
 	unheld_count(g, row);
 	if (row->location == BLOB_IN_META)
 		return;
-	row->gone =
-	    gc_file_remove(g, row->location, &row->digest, &was) == RC_OK;
+	row->gone = gc_file_remove(g, row->location, row->domain, &row->digest,
+			&was) == RC_OK;
 }
 
 static enum rc

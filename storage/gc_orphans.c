@@ -22,12 +22,17 @@
 
 /* --- one file ------------------------------------------------------------ */
 
+struct lost_file {
+	enum blob_location location;
+	uint32_t domain;
+	struct digest digest;
+};
+
 enum lead { LEADS_HERE, LEADS_ELSEWHERE, LEADS_NOWHERE };
 
 /* Where the record leads, or that there is none. */
 static enum rc
-record_leads(struct gc *g, enum blob_location location, const struct digest *d,
-    enum lead *lead_r)
+record_leads(struct gc *g, const struct lost_file *f, enum lead *lead_r)
 {
 	struct blob_rec rec;
 	struct meta_txn t;
@@ -38,11 +43,11 @@ record_leads(struct gc *g, enum blob_location location, const struct digest *d,
 	*lead_r = LEADS_HERE;
 	if ((rc = meta_read_begin(g->meta, &t)) != RC_OK)
 		return (rc);
-	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	key_blob(&k, f->domain, &f->digest);
 	rc = kv_get(&t, TABLE_BLOBS, key_span(&k), &value);
 	if (rc == RC_OK && !rec_blob_read(value, &rec))
 		rc = meta_corrupt(TABLE_BLOBS, key_span(&k));
-	if (rc == RC_OK && rec.location != location)
+	if (rc == RC_OK && rec.location != f->location)
 		*lead_r = LEADS_ELSEWHERE;
 	meta_read_end(&t);
 	if (rc != RC_NOTFOUND)
@@ -52,17 +57,17 @@ record_leads(struct gc *g, enum blob_location location, const struct digest *d,
 }
 
 static uint64_t
-file_size(struct gc *g, enum blob_location location, const struct digest *d)
+file_size(struct gc *g, const struct lost_file *f)
 {
 	uint64_t size;
 	enum rc rc;
 
-	if (location == BLOB_IN_FILE)
-		rc = blobs_stat(store_blobs(g->store), KEY_DOMAIN_PLAIN, d,
+	if (f->location == BLOB_IN_FILE)
+		rc = blobs_stat(store_blobs(g->store), f->domain, &f->digest,
 		    READ_BLOCKING, &size);
 	else
-		rc =
-		    tier_stat(store_tier(g->store), KEY_DOMAIN_PLAIN, d, &size);
+		rc = tier_stat(
+		    store_tier(g->store), f->domain, &f->digest, &size);
 	return (rc == RC_OK ? size : 0);
 }
 
@@ -89,7 +94,7 @@ copy_count(struct gc *g, uint64_t size)
 /* Does a repository name it that has no record?  It was lost, and fsck makes
  * it anew from the file. */
 static enum rc
-held_look(struct gc *g, const struct digest *d, bool *held_r)
+held_look(struct gc *g, const struct lost_file *f, bool *held_r)
 {
 	char text[DIGEST_STR_BYTES];
 	struct meta_txn t;
@@ -98,41 +103,40 @@ held_look(struct gc *g, const struct digest *d, bool *held_r)
 
 	if ((rc = meta_read_begin(g->meta, &t)) != RC_OK)
 		return (rc);
-	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	key_blob(&k, f->domain, &f->digest);
 	rc = kv_any(&t, TABLE_HOLDERS, key_span(&k), held_r);
 	meta_read_end(&t);
 	if (rc == RC_OK && *held_r)
 		log_error("blob %s: repositories have it, but it has no "
 			  "record: its file stays; fsck tells more",
-		    digest_str(d, text));
+		    digest_str(&f->digest, text));
 	return (rc);
 }
 
 /* A file that no record leads to, and whose digest is claimed; counted if
  * there was one.  RC_REFERENCED: one does, or should. */
 static enum rc
-file_remove(struct gc *g, enum blob_location location, const struct digest *d,
-    bool expected)
+file_remove(struct gc *g, const struct lost_file *f, bool expected)
 {
 	enum lead lead;
 	uint64_t size;
 	bool removed, held = false;
 	enum rc rc;
 
-	if ((rc = record_leads(g, location, d, &lead)) != RC_OK)
+	if ((rc = record_leads(g, f, &lead)) != RC_OK)
 		return (rc);
-	if (lead == LEADS_NOWHERE && (rc = held_look(g, d, &held)) != RC_OK)
+	if (lead == LEADS_NOWHERE && (rc = held_look(g, f, &held)) != RC_OK)
 		return (rc);
 	if (lead == LEADS_HERE || held)
 		return (RC_REFERENCED);
-	size = file_size(g, location, d);
-	rc = gc_file_remove(g, location, d, &removed);
+	size = file_size(g, f);
+	rc = gc_file_remove(g, f->location, f->domain, &f->digest, &removed);
 	if (rc != RC_OK || !removed)
 		return (rc);
 	if (expected && lead == LEADS_ELSEWHERE)
 		copy_count(g, size);
 	else
-		orphan_count(g, d, size);
+		orphan_count(g, &f->digest, size);
 	return (RC_OK);
 }
 
@@ -140,20 +144,19 @@ file_remove(struct gc *g, enum blob_location location, const struct digest *d,
 
 struct removal_row {
 	struct gc_row row;
-	uint8_t location;
-	struct digest digest;
+	struct lost_file file;
 	bool gone; /* or in use: the row is not needed any more */
 };
 
 static bool
-removal_read(struct span key, struct removal_row *row)
+removal_read(struct span key, struct lost_file *f)
 {
-	uint32_t domain;
+	uint8_t location;
 
-	return (key_read_removal(key, &row->location, &domain, &row->digest) &&
-		domain == KEY_DOMAIN_PLAIN &&
-		(row->location == BLOB_IN_FILE ||
-		    row->location == BLOB_IN_ARCHIVE));
+	if (!key_read_removal(key, &location, &f->domain, &f->digest))
+		return (false);
+	f->location = (enum blob_location)location;
+	return (true);
 }
 
 static enum rc
@@ -162,9 +165,9 @@ removal_gather(struct gc *g, struct kv_walk *w, struct gc_batch *b)
 	struct removal_row *row = (struct removal_row *)b->rows + b->n;
 
 	*row = (struct removal_row){ 0 };
-	if (!removal_read(w->key, row))
+	if (!removal_read(w->key, &row->file))
 		(void)meta_corrupt(w->table, w->key);
-	else if (gc_claim(g, b, &row->digest, HEED_PINS))
+	else if (gc_claim(g, b, &row->file.digest, HEED_PINS))
 		b->n++;
 	return (RC_OK);
 }
@@ -176,8 +179,8 @@ removal_row_drop(struct meta_txn *t, void *arg)
 
 	if (!row->gone)
 		return (RC_OK);
-	return (
-	    removal_drop(t, (enum blob_location)row->location, &row->digest));
+	return (removal_drop(
+	    t, row->file.location, row->file.domain, &row->file.digest));
 }
 
 /* What cannot be removed stays in the queue, and keeps nothing else in it. */
@@ -190,8 +193,7 @@ removals_act(struct gc *g, struct gc_batch *b)
 	enum rc rc;
 
 	for (i = 0; i < b->n; i++) {
-		rc = file_remove(g, (enum blob_location)rows[i].location,
-		    &rows[i].digest, true);
+		rc = file_remove(g, &rows[i].file, true);
 		rows[i].gone = rc == RC_OK || rc == RC_REFERENCED;
 		any = any || rows[i].gone;
 	}
@@ -222,7 +224,7 @@ gc_removals(struct gc *g)
 struct look {
 	struct gc *g;
 	enum blob_location location;
-	struct digest digests[GC_BATCH];
+	struct lost_file files[GC_BATCH];
 	size_t n;
 	int64_t began_ns;
 	bool again; /* one was pinned */
@@ -232,23 +234,23 @@ struct look {
 /* Most files have a record: a look without a claim tells.  One that cannot be
  * removed is looked at by the next collection. */
 static enum rc
-file_look(struct look *l, const struct digest *d)
+file_look(struct look *l, const struct lost_file *f)
 {
 	struct gc *g = l->g;
 	enum lead lead;
 	enum rc rc;
 
-	rc = record_leads(g, l->location, d, &lead);
+	rc = record_leads(g, f, &lead);
 	if (rc == RC_CORRUPT)
 		return (RC_OK);
 	if (rc != RC_OK || lead == LEADS_HERE)
 		return (rc);
-	if (!lease_claim_unpinned(g->leases, d)) {
+	if (!lease_claim_unpinned(g->leases, &f->digest)) {
 		l->again = true;
 		return (RC_OK);
 	}
-	rc = file_remove(g, l->location, d, false);
-	lease_give_back(g->leases, d);
+	rc = file_remove(g, f, false);
+	lease_give_back(g->leases, &f->digest);
 	l->again = l->again || (rc != RC_OK && rc != RC_REFERENCED);
 	return (RC_OK);
 }
@@ -259,7 +261,7 @@ files_look(struct look *l)
 	size_t i;
 
 	for (i = 0; i < l->n && l->rc == RC_OK; i++)
-		l->rc = file_look(l, &l->digests[i]);
+		l->rc = file_look(l, &l->files[i]);
 	l->n = 0;
 	if (l->rc == RC_OK && gc_stopped(l->g))
 		l->rc = RC_CANCELLED;
@@ -279,9 +281,9 @@ file_seen(void *arg, uint32_t key_domain, const struct digest *d,
 	(void)size_bytes;
 	(void)path;
 	/* What is no blob is somebody else's. */
-	if (d == NULL || key_domain != KEY_DOMAIN_PLAIN)
+	if (d == NULL)
 		return (0);
-	l->digests[l->n++] = *d;
+	l->files[l->n++] = (struct lost_file){ l->location, key_domain, *d };
 	if (l->n == GC_BATCH)
 		files_look(l);
 	return (l->rc != RC_OK);

@@ -198,12 +198,22 @@ struct scan_job {
 	struct span repository;
 	struct digest digest;
 	int64_t started_ms;
+	uint64_t place; /* in the queue; private to the store */
 };
 
 /** meta_scan_next(m, arena, job_r): the one that waits longest.  RC_NOTFOUND:
  * none does. */
 RC_MUST_USE enum rc
 meta_scan_next(struct meta *, struct arena *, struct scan_job *job_r);
+
+/** meta_scan_behind(m, job, arena, job_r): the first that waits behind ${job},
+ * which may be gone.  RC_NOTFOUND: none. */
+RC_MUST_USE enum rc meta_scan_behind(struct meta *, const struct scan_job *,
+    struct arena *, struct scan_job *job_r);
+
+/** meta_scan_waiting(m): how many were started and have not ended; 0 also if
+ * that cannot be read. */
+uint64_t meta_scan_waiting(struct meta *);
 
 /** meta_scan_end(m, job, status, reason, now_ms): it leaves the queue; an
  * image that is gone meanwhile has no scan: RC_OK. */

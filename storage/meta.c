@@ -12,8 +12,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "storage/advisories_int.h"
 #include "storage/ballast_int.h"
 #include "storage/commit_int.h"
+#include "storage/keys_int.h"
 #include "storage/lease.h"
 #include "storage/store.h"
 
@@ -252,7 +254,9 @@ tables_of_format(unsigned format)
 		return (META_TABLES_OF_FORMAT_2);
 	if (format == 3)
 		return (META_TABLES_OF_FORMAT_3);
-	return (format == 4 ? META_TABLES_OF_FORMAT_4 : META_TABLES);
+	if (format == 4)
+		return (META_TABLES_OF_FORMAT_4);
+	return (format == 5 ? META_TABLES_OF_FORMAT_5 : META_TABLES);
 }
 
 static bool
@@ -356,6 +360,8 @@ meta_free(struct meta *m)
 	commit_stop(&m->commit);
 	pulled_free(&m->pulled);
 	leases_free(&m->leases);
+	keys_free(&m->keys);
+	advisories_free(&m->advisories);
 	meta_gate_free(m);
 	if (m->witness_fd >= 0)
 		(void)close(m->witness_fd);
@@ -399,6 +405,8 @@ meta_open(const struct meta_options *o, char *why, struct meta **m_r)
 	m->path = xasprintf("%s/%s", o->dir, META_FILE);
 	m->pulled = pulled_new();
 	m->leases = leases_new();
+	m->keys = keys_new(m);
+	m->advisories = advisories_new();
 	meta_gate_init(m);
 	if ((rc = meta_start(m, o, why)) != RC_OK) {
 		meta_free(m);
@@ -476,6 +484,13 @@ meta_leases(struct meta *m)
 {
 
 	return (m->leases);
+}
+
+struct keys *
+meta_keys(struct meta *m)
+{
+
+	return (m->keys);
 }
 
 void

@@ -26,6 +26,11 @@
  * workers only, unless said otherwise.  A change that fails changed nothing.
  * Any change: RC_NOSPACE, RC_READONLY, RC_IO.
  *
+ * Of repositories that are encrypted (storage/keys.h) whatever reads or writes
+ * content or annotations: RC_LOCKED: the key is not here; RC_CORRUPT: not what
+ * was sealed there.  What makes such a repository: RC_LOCKED: there is no
+ * master key.
+ *
  * Times are milliseconds since 1970.  Threads: any.
  */
 struct meta;
@@ -261,16 +266,19 @@ struct blob_put {
 	struct span repository;
 	struct digest digest; /* verified */
 	uint64_t size_bytes;
-	enum blob_location location; /* BLOB_IN_FILE: already durable there */
-	struct span content;	     /* BLOB_IN_META */
+	enum blob_location location; /* BLOB_IN_FILE: already durable there, */
+	uint32_t key_domain;	     /* as of this domain */
+	struct span content;	     /* BLOB_IN_META; as it is */
 	struct span upload_id; /* the session that ends with it, or empty */
 	const struct repository_preset *create; /* NULL: not */
 	int64_t now_ms;
 };
 
 /** meta_blob_put(m, put): record, link and end the session.  A record that is
- * there already is healed by the new content.  RC_NOTFOUND: repository; RC_LIMIT: there are as
- * many repositories as there may be. */
+ * there already is healed by the new content.  RC_NOTFOUND: repository;
+ * RC_LIMIT: there are as many repositories as there may be; RC_BUSY: the
+ * repository is not of the key domain that its file was placed for, as it was
+ * made meanwhile, or made anew: to be placed once more. */
 RC_MUST_USE enum rc meta_blob_put(struct meta *, const struct blob_put *);
 
 struct blob_mount {
@@ -282,14 +290,18 @@ struct blob_mount {
 };
 
 /** meta_blob_mount(m, mount): link what ${from} holds into ${to}.
- * RC_NOTFOUND: not in ${from}; or no ${to} and none to be created.  RC_LIMIT:
+ * RC_NOTFOUND: not in ${from}; or it is of another key domain than ${to}; or no
+ * ${to} and none to be created.  RC_LIMIT:
  * as of meta_blob_put. */
 RC_MUST_USE enum rc meta_blob_mount(struct meta *, const struct blob_mount *);
 
-/** meta_blob_holders(m, digest, max, arena, page_r): the names of up to
- * ${max} repositories in which the blob is linked, and not hidden. */
-RC_MUST_USE enum rc meta_blob_holders(struct meta *, const struct digest *,
-    size_t max, struct arena *, struct page *page_r);
+/** meta_blob_holders(m, to, create, digest, max, arena, page_r): the names of
+ * up to ${max} repositories in which the blob is linked, and not hidden, and
+ * out of which it could be mounted into ${to}: of the same key domain as that,
+ * or as it would be made. */
+RC_MUST_USE enum rc meta_blob_holders(struct meta *, struct span to,
+    const struct repository_preset *create, const struct digest *, size_t max,
+    struct arena *, struct page *page_r);
 
 /** meta_blob_unlink(m, repository, digest, holding_r): RC_NOTFOUND, also when
  * it is hidden;

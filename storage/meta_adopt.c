@@ -125,7 +125,7 @@ blob_adopt(struct meta_txn *t, void *arg)
 		return (rc);
 	if ((rc = blob_named(t, row.id, a->digest, &size)) != RC_OK)
 		return (rc);
-	if ((rc = blob_shown(t, a->digest, &rec)) != RC_OK)
+	if ((rc = blob_shown(t, repo_domain(row.id), a->digest, &rec)) != RC_OK)
 		return (rc);
 	return (link_put(t, row.id, a->digest, a->now_ms));
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "storage/keys_int.h"
 
 /*
  * Blobs as the repositories see them: linked, mounted, unlinked, read.
@@ -27,6 +28,9 @@ blob_put(struct meta_txn *t, void *arg)
 	rc = repo_take(t, put->repository, put->create, put->now_ms, &repo);
 	if (rc != RC_OK)
 		return (rc);
+	in.key_domain = repo_domain(repo);
+	if (put->location == BLOB_IN_FILE && put->key_domain != in.key_domain)
+		return (RC_BUSY);
 	if ((rc = blob_record(t, &in)) != RC_OK)
 		return (rc);
 	if ((rc = link_put(t, repo, &put->digest, put->now_ms)) != RC_OK)
@@ -61,6 +65,9 @@ blob_mount(struct meta_txn *t, void *arg)
 	rc = repo_take(t, mount->to, mount->create, mount->now_ms, &to);
 	if (rc != RC_OK)
 		return (rc);
+	/* There is another copy of it, or none. */
+	if (repo_domain(to) != repo_domain(from.id))
+		return (RC_NOTFOUND);
 	return (link_put(t, to, &mount->digest, mount->now_ms));
 }
 
@@ -179,6 +186,7 @@ blob_get(struct meta_txn *t, struct span repository, const struct digest *d,
 	struct repository_row repo;
 	struct link_rec link;
 	struct blob_rec rec;
+	uint32_t domain;
 	enum rc rc;
 
 	if ((rc = repo_find(t, repository, &repo)) != RC_OK)
@@ -187,13 +195,14 @@ blob_get(struct meta_txn *t, struct span repository, const struct digest *d,
 		return (rc);
 	if (link.hidden)
 		return (RC_NOTFOUND);
-	if ((rc = blob_shown(t, d, &rec)) != RC_OK)
+	domain = repo_domain(repo.id);
+	if ((rc = blob_shown(t, domain, d, &rec)) != RC_OK)
 		return (rc);
 	*row_r = (struct blob_row){
 		.size_bytes = rec.size_bytes,
 		.location = rec.location,
 		.encoding = rec.encoding,
-		.key_domain = KEY_DOMAIN_PLAIN,
+		.key_domain = domain,
 		.created_ms = rec.created_ms,
 		/* A lease that was not needed does no harm. */
 		.idle = link.users == 0 || link.users == LINK_USERS_UNKNOWN,
@@ -214,8 +223,8 @@ meta_blob_get(struct meta *m, struct span repository, const struct digest *d,
 	rc = blob_get(&t, repository, d, row_r);
 	if (rc == RC_OK && want == BLOB_CONTENT &&
 	    row_r->location == BLOB_IN_META)
-		rc = blob_content(
-		    &t, d, row_r->size_bytes, mode, a, &row_r->content);
+		rc = blob_content(&t, row_r->key_domain, d, row_r->size_bytes,
+		    mode, a, &row_r->content);
 	meta_read_end(&t);
 	return (rc);
 }
@@ -272,15 +281,15 @@ holders_fill(struct kv_walk *w, size_t max, struct arena *a, struct page *page)
 }
 
 static enum rc
-blob_holders(struct meta_txn *t, const struct digest *d, size_t max,
-    struct arena *a, struct page *page)
+blob_holders(struct meta_txn *t, uint32_t domain, const struct digest *d,
+    size_t max, struct arena *a, struct page *page)
 {
 	struct rec_key k;
 	struct kv_walk w;
 	enum rc rc;
 
 	/* The prefix of a holder's key ends before the repository. */
-	key_holder(&k, KEY_DOMAIN_PLAIN, d, HOLDER_LINK, 0);
+	key_holder(&k, domain, d, HOLDER_LINK, 0);
 	k.n -= sizeof(uint64_t);
 	rc = kv_walk_begin(t, TABLE_HOLDERS, key_span(&k), SPAN_NONE, &w);
 	if (rc != RC_OK)
@@ -292,11 +301,29 @@ blob_holders(struct meta_txn *t, const struct digest *d, size_t max,
 	return (rc);
 }
 
+/* RC_NOTFOUND: nobody has anything of it yet. */
+static enum rc
+domain_to(struct meta_txn *t, struct span to,
+    const struct repository_preset *create, uint32_t *domain_r)
+{
+	struct repository_row row;
+	enum rc rc;
+
+	rc = repo_find(t, to, &row);
+	if (rc == RC_OK)
+		*domain_r = repo_domain(row.id);
+	else if (rc == RC_NOTFOUND && create != NULL)
+		rc = keys_find(t, &create->settings, domain_r);
+	return (rc);
+}
+
 enum rc
-meta_blob_holders(struct meta *m, const struct digest *d, size_t max,
+meta_blob_holders(struct meta *m, struct span to,
+    const struct repository_preset *create, const struct digest *d, size_t max,
     struct arena *a, struct page *page_r)
 {
 	struct meta_txn t;
+	uint32_t domain;
 	enum rc rc;
 
 	*page_r = (struct page){ 0 };
@@ -305,7 +332,9 @@ meta_blob_holders(struct meta *m, const struct digest *d, size_t max,
 		return (RC_TOOBIG);
 	if ((rc = meta_read_begin(m, &t)) != RC_OK)
 		return (rc);
-	rc = blob_holders(&t, d, max, a, page_r);
+	rc = domain_to(&t, to, create, &domain);
+	if (rc == RC_OK)
+		rc = blob_holders(&t, domain, d, max, a, page_r);
 	meta_read_end(&t);
-	return (rc);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }

@@ -1,6 +1,8 @@
 #include "storage/meta_ops_int.h"
 
+#include "base/arena.h"
 #include "base/obj.h"
+#include "storage/keys_int.h"
 
 /*
  * Blobs: one record and one copy of the content per (key domain, digest),
@@ -84,12 +86,13 @@ counts_sub(struct meta_counts *c, const struct blob_rec *rec)
 }
 
 enum rc
-blob_find(struct meta_txn *t, const struct digest *d, struct blob_rec *rec_r)
+blob_find(struct meta_txn *t, uint32_t domain, const struct digest *d,
+    struct blob_rec *rec_r)
 {
 	struct rec_key k;
 	enum rc rc;
 
-	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	key_blob(&k, domain, d);
 	rc = blob_load(t, &k, rec_r);
 	if (rc == RC_OK && rec_r->state != BLOB_SERVED)
 		rc = RC_NOTFOUND;
@@ -97,11 +100,12 @@ blob_find(struct meta_txn *t, const struct digest *d, struct blob_rec *rec_r)
 }
 
 enum rc
-blob_shown(struct meta_txn *t, const struct digest *d, struct blob_rec *rec_r)
+blob_shown(struct meta_txn *t, uint32_t domain, const struct digest *d,
+    struct blob_rec *rec_r)
 {
 	enum rc rc;
 
-	rc = blob_find(t, d, rec_r);
+	rc = blob_find(t, domain, d, rec_r);
 	if (rc == RC_OK && rec_r->location == BLOB_IN_ARCHIVE)
 		rc = RC_NOTFOUND;
 	return (rc);
@@ -119,27 +123,34 @@ blob_linked(struct meta_txn *t, uint64_t repo, const struct digest *d,
 		return (RC_NOTFOUND);
 	/* A damaged one is made anew by the change that asks. */
 	if (rc == RC_OK || rc == RC_CORRUPT)
-		rc = blob_shown(t, d, rec_r);
+		rc = blob_shown(t, repo_domain(repo), d, rec_r);
 	return (rc);
 }
 
 enum rc
-blob_content(struct meta_txn *t, const struct digest *d, uint64_t size_bytes,
-    enum read_mode mode, struct arena *a, struct span *s_r)
+blob_content(struct meta_txn *t, uint32_t domain, const struct digest *d,
+    uint64_t size_bytes, enum read_mode mode, struct arena *a, struct span *s_r)
 {
+	struct sealed_place place;
 	struct rec_key k;
 	struct span value;
+	size_t n;
 	enum rc rc;
 
-	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	key_blob(&k, domain, d);
+	sealed_place_content(&place, domain, &k);
 	rc = kv_get(t, TABLE_CONTENT, key_span(&k), &value);
-	if (rc == RC_NOTFOUND || (rc == RC_OK && value.n != size_bytes))
+	if (rc == RC_NOTFOUND ||
+	    (rc == RC_OK &&
+		(!sealed_place_plain(&place, value.n, &n) || n != size_bytes)))
 		return (meta_corrupt(TABLE_CONTENT, key_span(&k)));
 	if (rc != RC_OK)
 		return (rc);
 	if (mode == READ_INLINE && value.n > META_INLINE_MAX_BYTES)
 		return (RC_WOULDBLOCK);
-	return (copy_out(a, value, s_r));
+	rc = sealed_get(t, &place, value, a, s_r);
+	return (
+	    rc == RC_CORRUPT ? meta_corrupt(TABLE_CONTENT, key_span(&k)) : rc);
 }
 
 /* Held or not. */
@@ -224,20 +235,21 @@ blob_hold(struct meta_txn *t, const struct digest *d, enum holder_kind kind,
     uint64_t repo)
 {
 	const struct unheld held = { 0 };
+	uint32_t domain = repo_domain(repo);
 	struct blob_rec rec;
 	struct rec_key k;
 	enum rc rc;
 
-	key_holder(&k, KEY_DOMAIN_PLAIN, d, (uint8_t)kind, repo);
+	key_holder(&k, domain, d, (uint8_t)kind, repo);
 	rc = kv_put(t, TABLE_HOLDERS, key_span(&k), rec_none());
 	if (rc != RC_OK)
 		return (rc);
-	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	key_blob(&k, domain, d);
 	if ((rc = blob_load(t, &k, &rec)) != RC_OK)
 		return (rc == RC_NOTFOUND
 			    ? meta_corrupt(TABLE_BLOBS, key_span(&k))
 			    : rc);
-	return (unheld_set(t, KEY_DOMAIN_PLAIN, d, &rec, &held));
+	return (unheld_set(t, domain, d, &rec, &held));
 }
 
 /* Empty: there is no such repository, or what should tell is damaged.  The
@@ -300,39 +312,60 @@ enum rc
 blob_release(struct meta_txn *t, const struct digest *d, enum holder_kind kind,
     uint64_t repo, int64_t now_ms)
 {
+	uint32_t domain = repo_domain(repo);
 	struct rec_key k;
 	enum rc rc;
 
-	key_holder(&k, KEY_DOMAIN_PLAIN, d, (uint8_t)kind, repo);
+	key_holder(&k, domain, d, (uint8_t)kind, repo);
 	rc = kv_delete(t, TABLE_HOLDERS, key_span(&k));
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return (rc);
 	/* A record that is missing is for fsck to find. */
-	rc =
-	    blob_recheck(t, KEY_DOMAIN_PLAIN, d, repo, now_ms > 0 ? now_ms : 1);
+	rc = blob_recheck(t, domain, d, repo, now_ms > 0 ? now_ms : 1);
 	if (rc == RC_OK && kind == HOLDER_LINK)
-		rc = archive_offer(t, d, now_ms);
+		rc = archive_offer(t, domain, d, now_ms);
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
 /* Taking content in. */
 
+/* Sealed content is opened for it: it may have been made under the same digest
+ * and be damaged since. */
 static bool
-content_same(struct meta_txn *t, const struct rec_key *k, struct span content)
+content_same(struct meta_txn *t, const struct sealed_place *place,
+    const struct rec_key *k, struct span content)
 {
-	struct span value;
+	struct span value, plain;
+	struct arena a;
+	size_t n;
+	bool same;
 
-	return (kv_get(t, TABLE_CONTENT, key_span(k), &value) == RC_OK &&
-		span_eq(value, content));
+	if (kv_get(t, TABLE_CONTENT, key_span(k), &value) != RC_OK ||
+	    !sealed_place_plain(place, value.n, &n) || n != content.n)
+		return (false);
+	if (place->key_domain == KEY_DOMAIN_PLAIN)
+		return (span_eq(value, content));
+	arena_init(&a, SIZE_MAX);
+	same = sealed_get(t, place, value, &a, &plain) == RC_OK &&
+	       span_eq(plain, content);
+	arena_reset(&a);
+	return (same);
 }
 
 static enum rc
-content_put(struct meta_txn *t, const struct rec_key *k, struct span content)
+content_put(
+    struct meta_txn *t, const struct blob_in *in, const struct rec_key *k)
 {
+	struct sealed_place place;
+	uint8_t *p;
+	enum rc rc;
 
-	if (content_same(t, k, content))
+	sealed_place_content(&place, in->key_domain, k);
+	if (content_same(t, &place, k, in->content))
 		return (RC_OK);
-	return (kv_put(t, TABLE_CONTENT, key_span(k), content));
+	rc = kv_reserve(t, TABLE_CONTENT, key_span(k),
+	    sealed_place_bytes(&place, in->content.n), &p);
+	return (rc == RC_OK ? sealed_put(t, &place, in->content, p) : rc);
 }
 
 static enum rc
@@ -347,35 +380,42 @@ content_drop(struct meta_txn *t, const struct rec_key *k)
 /* Where it lay no record leads to any more. */
 static enum rc
 place_leave(struct meta_txn *t, const struct rec_key *k,
-    enum blob_location location, const struct digest *d, int64_t now_ms)
+    enum blob_location location, int64_t now_ms)
 {
+	struct digest d;
+	uint32_t domain;
 
 	if (location == BLOB_IN_META)
 		return (content_drop(t, k));
-	return (removal_put(t, location, d, now_ms));
+	must(key_read_blob(key_span(k), &domain, &d));
+	return (removal_put(t, location, domain, &d, now_ms));
 }
 
 /* A record leads there. */
 static enum rc
-place_take(
-    struct meta_txn *t, enum blob_location location, const struct digest *d)
+place_take(struct meta_txn *t, enum blob_location location, uint32_t domain,
+    const struct digest *d)
 {
 
-	return (
-	    location == BLOB_IN_META ? RC_OK : removal_drop(t, location, d));
+	if (location == BLOB_IN_META)
+		return (RC_OK);
+	return (removal_drop(t, location, domain, d));
 }
 
 /* Content in the database is not given up for a file of the same digest:
  * a manifest may be served from it. */
 static bool
-content_stays(struct meta_txn *t, const struct rec_key *k,
+content_stays(struct meta_txn *t, uint32_t domain, const struct rec_key *k,
     const struct blob_rec *old, uint64_t size_bytes)
 {
+	struct sealed_place place;
 	struct span value;
+	size_t n;
 
+	sealed_place_content(&place, domain, k);
 	return (old->location == BLOB_IN_META && old->state == BLOB_SERVED &&
 		kv_get(t, TABLE_CONTENT, key_span(k), &value) == RC_OK &&
-		value.n == size_bytes);
+		sealed_place_plain(&place, value.n, &n) && n == size_bytes);
 }
 
 static enum rc
@@ -393,9 +433,9 @@ blob_record_new(
 	enum rc rc;
 
 	if (in->location == BLOB_IN_META)
-		rc = content_put(t, k, in->content);
+		rc = content_put(t, in, k);
 	else
-		rc = place_take(t, in->location, in->digest);
+		rc = place_take(t, in->location, in->key_domain, in->digest);
 	if (rc != RC_OK)
 		return (rc);
 	counts_add(t->counts, &rec);
@@ -430,13 +470,14 @@ blob_record_heal(struct meta_txn *t, const struct rec_key *k,
 	enum rc rc;
 
 	if (in->location == BLOB_IN_META)
-		rc = content_put(t, k, in->content);
-	else if (content_stays(t, k, rec, in->size_bytes))
-		return (removal_put(t, in->location, in->digest, in->now_ms));
+		rc = content_put(t, in, k);
+	else if (content_stays(t, in->key_domain, k, rec, in->size_bytes))
+		return (removal_put(
+		    t, in->location, in->key_domain, in->digest, in->now_ms));
 	else
-		rc = place_take(t, in->location, in->digest);
+		rc = place_take(t, in->location, in->key_domain, in->digest);
 	if (rc == RC_OK && old.location != in->location)
-		rc = place_leave(t, k, old.location, in->digest, in->now_ms);
+		rc = place_leave(t, k, old.location, in->now_ms);
 	if (rc != RC_OK)
 		return (rc);
 	rec->location = in->location;
@@ -450,7 +491,7 @@ blob_record_heal(struct meta_txn *t, const struct rec_key *k,
 		return (rc);
 	/* Manifests that had lost their text have it again. */
 	if (rec->location == BLOB_IN_META)
-		rc = manifest_mark(t, in->digest, false);
+		rc = manifest_mark(t, in->key_domain, in->digest, false);
 	return (rc);
 }
 
@@ -463,7 +504,7 @@ blob_record(struct meta_txn *t, const struct blob_in *in)
 
 	must(in->location == BLOB_IN_FILE || in->location == BLOB_IN_META);
 	must(in->location == BLOB_IN_FILE || in->content.n == in->size_bytes);
-	key_blob(&k, KEY_DOMAIN_PLAIN, in->digest);
+	key_blob(&k, in->key_domain, in->digest);
 	rc = blob_load(t, &k, &rec);
 	if (rc == RC_NOTFOUND)
 		return (blob_record_new(t, &k, in));
@@ -475,7 +516,7 @@ blob_record(struct meta_txn *t, const struct blob_in *in)
 /* Moving it, and letting it go. */
 
 enum rc
-blob_moved(struct meta_txn *t, const struct digest *d,
+blob_moved(struct meta_txn *t, uint32_t domain, const struct digest *d,
     enum blob_location location, enum blob_encoding encoding,
     uint64_t stored_bytes, int64_t now_ms)
 {
@@ -484,52 +525,58 @@ blob_moved(struct meta_txn *t, const struct digest *d,
 	enum rc rc;
 
 	must(location == BLOB_IN_FILE || location == BLOB_IN_ARCHIVE);
-	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	key_blob(&k, domain, d);
 	if ((rc = blob_load(t, &k, &old)) != RC_OK)
 		return (rc);
 	rec = old;
 	rec.location = location;
 	rec.encoding = encoding;
-	rec.stored_bytes =
-	    encoding == BLOB_PLAIN ? old.size_bytes : stored_bytes;
-	if ((rc = place_take(t, location, d)) != RC_OK)
+	rec.stored_bytes = old.size_bytes;
+	if (location == BLOB_IN_ARCHIVE &&
+	    (encoding != BLOB_PLAIN || domain != KEY_DOMAIN_PLAIN))
+		rec.stored_bytes = stored_bytes;
+	if ((rc = place_take(t, location, domain, d)) != RC_OK)
 		return (rc);
 	if (old.location != location)
-		rc = place_leave(t, &k, old.location, d, now_ms);
+		rc = place_leave(t, &k, old.location, now_ms);
 	if (rc != RC_OK)
 		return (rc);
 	return (blob_record_save(t, &k, &old, &rec));
 }
 
+/* One that may not be there. */
 static enum rc
-archive_queue_leave(struct meta_txn *t, const struct rec_key *k)
+row_drop(struct meta_txn *t, enum meta_table table, const struct rec_key *k)
 {
 	enum rc rc;
 
-	rc = kv_delete(t, TABLE_ARCHIVE_QUEUE, key_span(k));
+	rc = kv_delete(t, table, key_span(k));
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }
 
 enum rc
-blob_forget(struct meta_txn *t, const struct digest *d, int64_t now_ms)
+blob_forget(
+    struct meta_txn *t, uint32_t domain, const struct digest *d, int64_t now_ms)
 {
 	struct blob_rec rec;
 	struct rec_key k;
 	bool held;
 	enum rc rc;
 
-	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	key_blob(&k, domain, d);
 	if ((rc = blob_load(t, &k, &rec)) != RC_OK)
 		return (rc);
 	if ((rc = kv_any(t, TABLE_HOLDERS, key_span(&k), &held)) != RC_OK)
 		return (rc);
 	if (held)
 		return (RC_REFERENCED);
-	rc = unheld_drop(t, d, KEY_DOMAIN_PLAIN, rec.unheld_ms);
+	rc = unheld_drop(t, d, domain, rec.unheld_ms);
 	if (rc == RC_OK)
-		rc = archive_queue_leave(t, &k);
+		rc = row_drop(t, TABLE_ARCHIVE_QUEUE, &k);
 	if (rc == RC_OK)
-		rc = place_leave(t, &k, rec.location, d, now_ms);
+		rc = row_drop(t, TABLE_LAYER_INDEXES, &k);
+	if (rc == RC_OK)
+		rc = place_leave(t, &k, rec.location, now_ms);
 	if (rc != RC_OK)
 		return (rc);
 	counts_sub(t->counts, &rec);
@@ -552,7 +599,7 @@ meta_blob_quarantine(
 	rec.state = BLOB_QUARANTINED;
 	if ((rc = blob_save(t, &k, &rec)) != RC_OK)
 		return (rc);
-	return (manifest_mark(t, d, true));
+	return (manifest_mark(t, domain, d, true));
 }
 
 enum rc

@@ -15,7 +15,8 @@
 /* --- content ------------------------------------------------------------- */
 
 enum rc
-archive_offer(struct meta_txn *t, const struct digest *d, int64_t now_ms)
+archive_offer(
+    struct meta_txn *t, uint32_t domain, const struct digest *d, int64_t now_ms)
 {
 	uint8_t value[REC_MOMENT_BYTES];
 	struct blob_rec rec;
@@ -23,10 +24,10 @@ archive_offer(struct meta_txn *t, const struct digest *d, int64_t now_ms)
 	struct span was;
 	enum rc rc;
 
-	rc = blob_find(t, d, &rec);
+	rc = blob_find(t, domain, d, &rec);
 	if (rc != RC_OK || rec.location != BLOB_IN_FILE || rec.unheld_ms != 0)
 		return (rc == RC_NOTFOUND ? RC_OK : rc);
-	key_blob(&k, KEY_DOMAIN_PLAIN, d);
+	key_blob(&k, domain, d);
 	rc = kv_get(t, TABLE_ARCHIVE_QUEUE, key_span(&k), &was);
 	if (rc != RC_NOTFOUND)
 		return (rc);
@@ -73,7 +74,7 @@ blob_in_archive(
 	/* A damaged one does not tell where its content lies either way. */
 	rc = link_load(t, repo, d, &link);
 	if (rc == RC_OK || rc == RC_CORRUPT)
-		rc = blob_find(t, d, &rec);
+		rc = blob_find(t, repo_domain(repo), d, &rec);
 	*is_r = rc == RC_OK && rec.location == BLOB_IN_ARCHIVE;
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }

@@ -268,7 +268,7 @@ change_check(const struct entity_change *c)
 {
 	const struct entity *e = &c->entity;
 
-	must(e->kind >= ENTITY_USER && e->kind <= ENTITY_BACKFILL);
+	must(e->kind >= ENTITY_USER && e->kind <= ENTITY_STACK);
 	if (e->name.n > ENTITY_NAME_MAX_BYTES ||
 	    (e->record.p != NULL && e->record.n > ENTITY_RECORD_MAX_BYTES))
 		return (RC_TOOBIG);

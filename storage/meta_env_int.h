@@ -47,6 +47,7 @@ struct meta_gate {
 	struct meta_reader *readers;
 };
 
+struct advisories;
 struct ballast;
 struct commit;
 struct pulled;
@@ -71,6 +72,8 @@ struct meta {
 	struct commit *commit;	   /* NULL: read-only */
 	struct pulled *pulled;
 	struct leases *leases;
+	struct keys *keys;
+	struct advisories *advisories;
 	struct ballast *ballast; /* borrowed; NULL: none */
 	_Atomic int64_t undelete_ms;
 };

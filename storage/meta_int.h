@@ -180,6 +180,11 @@ RC_MUST_USE enum rc meta_format_set(struct meta_txn *, unsigned format);
 #define NUMBER_GENERATION SPAN("generation")
 #define NUMBER_POLICY_REVISION SPAN("policy_revision")
 #define NUMBER_REPLICATION_ID SPAN("replication_id")
+#define NUMBER_KEY_DOMAIN SPAN("key_domain") /* the last one that was made */
+#define NUMBER_KEY_RING SPAN("key_ring")     /* rotations: keys_int.h */
+#define NUMBER_ADVISORY_SET \
+	SPAN("advisory_set") /* the last one that was begun */
+#define NUMBER_ADVISORY_REVISION SPAN("advisory_revision")
 /* But for this one: what the archive with our content is marked with. */
 #define NUMBER_ARCHIVE SPAN("archive")
 
@@ -196,6 +201,10 @@ void meta_ballast_set(struct meta *, struct ballast *);
 /** meta_leases(m): its own. */
 struct leases;
 struct leases *meta_leases(struct meta *);
+
+/** meta_keys(m): the same of key domains. */
+struct keys;
+struct keys *meta_keys(struct meta *);
 
 /** meta_undelete_set(m, ms), meta_undelete_ms(m): store_options.undelete_ms.
  * Any thread. */

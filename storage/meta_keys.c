@@ -292,7 +292,7 @@ key_read_entity(struct span key, uint8_t *kind_r, struct span *name_r)
 	*kind_r = get_u8(&r);
 	*name_r = get_rest(&r);
 	return (reader_end(&r) && *kind_r >= ENTITY_USER &&
-		*kind_r <= ENTITY_BACKFILL && name_r->n > 0 &&
+		*kind_r <= ENTITY_STACK && name_r->n > 0 &&
 		name_r->n <= ENTITY_NAME_MAX_BYTES);
 }
 

@@ -145,7 +145,8 @@ manifest_touch(struct meta_txn *t, uint64_t repo, const struct digest *d,
 }
 
 enum rc
-manifest_mark(struct meta_txn *t, const struct digest *d, bool quarantined)
+manifest_mark(struct meta_txn *t, uint32_t domain, const struct digest *d,
+    bool quarantined)
 {
 	const struct manifest_touch touch = {
 		.set_flags = quarantined ? MANIFEST_QUARANTINED : 0,
@@ -154,12 +155,11 @@ manifest_mark(struct meta_txn *t, const struct digest *d, bool quarantined)
 	struct rec_key prefix;
 	struct digest same;
 	struct kv_walk w;
-	uint32_t domain;
 	uint64_t repo;
 	uint8_t kind;
 	enum rc rc;
 
-	key_holder(&prefix, KEY_DOMAIN_PLAIN, d, HOLDER_MANIFEST, 0);
+	key_holder(&prefix, domain, d, HOLDER_MANIFEST, 0);
 	prefix.n -= sizeof(repo);
 	rc = kv_walk_begin(t, TABLE_HOLDERS, key_span(&prefix), SPAN_NONE, &w);
 	if (rc != RC_OK)
@@ -205,7 +205,7 @@ manifest_row_fill(const struct digest *d, const struct manifest_rec *rec,
 static enum rc
 manifest_get(struct meta_txn *t, struct span repository,
     const struct reference *ref, enum read_mode mode, struct arena *a,
-    struct manifest_row *row_r)
+    struct manifest_row *row_r, uint32_t *domain_r)
 {
 	struct repository_row repo;
 	struct manifest_rec rec;
@@ -214,6 +214,7 @@ manifest_get(struct meta_txn *t, struct span repository,
 
 	if ((rc = repo_find(t, repository, &repo)) != RC_OK)
 		return (rc);
+	*domain_r = repo_domain(repo.id);
 	if (ref->is_digest)
 		d = ref->digest;
 	else if ((rc = tag_find(t, repo.id, ref->tag, &d)) != RC_OK)
@@ -229,14 +230,15 @@ meta_manifest_get(struct meta *m, struct span repository,
     struct arena *a, struct manifest_row *row_r)
 {
 	struct meta_txn t;
+	uint32_t domain;
 	enum rc rc;
 
 	if ((rc = meta_read_begin(m, &t)) != RC_OK)
 		return (rc);
-	rc = manifest_get(&t, repository, ref, mode, a, row_r);
+	rc = manifest_get(&t, repository, ref, mode, a, row_r, &domain);
 	if (rc == RC_OK && want == MANIFEST_TEXT)
-		rc = blob_content(&t, &row_r->digest, row_r->size_bytes, mode,
-		    a, &row_r->text);
+		rc = blob_content(&t, domain, &row_r->digest, row_r->size_bytes,
+		    mode, a, &row_r->text);
 	meta_read_end(&t);
 	return (rc);
 }

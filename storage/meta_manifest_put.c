@@ -249,6 +249,7 @@ static enum rc
 put_text(struct meta_txn *t, uint64_t repo, const struct manifest_put *put)
 {
 	const struct blob_in in = {
+		.key_domain = repo_domain(repo),
 		.digest = &put->digest,
 		.size_bytes = put->text.n,
 		.location = BLOB_IN_META,

@@ -10,6 +10,7 @@
 #include "base/rc.h"
 #include "base/span.h"
 #include "storage/deleted.h"
+#include "storage/findings.h"
 #include "storage/images.h"
 #include "storage/imports.h"
 #include "storage/meta_int.h"
@@ -142,14 +143,21 @@ tags_drop(struct meta_txn *, uint64_t repo, const struct digest *);
 /* Blobs and who holds them. */
 
 struct blob_in {
+	uint32_t key_domain;
 	const struct digest *digest;
 	uint64_t size_bytes;
 	enum blob_location location;
-	struct span content; /* BLOB_IN_META */
+	struct span content; /* BLOB_IN_META; plain, sealed here */
 	int64_t now_ms;
 };
 
-/** blob_record(t, in): make the record, or heal the one that is there. */
+/*
+ * One of a key domain, as of each function here that takes one; of those that
+ * take a repository it is that of the repository.
+ */
+
+/** blob_record(t, in): make the record, or heal the one that is there.
+ * RC_LOCKED. */
 RC_MUST_USE enum rc blob_record(struct meta_txn *, const struct blob_in *);
 /** blob_hold(t, digest, kind, repo): the record must be there. */
 RC_MUST_USE enum rc blob_hold(
@@ -158,38 +166,41 @@ RC_MUST_USE enum rc blob_hold(
  * since ${now_ms}, with the repository's name. */
 RC_MUST_USE enum rc blob_release(struct meta_txn *, const struct digest *,
     enum holder_kind, uint64_t repo, int64_t now_ms);
-/** blob_find(t, digest, rec_r): RC_NOTFOUND, also when quarantined. */
-RC_MUST_USE enum rc
-blob_find(struct meta_txn *, const struct digest *, struct blob_rec *rec_r);
-/** blob_shown(t, digest, rec_r): as above; RC_NOTFOUND also in the archive. */
-RC_MUST_USE enum rc
-blob_shown(struct meta_txn *, const struct digest *, struct blob_rec *rec_r);
+/** blob_find(t, domain, digest, rec_r): RC_NOTFOUND, also when quarantined. */
+RC_MUST_USE enum rc blob_find(struct meta_txn *, uint32_t key_domain,
+    const struct digest *, struct blob_rec *rec_r);
+/** blob_shown(t, domain, digest, rec_r): as above; RC_NOTFOUND also in the
+ * archive. */
+RC_MUST_USE enum rc blob_shown(struct meta_txn *, uint32_t key_domain,
+    const struct digest *, struct blob_rec *rec_r);
 /** blob_linked(t, repo, digest, rec_r): RC_NOTFOUND: no link, or a hidden one,
  * or as above. */
 RC_MUST_USE enum rc blob_linked(struct meta_txn *, uint64_t repo,
     const struct digest *, struct blob_rec *rec_r);
-/** blob_moved(t, digest, location, encoding, stored_bytes): where it lies now,
- * in the record and the counts; where it lay is to be removed.  RC_NOTFOUND: no
- * record. */
-RC_MUST_USE enum rc
-blob_moved(struct meta_txn *, const struct digest *, enum blob_location,
-    enum blob_encoding, uint64_t stored_bytes, int64_t now_ms);
-/** blob_forget(t, digest, now_ms): record, content in the database, counts,
- * and its place in the queues; a file is to be removed.  RC_NOTFOUND: no record;
- * RC_REFERENCED: somebody holds it. */
-RC_MUST_USE enum rc
-blob_forget(struct meta_txn *, const struct digest *, int64_t now_ms);
-
-/** removal_put(t, location, digest, now_ms), removal_drop: content to be
- * removed from there; dropping one that is not there is fine. */
-RC_MUST_USE enum rc removal_put(struct meta_txn *, enum blob_location,
+/** blob_moved(t, domain, digest, location, encoding, stored_bytes, now_ms):
+ * where it lies now, in the record and the counts; where it lay is to be
+ * removed.  RC_NOTFOUND: no record. */
+RC_MUST_USE enum rc blob_moved(struct meta_txn *, uint32_t key_domain,
+    const struct digest *, enum blob_location, enum blob_encoding,
+    uint64_t stored_bytes, int64_t now_ms);
+/** blob_forget(t, domain, digest, now_ms): record, content in the database,
+ * counts, its place in the queues, and what was found in it; a file is to be
+ * removed.  RC_NOTFOUND: no record; RC_REFERENCED: somebody holds it. */
+RC_MUST_USE enum rc blob_forget(struct meta_txn *, uint32_t key_domain,
     const struct digest *, int64_t now_ms);
-RC_MUST_USE enum rc
-removal_drop(struct meta_txn *, enum blob_location, const struct digest *);
 
-/** blob_content(t, digest, size_bytes, mode, arena, s_r): RC_WOULDBLOCK;
- * RC_CORRUPT: not there, or of another size. */
-RC_MUST_USE enum rc blob_content(struct meta_txn *, const struct digest *,
+/** removal_put(t, location, domain, digest, now_ms), removal_drop: content to
+ * be removed from there; dropping one that is not there is fine. */
+RC_MUST_USE enum rc removal_put(struct meta_txn *, enum blob_location,
+    uint32_t key_domain, const struct digest *, int64_t now_ms);
+RC_MUST_USE enum rc removal_drop(struct meta_txn *, enum blob_location,
+    uint32_t key_domain, const struct digest *);
+
+/** blob_content(t, domain, digest, size_bytes, mode, arena, s_r): opened, if
+ * it is sealed.  RC_WOULDBLOCK; RC_CORRUPT: not there, of another size, or not
+ * genuine; RC_LOCKED. */
+RC_MUST_USE enum rc
+blob_content(struct meta_txn *, uint32_t key_domain, const struct digest *,
     uint64_t size_bytes, enum read_mode, struct arena *, struct span *s_r);
 
 /* Links of repositories to blobs, and the images that use them: meta_link.c */
@@ -321,10 +332,11 @@ RC_MUST_USE enum rc referrer_tag_find(struct meta_txn *, uint64_t repo,
 
 /* Storage classes: meta_class.c */
 
-/** archive_offer(t, digest, now_ms): a repository needs it less than before:
- * if it lies in a file, the collector looks whether it may be archived. */
-RC_MUST_USE enum rc
-archive_offer(struct meta_txn *, const struct digest *, int64_t now_ms);
+/** archive_offer(t, domain, digest, now_ms): a repository needs it less than
+ * before: if it lies in a file, the collector looks whether it may be archived.
+ */
+RC_MUST_USE enum rc archive_offer(struct meta_txn *, uint32_t key_domain,
+    const struct digest *, int64_t now_ms);
 
 /** image_class_set(t, repo, digest, rec, status, now_ms): from one status to
  * another, users and times with it; not of what is above or below it. */
@@ -375,9 +387,10 @@ struct manifest_touch {
 /** manifest_touch(t, repo, digest, touch): RC_NOTFOUND. */
 RC_MUST_USE enum rc manifest_touch(struct meta_txn *, uint64_t repo,
     const struct digest *, const struct manifest_touch *);
-/** manifest_mark(t, digest, quarantined): in each repository that has it. */
-RC_MUST_USE enum rc
-manifest_mark(struct meta_txn *, const struct digest *, bool quarantined);
+/** manifest_mark(t, domain, digest, quarantined): in each repository that has
+ * it. */
+RC_MUST_USE enum rc manifest_mark(struct meta_txn *, uint32_t key_domain,
+    const struct digest *, bool quarantined);
 
 /* Edges. */
 
@@ -497,16 +510,52 @@ RC_MUST_USE enum rc scan_get(struct meta_txn *, uint64_t repo,
  * which repository it was meant.  RC_LIMIT. */
 RC_MUST_USE enum rc
 scan_begin(struct meta_txn *, uint64_t repo, const struct scan_start *);
-/** scan_drop(t, repo, digest): what is known of it, and its place in the
- * queue. */
+/** scan_drop(t, repo, digest): what is known of it, findings too, and its place
+ * in the queue. */
 RC_MUST_USE enum rc
 scan_drop(struct meta_txn *, uint64_t repo, const struct digest *);
+
+struct scan_end {
+	const struct scan_job *job;
+	enum scan_status status;
+	struct span reason; /* is cut */
+	int64_t now_ms;
+	const struct scan_findings *findings; /* NULL: there are none */
+	struct span packed;		      /* their text, compressed */
+};
+/** scan_end_change(m, end, weight_bytes): as meta_scan_end(). */
+RC_MUST_USE enum rc
+scan_end_change(struct meta *, struct scan_end *, size_t weight_bytes);
+/** scan_restate(t, repo, digest, f): of one that has ended: as these say.
+ * RC_NOTFOUND. */
+RC_MUST_USE enum rc scan_restate(struct meta_txn *, uint64_t repo,
+    const struct digest *, const struct scan_findings *);
+
+/* What scans found: meta_findings.c */
+
+/** findings_put(t, repo, digest, f, packed): in place of what was.
+ * RC_LOCKED. */
+RC_MUST_USE enum rc findings_put(struct meta_txn *, uint64_t repo,
+    const struct digest *, const struct scan_findings *, struct span packed);
+/** findings_drop(t, repo, digest): also when there are none. */
+RC_MUST_USE enum rc
+findings_drop(struct meta_txn *, uint64_t repo, const struct digest *);
+/** findings_purge(w, repo, digest): the row that is looked at, and what leads
+ * to it. */
+RC_MUST_USE enum rc
+findings_purge(struct kv_walk *, uint64_t repo, const struct digest *);
 
 /* Referrers. */
 
 RC_MUST_USE enum rc
 referrer_put(struct meta_txn *, uint64_t repo, const struct digest *referrer,
     const struct manifest *, uint64_t size_bytes);
+/** referrer_annotations(t, repo, key, rec, arena, s_r): of the row with that
+ * key; a copy, opened if they are sealed.  RC_LOCKED; RC_CORRUPT. */
+struct referrer_rec;
+RC_MUST_USE enum rc
+referrer_annotations(struct meta_txn *, uint64_t repo, const struct rec_key *,
+    const struct referrer_rec *, struct arena *, struct span *s_r);
 RC_MUST_USE enum rc referrer_drop(struct meta_txn *, uint64_t repo,
     const struct digest *subject, const struct digest *referrer);
 

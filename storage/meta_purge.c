@@ -359,6 +359,15 @@ scan_purge(
 }
 
 static enum rc
+scanned_purge(
+    struct kv_walk *w, uint64_t repo, const struct digest *d, int64_t now_ms)
+{
+
+	(void)now_ms;
+	return (findings_purge(w, repo, d));
+}
+
+static enum rc
 deleted_purge(
     struct kv_walk *w, uint64_t repo, const struct digest *d, int64_t now_ms)
 {
@@ -446,6 +455,8 @@ row_purger(enum meta_table table)
 		return (link_purge);
 	if (table == TABLE_IMAGE_SCANS)
 		return (scan_purge);
+	if (table == TABLE_SCAN_FINDINGS)
+		return (scanned_purge);
 	return (table == TABLE_DELETED_IMAGES ? deleted_purge : NULL);
 }
 
@@ -499,11 +510,11 @@ doomed_purge(struct meta_txn *t, const struct rec_key *id, uint64_t repo,
 		TABLE_REFERRERS, TABLE_EDGES, TABLE_PARENTS, TABLE_MANIFESTS,
 		TABLE_BLOB_LINKS, TABLE_REPOSITORY_SETTINGS,
 		TABLE_REPOSITORY_TAGS, TABLE_REPOSITORY_POLICIES,
-		TABLE_IMAGE_COUNTS, TABLE_IMAGE_SCANS, TABLE_LIFECYCLE_POLICIES,
-		TABLE_LIFECYCLE_PREVIEWS, TABLE_PREVIEW_QUEUE,
-		TABLE_LIFECYCLE_PREVIEW_RESULTS, TABLE_DELETED_IMAGES,
-		TABLE_ACTIVATIONS, TABLE_LIFECYCLE_RUNS, TABLE_IMPORT_IMAGES,
-		TABLE_IMPORT_TAGS, TABLE_IMPORT_REFERRERS,
+		TABLE_IMAGE_COUNTS, TABLE_IMAGE_SCANS, TABLE_SCAN_FINDINGS,
+		TABLE_LIFECYCLE_POLICIES, TABLE_LIFECYCLE_PREVIEWS,
+		TABLE_PREVIEW_QUEUE, TABLE_LIFECYCLE_PREVIEW_RESULTS,
+		TABLE_DELETED_IMAGES, TABLE_ACTIVATIONS, TABLE_LIFECYCLE_RUNS,
+		TABLE_IMPORT_IMAGES, TABLE_IMPORT_TAGS, TABLE_IMPORT_REFERRERS,
 		TABLE_REPLICATION_TASKS, TABLE_REPLICATION_STATUS };
 	bool begun;
 	size_t i;

@@ -1,4 +1,5 @@
 #include "storage/records_int.h"
+#include "storage/sealed.h"
 
 /*
  * Values to bytes and back.
@@ -47,6 +48,10 @@ static const char *const table_names[META_TABLES] = {
 	[TABLE_REPLICATION_TASKS] = "replication_tasks",
 	[TABLE_REPLICATION_QUEUE] = "replication_queue",
 	[TABLE_REPLICATION_STATUS] = "replication_status",
+	[TABLE_LAYER_INDEXES] = "layer_indexes",
+	[TABLE_SCAN_FINDINGS] = "scan_findings",
+	[TABLE_SCANNED_SYSTEMS] = "scanned_systems",
+	[TABLE_ADVISORIES] = "advisories",
 };
 
 #define COUNTS_VERSION 2
@@ -343,7 +348,12 @@ blob_place_ok(const struct blob_rec *b)
 		return (false);
 	if (b->encoding == BLOB_ZSTD)
 		return (b->location == BLOB_IN_ARCHIVE);
-	return (b->encoding == BLOB_PLAIN && b->stored_bytes == b->size_bytes);
+	if (b->encoding != BLOB_PLAIN)
+		return (false);
+	/* Which it is says the key domain, which is in the key. */
+	return (b->stored_bytes == b->size_bytes ||
+		(b->location == BLOB_IN_ARCHIVE &&
+		    b->stored_bytes == sealed_file_bytes(b->size_bytes)));
 }
 
 void

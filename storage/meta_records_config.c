@@ -15,7 +15,7 @@ repo_settings_ok(const struct repository_settings *s)
 	return (s->mutability >= TAGS_MUTABLE &&
 		s->mutability <= TAGS_MUTABLE_WITH_EXCLUSION &&
 		s->encryption >= ENCRYPTION_AES256 &&
-		s->encryption <= ENCRYPTION_KMS_DSSE &&
+		s->encryption <= ENCRYPTION_NONE &&
 		s->n_exclusions <= REPOSITORY_EXCLUSIONS_MAX);
 }
 

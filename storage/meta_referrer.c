@@ -1,6 +1,11 @@
 #include "storage/meta_ops_int.h"
 
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/mem.h"
 #include "base/obj.h"
+#include "storage/keys_int.h"
 
 /*
  * Referrers: which manifests of a repository name a digest as their subject
@@ -12,26 +17,66 @@
 #define INLINE_ROWS_MAX 256
 #define PAGE_FIRST 16
 
+/* Text of somebody's.  None stays none. */
+static enum rc
+annotations_seal(struct meta_txn *t, uint64_t repo, const struct rec_key *k,
+    struct span text, char **sealed_r, struct referrer_rec *rec)
+{
+	struct sealed_place place;
+	size_t n;
+	enum rc rc;
+
+	*sealed_r = NULL;
+	rec->annotations = text;
+	if (repo_domain(repo) == KEY_DOMAIN_PLAIN || text.n == 0)
+		return (RC_OK);
+	sealed_place_annotations(&place, repo, k);
+	n = sealed_place_bytes(&place, text.n);
+	*sealed_r = xmalloc(n);
+	rc = sealed_put(t, &place, text, (uint8_t *)*sealed_r);
+	rec->annotations = (struct span){ *sealed_r, n };
+	return (rc);
+}
+
 enum rc
 referrer_put(struct meta_txn *t, uint64_t repo, const struct digest *referrer,
     const struct manifest *m, uint64_t size_bytes)
 {
-	const struct referrer_rec rec = {
+	struct referrer_rec rec = {
 		.size_bytes = size_bytes,
 		.media_type = m->media_type,
 		.artifact_type = m->artifact_type,
-		.annotations = m->annotations,
 	};
 	struct rec_key k;
+	char *sealed;
 	uint8_t *p;
 	enum rc rc;
 
 	key_referrer(&k, repo, &m->subject, referrer);
-	rc = kv_reserve(
-	    t, TABLE_REFERRERS, key_span(&k), rec_referrer_size(&rec), &p);
+	rc = annotations_seal(t, repo, &k, m->annotations, &sealed, &rec);
+	if (rc == RC_OK)
+		rc = kv_reserve(t, TABLE_REFERRERS, key_span(&k),
+		    rec_referrer_size(&rec), &p);
 	if (rc == RC_OK)
 		rec_referrer_write(&rec, p);
+	free(sealed);
 	return (rc);
+}
+
+enum rc
+referrer_annotations(struct meta_txn *t, uint64_t repo, const struct rec_key *k,
+    const struct referrer_rec *rec, struct arena *a, struct span *s_r)
+{
+	struct sealed_place place;
+	enum rc rc;
+
+	*s_r = SPAN_NONE;
+	if (rec->annotations.n == 0)
+		return (RC_OK);
+	sealed_place_annotations(&place, repo, k);
+	rc = sealed_get(t, &place, rec->annotations, a, s_r);
+	return (
+	    rc == RC_CORRUPT ? meta_corrupt(TABLE_REFERRERS, key_span(k)) : rc);
 }
 
 enum rc
@@ -50,6 +95,7 @@ referrer_drop(struct meta_txn *t, uint64_t repo, const struct digest *subject,
 struct filling {
 	const struct referrer_query *q;
 	enum read_mode mode;
+	uint64_t repo;
 	struct arena *arena;
 	struct referrer_page *page;
 	size_t room, used_bytes, n_walked;
@@ -76,10 +122,11 @@ page_room(struct filling *f)
 }
 
 static enum rc
-page_add(
-    struct filling *f, const struct digest *d, const struct referrer_rec *rec)
+page_add(struct filling *f, struct meta_txn *t, const struct digest *d,
+    const struct referrer_rec *rec)
 {
 	struct referrer_row *row;
+	struct rec_key k;
 	enum rc rc;
 
 	if ((rc = page_room(f)) != RC_OK)
@@ -93,7 +140,9 @@ page_add(
 	rc = copy_out(f->arena, rec->artifact_type, &row->artifact_type);
 	if (rc != RC_OK)
 		return (rc);
-	rc = copy_out(f->arena, rec->annotations, &row->annotations);
+	key_referrer(&k, f->repo, &f->q->subject, d);
+	rc = referrer_annotations(
+	    t, f->repo, &k, rec, f->arena, &row->annotations);
 	if (rc == RC_OK)
 		f->page->n++;
 	return (rc);
@@ -101,7 +150,8 @@ page_add(
 
 /* RC_RANGE: the page is full. */
 static enum rc
-page_take(struct filling *f, struct span key, struct span value)
+page_take(
+    struct filling *f, struct meta_txn *t, struct span key, struct span value)
 {
 	struct digest subject, d;
 	struct referrer_rec rec;
@@ -121,7 +171,7 @@ page_take(struct filling *f, struct span key, struct span value)
 	f->used_bytes += value.n;
 	if (f->mode == READ_INLINE && f->used_bytes > META_INLINE_MAX_BYTES)
 		return (RC_WOULDBLOCK);
-	return (page_add(f, &d, &rec));
+	return (page_add(f, t, &d, &rec));
 }
 
 static enum rc
@@ -132,7 +182,7 @@ page_fill(struct filling *f, struct kv_walk *w)
 	while ((rc = kv_walk_next(w)) == RC_OK) {
 		if (++f->n_walked > INLINE_ROWS_MAX && f->mode == READ_INLINE)
 			return (RC_WOULDBLOCK);
-		rc = page_take(f, w->key, w->value);
+		rc = page_take(f, w->t, w->key, w->value);
 		if (rc == RC_RANGE) {
 			f->page->more = true;
 			return (RC_OK);
@@ -154,6 +204,7 @@ referrer_page(struct meta_txn *t, struct filling *f)
 	rc = repo_find(t, f->q->repository, &repo);
 	if (rc != RC_OK)
 		return (rc == RC_NOTFOUND ? RC_OK : rc);
+	f->repo = repo.id;
 	key_repo_digest(&prefix, repo.id, &f->q->subject);
 	if (f->q->after != NULL)
 		key_referrer(&from, repo.id, &f->q->subject, f->q->after);

@@ -16,28 +16,28 @@ location_ok(enum blob_location location)
 }
 
 enum rc
-removal_put(struct meta_txn *t, enum blob_location location,
+removal_put(struct meta_txn *t, enum blob_location location, uint32_t domain,
     const struct digest *d, int64_t now_ms)
 {
 	uint8_t value[REC_MOMENT_BYTES];
 	struct rec_key k;
 
 	must(location_ok(location));
-	key_removal(&k, (uint8_t)location, KEY_DOMAIN_PLAIN, d);
+	key_removal(&k, (uint8_t)location, domain, d);
 	rec_moment_write(now_ms, value);
 	return (kv_put(t, TABLE_REMOVALS, key_span(&k),
 	    (struct span){ (const char *)value, sizeof(value) }));
 }
 
 enum rc
-removal_drop(
-    struct meta_txn *t, enum blob_location location, const struct digest *d)
+removal_drop(struct meta_txn *t, enum blob_location location, uint32_t domain,
+    const struct digest *d)
 {
 	struct rec_key k;
 	enum rc rc;
 
 	must(location_ok(location));
-	key_removal(&k, (uint8_t)location, KEY_DOMAIN_PLAIN, d);
+	key_removal(&k, (uint8_t)location, domain, d);
 	rc = kv_delete(t, TABLE_REMOVALS, key_span(&k));
 	return (rc == RC_NOTFOUND ? RC_OK : rc);
 }

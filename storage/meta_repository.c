@@ -2,6 +2,7 @@
 
 #include "base/name.h"
 #include "base/obj.h"
+#include "storage/keys_int.h"
 
 /*
  * Repositories, and pages of names in general.
@@ -64,6 +65,7 @@ static enum rc
 repo_make(struct meta_txn *t, struct span name,
     const struct repository_preset *preset, struct repository_row *row)
 {
+	uint32_t domain;
 	enum rc rc;
 
 	if (!name_repository_ok(name))
@@ -71,7 +73,11 @@ repo_make(struct meta_txn *t, struct span name,
 	if (preset->max_repositories > 0 &&
 	    kv_count(t, TABLE_REPOSITORIES) >= preset->max_repositories)
 		return (RC_LIMIT);
-	row->id = t->counts->next_repository++;
+	if (t->counts->next_repository > UINT32_MAX)
+		return (RC_LIMIT);
+	if ((rc = keys_take(t, &preset->settings, &domain)) != RC_OK)
+		return (rc);
+	row->id = (uint64_t)domain << 32 | t->counts->next_repository++;
 	if ((rc = repo_create(t, name, row)) != RC_OK)
 		return (rc);
 	return (repo_preset_apply(t, row->id, preset, row->created_ms));
@@ -128,8 +134,10 @@ static void
 next_raise(struct meta_counts *c, uint64_t id)
 {
 
-	if (id >= c->next_repository)
-		c->next_repository = id + 1;
+	uint64_t number = id & UINT32_MAX;
+
+	if (number >= c->next_repository)
+		c->next_repository = number + 1;
 }
 
 static enum rc

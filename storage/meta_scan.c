@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/obj.h"
+#include "storage/keys_int.h"
+#include "storage/sealed.h"
 
 /*
  * Scans of images: the last one of each, and the queue of those that were
@@ -28,11 +30,42 @@ scan_load(struct meta_txn *t, uint64_t repo, const struct digest *d,
 	return (rc);
 }
 
+/* Words about an image tell of what is in it: they are sealed where that is. */
+static void
+reason_place(struct sealed_place *p, uint64_t repo, const struct rec_key *k)
+{
+	static const struct span what = SPAN_INIT("scan");
+
+	p->key_domain = repo_domain(repo);
+	memcpy(p->aad, what.p, what.n);
+	memcpy(p->aad + what.n, k->p, k->n);
+	p->aad_n = what.n + k->n;
+}
+
+/* Without the key there are none. */
+static enum rc
+reason_open(struct meta_txn *t, uint64_t repo, const struct rec_key *k,
+    struct span stored, struct arena *a, struct span *reason_r)
+{
+	struct sealed_place place;
+	enum rc rc;
+
+	*reason_r = SPAN_NONE;
+	if (stored.n == 0)
+		return (RC_OK);
+	reason_place(&place, repo, k);
+	rc = sealed_get(t, &place, stored, a, reason_r);
+	if (rc == RC_CORRUPT)
+		rc = meta_corrupt(TABLE_IMAGE_SCANS, key_span(k));
+	return (rc == RC_LOCKED || rc == RC_CORRUPT ? RC_OK : rc);
+}
+
 enum rc
 scan_get(struct meta_txn *t, uint64_t repo, const struct digest *d,
     struct arena *a, struct image_scan *scan_r)
 {
 	struct scan_rec rec;
+	struct rec_key k;
 	enum rc rc;
 
 	*scan_r = (struct image_scan){ .status = SCAN_NONE };
@@ -42,23 +75,50 @@ scan_get(struct meta_txn *t, uint64_t repo, const struct digest *d,
 	scan_r->status = (enum scan_status)rec.status;
 	scan_r->started_ms = rec.started_ms;
 	scan_r->ended_ms = rec.ended_ms;
-	return (copy_out(a, rec.reason, &scan_r->reason));
+	key_repo_digest(&k, repo, d);
+	return (reason_open(t, repo, &k, rec.reason, a, &scan_r->reason));
 }
 
-/* The reason does not lie in the map. */
+#define SEALED_REASON_MAX_BYTES \
+	(SCAN_REASON_MAX_BYTES + SEALED_VALUE_OVERHEAD_BYTES)
+
+/* The end of a scan does not wait for a key: it has no words then. */
+static enum rc
+reason_seal(struct meta_txn *t, uint64_t repo, const struct rec_key *k,
+    uint8_t room[SEALED_REASON_MAX_BYTES], struct span *reason)
+{
+	struct sealed_place place;
+	enum rc rc;
+
+	if (reason->n == 0)
+		return (RC_OK);
+	must(reason->n <= SCAN_REASON_MAX_BYTES);
+	reason_place(&place, repo, k);
+	rc = sealed_put(t, &place, *reason, room);
+	*reason = rc == RC_OK ? (struct span){ (const char *)room,
+		sealed_place_bytes(&place, reason->n) }
+			      : SPAN_NONE;
+	return (rc == RC_LOCKED ? RC_OK : rc);
+}
+
+/* The reason is plain, and does not lie in the map. */
 static enum rc
 scan_save(struct meta_txn *t, uint64_t repo, const struct digest *d,
     const struct scan_rec *rec)
 {
+	uint8_t room[SEALED_REASON_MAX_BYTES];
+	struct scan_rec stored = *rec;
 	struct rec_key k;
 	uint8_t *p;
 	enum rc rc;
 
 	key_repo_digest(&k, repo, d);
+	if ((rc = reason_seal(t, repo, &k, room, &stored.reason)) != RC_OK)
+		return (rc);
 	rc = kv_reserve(
-	    t, TABLE_IMAGE_SCANS, key_span(&k), rec_scan_size(rec), &p);
+	    t, TABLE_IMAGE_SCANS, key_span(&k), rec_scan_size(&stored), &p);
 	if (rc == RC_OK)
-		rec_scan_write(rec, p);
+		rec_scan_write(&stored, p);
 	return (rc);
 }
 
@@ -172,6 +232,8 @@ scan_drop(struct meta_txn *t, uint64_t repo, const struct digest *d)
 	struct rec_key k;
 	enum rc rc;
 
+	if ((rc = findings_drop(t, repo, d)) != RC_OK)
+		return (rc);
 	rc = scan_load(t, repo, d, &rec);
 	if (rc == RC_OK && rec.status == SCAN_IN_PROGRESS)
 		rc = queue_drop(t, rec.started_ms, repo, d);
@@ -228,6 +290,28 @@ queue_next(struct kv_walk *w, struct queued *q)
 	return (rc);
 }
 
+/* The first that waits behind that place. */
+static enum rc
+queue_behind(struct meta_txn *t, const struct rec_key *behind, struct queued *q)
+{
+	struct kv_walk w;
+	bool waits = false;
+	enum rc rc;
+
+	rc =
+	    kv_walk_begin(t, TABLE_SCAN_QUEUE, SPAN_NONE, key_span(behind), &w);
+	if (rc != RC_OK)
+		return (rc);
+	while (!waits && (rc = queue_next(&w, q)) == RC_OK) {
+		if (span_eq(w.key, key_span(behind)))
+			continue;
+		if ((rc = queued_waits(t, q, &waits)) != RC_OK)
+			break;
+	}
+	kv_walk_end(&w);
+	return (rc);
+}
+
 /* The first; does it wait? */
 static enum rc
 queue_first(struct meta_txn *t, struct queued *q, bool *waits_r)
@@ -278,6 +362,15 @@ queue_sweep(struct meta_txn *t, void *arg)
 	return (rc);
 }
 
+static void
+job_fill(struct scan_job *job, const struct queued *q)
+{
+
+	job->digest = q->digest;
+	job->started_ms = q->started_ms;
+	job->place = q->repo;
+}
+
 static enum rc
 scan_first(
     struct meta *m, struct arena *a, struct scan_job *job_r, bool *waits_r)
@@ -292,10 +385,8 @@ scan_first(
 	if (rc == RC_OK && *waits_r)
 		rc = repo_name(&t, q.repo, a, &job_r->repository);
 	meta_read_end(&t);
-	if (rc == RC_OK) {
-		job_r->digest = q.digest;
-		job_r->started_ms = q.started_ms;
-	}
+	if (rc == RC_OK)
+		job_fill(job_r, &q);
 	return (rc);
 }
 
@@ -314,20 +405,47 @@ meta_scan_next(struct meta *m, struct arena *a, struct scan_job *job_r)
 	}
 }
 
-/* Ending. */
+enum rc
+meta_scan_behind(struct meta *m, const struct scan_job *job, struct arena *a,
+    struct scan_job *job_r)
+{
+	struct rec_key behind;
+	struct meta_txn t;
+	struct queued q;
+	enum rc rc;
 
-struct end_arg {
-	const struct scan_job *job;
-	enum scan_status status;
-	struct span reason;
-	int64_t now_ms;
-};
+	key_timed(&behind, job->started_ms, job->place, &job->digest);
+	if ((rc = meta_read_begin(m, &t)) != RC_OK)
+		return (rc);
+	rc = queue_behind(&t, &behind, &q);
+	if (rc == RC_OK)
+		rc = repo_name(&t, q.repo, a, &job_r->repository);
+	meta_read_end(&t);
+	if (rc == RC_OK)
+		job_fill(job_r, &q);
+	return (rc);
+}
+
+uint64_t
+meta_scan_waiting(struct meta *m)
+{
+	struct meta_txn t;
+	uint64_t n;
+
+	if (meta_read_begin(m, &t) != RC_OK)
+		return (0);
+	n = kv_count(&t, TABLE_SCAN_QUEUE);
+	meta_read_end(&t);
+	return (n);
+}
+
+/* Ending. */
 
 static enum rc
 scan_end(struct meta_txn *t, void *arg)
 {
-	const struct end_arg *ea = arg;
-	const struct scan_job *job = ea->job;
+	const struct scan_end *end = arg;
+	const struct scan_job *job = end->job;
 	struct repository_row repo;
 	struct scan_rec rec;
 	enum rc rc;
@@ -344,10 +462,15 @@ scan_end(struct meta_txn *t, void *arg)
 		return (rc == RC_NOTFOUND ? RC_OK : rc);
 	if (rec.status != SCAN_IN_PROGRESS || rec.started_ms != job->started_ms)
 		return (RC_OK);
-	rec.status = (uint8_t)ea->status;
-	rec.ended_ms = ea->now_ms;
-	rec.reason = ea->reason;
-	return (scan_save(t, repo.id, &job->digest, &rec));
+	rec.status = (uint8_t)end->status;
+	rec.ended_ms = end->now_ms;
+	rec.reason = end->reason;
+	if ((rc = scan_save(t, repo.id, &job->digest, &rec)) != RC_OK)
+		return (rc);
+	if (end->findings == NULL)
+		return (findings_drop(t, repo.id, &job->digest));
+	return (
+	    findings_put(t, repo.id, &job->digest, end->findings, end->packed));
 }
 
 /* Not in the middle of a character. */
@@ -364,16 +487,42 @@ reason_cut(struct span reason)
 }
 
 enum rc
+scan_end_change(struct meta *m, struct scan_end *end, size_t weight_bytes)
+{
+
+	must(end->status > SCAN_IN_PROGRESS &&
+	     end->status <= SCAN_UNSUPPORTED_IMAGE);
+	end->reason = reason_cut(end->reason);
+	return (meta_change(m, scan_end, end, weight_bytes));
+}
+
+enum rc
 meta_scan_end(struct meta *m, const struct scan_job *job,
     enum scan_status status, struct span reason, int64_t now_ms)
 {
-	struct end_arg arg = {
+	struct scan_end end = {
 		.job = job,
 		.status = status,
-		.reason = reason_cut(reason),
+		.reason = reason,
 		.now_ms = now_ms,
 	};
 
-	must(status > SCAN_IN_PROGRESS && status <= SCAN_UNSUPPORTED_IMAGE);
-	return (meta_change(m, scan_end, &arg, 0));
+	return (scan_end_change(m, &end, 0));
+}
+
+enum rc
+scan_restate(struct meta_txn *t, uint64_t repo, const struct digest *d,
+    const struct scan_findings *f)
+{
+	struct scan_rec rec;
+	enum rc rc;
+
+	if ((rc = scan_load(t, repo, d, &rec)) != RC_OK)
+		return (rc);
+	if (rec.status == SCAN_IN_PROGRESS)
+		return (RC_NOTFOUND);
+	rec.status = (uint8_t)f->status;
+	rec.ended_ms = f->completed_ms;
+	rec.reason = reason_cut(f->reason);
+	return (scan_save(t, repo, d, &rec));
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "storage/keys_int.h"
 
 /*
  * What is set of a repository: its settings here, its resource tags, policy
@@ -14,7 +15,6 @@
 
 static const struct repository_settings repo_settings_default = {
 	.mutability = TAGS_MUTABLE,
-	.encryption = ENCRYPTION_AES256,
 };
 
 enum rc
@@ -29,10 +29,13 @@ repo_settings_load(struct meta_txn *t, uint64_t repo,
 	rc = kv_get(t, TABLE_REPOSITORY_SETTINGS, key_span(&k), &value);
 	if (rc == RC_OK && !rec_settings_read(value, room, s))
 		rc = meta_corrupt(TABLE_REPOSITORY_SETTINGS, key_span(&k));
-	if (rc != RC_NOTFOUND)
-		return (rc);
-	*s = repo_settings_default;
-	return (RC_OK);
+	if (rc == RC_NOTFOUND) {
+		*s = repo_settings_default;
+		rc = RC_OK;
+	}
+	if (rc == RC_OK)
+		keys_truth(t, repo, s);
+	return (rc);
 }
 
 /* Copied out of the map. */
@@ -66,8 +69,7 @@ settings_are_default(const struct repository_settings *s)
 
 	return (s->mutability == repo_settings_default.mutability &&
 		s->n_exclusions == 0 && !s->scan_on_push &&
-		s->encryption == repo_settings_default.encryption &&
-		s->kms_key.n == 0);
+		s->encryption != ENCRYPTION_KMS && s->kms_key.n == 0);
 }
 
 static enum rc
@@ -170,6 +172,19 @@ preset_check(const struct repository_preset *preset)
 	return (resource_tags_sort(preset->tags, preset->n_tags, tags));
 }
 
+/* Of one that was made as they say. */
+static enum encryption_type
+preset_encryption(uint64_t repo, const struct repository_settings *s)
+{
+
+	if (repo_domain(repo) == KEY_DOMAIN_PLAIN)
+		return (ENCRYPTION_NONE);
+	return (s->encryption == ENCRYPTION_KMS ||
+			s->encryption == ENCRYPTION_KMS_DSSE
+		    ? ENCRYPTION_KMS
+		    : ENCRYPTION_AES256);
+}
+
 static enum rc
 preset_settings_put(
     struct meta_txn *t, uint64_t repo, const struct repository_settings *asked)
@@ -178,8 +193,9 @@ preset_settings_put(
 
 	if (s.mutability == 0)
 		s.mutability = repo_settings_default.mutability;
-	if (s.encryption == 0)
-		s.encryption = repo_settings_default.encryption;
+	s.encryption = preset_encryption(repo, &s);
+	if (s.encryption != ENCRYPTION_KMS)
+		s.kms_key = SPAN_NONE;
 	if (settings_are_default(&s))
 		return (RC_OK);
 	return (repo_settings_put(t, repo, &s));

@@ -207,8 +207,8 @@ referrer_again(struct meta_txn *t, uint64_t repo, const struct digest *d,
 
 	if ((rec->flags & MANIFEST_HAS_SUBJECT) == 0)
 		return (RC_OK);
-	rc =
-	    blob_content(t, d, rec->size_bytes, READ_BLOCKING, &u->work, &text);
+	rc = blob_content(t, repo_domain(repo), d, rec->size_bytes,
+	    READ_BLOCKING, &u->work, &text);
 	if (rc == RC_OK)
 		rc =
 		    manifest_parse(rec->media_type, text, &u->work, &read, why);
@@ -273,7 +273,8 @@ kind_offer(struct meta_txn *t, uint64_t repo, const struct digest *d,
 		if (!key_read_edge(w.key, &repo, &parent, &kind, &child))
 			rc = meta_corrupt(w.table, w.key);
 		else
-			rc = archive_offer(t, &child, now_ms);
+			rc =
+			    archive_offer(t, repo_domain(repo), &child, now_ms);
 		if (rc != RC_OK)
 			break;
 	}

@@ -9,6 +9,7 @@
 #include "base/rc.h"
 #include "base/span.h"
 #include "storage/entities.h"
+#include "storage/findings.h"
 #include "storage/images.h"
 #include "storage/lifecycles.h"
 #include "storage/meta.h"
@@ -35,6 +36,11 @@
  *                    "generation"                u64, of the entities
  *                    "policy_revision"           u64, the last one taken
  *                    "replication_id"            u64, the last one taken
+ *                    "key_domain"                u64, the last one taken
+ *                    "key_ring"                  u64, changes of the master key
+ *                    "archive"                   u64, of the archive's marker
+ *                    "advisory_set",
+ *                    "advisory_revision"         u64, the last one taken
  *                                                counts: version 2 (1 is
  *                                                read) has those of the
  *                                                archive
@@ -96,7 +102,9 @@
  *  entities          u8 kind, name               rest: record
  *  image_counts      repo                        u64 images
  *  image_scans       repo, digest                u8 status, i64 started,
- *                                                i64 ended, str reason, rest:
+ *                                                i64 ended, str reason (of
+ *                                                another key domain than 0,
+ *                                                sealed), rest:
  *                                                i64 of each of those that
  *                                                were started before it
  *  scan_queue        i64 started, repo, digest   -
@@ -141,13 +149,34 @@
  *  replication_status
  *                    repo, digest, destination   u8 state, i64 changed, str
  *                                                code, rest: why
+ *  layer_indexes     blob                        i64 indexed, u32 reader, rest:
+ *                                                what scan/ found in that
+ *                                                layer, compressed with zstd
+ *                                                and, of another key domain
+ *                                                than 0, sealed
+ *  scan_findings     repo, digest                i64 completed, u64 revision
+ *                                                of the advisories, i64 of
+ *                                                their source, u32 x 6 counts
+ *                                                by severity, u32 n, n x str
+ *                                                ecosystem, rest: findings,
+ *                                                as above
+ *  scanned_systems   str8 ecosystem, repo,
+ *                    digest                      -
+ *  advisories        u64 set, str8 ecosystem,
+ *                    str8 package, u32 sequence  rest: record (advisories.h)
  *
  * Those from repository_settings on came with format 2, those from
  * image_counts on with format 3, those from idle_links on with format 4, those
- * from import_images on with format 5; a folder of an older format that is only
- * read is one where they are empty.  A repository without a row in image_counts
- * is one whose images have not changed since format 2, or that never had any:
- * they are counted when they do, and when somebody asks.
+ * from import_images on with format 5, those from layer_indexes on with format
+ * 6; a folder of an older format that is only read is one where they are empty.
+ * A repository without a row in image_counts is one whose images have not
+ * changed since format 2, or that never had any: they are counted when they do,
+ * and when somebody asks.
+ *
+ * Since format 6 a repository's id is u32 key domain, u32 number; older ones
+ * are of domain 0, which is not encrypted.  What a repository holds is of its
+ * domain.  Of others than 0 rows of content, and annotations among the
+ * referrers, are sealed values (storage/sealed.h), bound to their row.
  *
  * A repository whose id is in doomed has been deleted: it has no name any
  * more, so that nobody finds it.  Until it is being purged it can be restored,
@@ -228,6 +257,10 @@ enum meta_table {
 	TABLE_REPLICATION_TASKS,
 	TABLE_REPLICATION_QUEUE,
 	TABLE_REPLICATION_STATUS,
+	TABLE_LAYER_INDEXES, /* from here on: format 6 */
+	TABLE_SCAN_FINDINGS,
+	TABLE_SCANNED_SYSTEMS,
+	TABLE_ADVISORIES,
 	META_TABLES
 };
 
@@ -235,6 +268,14 @@ enum meta_table {
 #define META_TABLES_OF_FORMAT_2 TABLE_IMAGE_COUNTS
 #define META_TABLES_OF_FORMAT_3 TABLE_IDLE_LINKS
 #define META_TABLES_OF_FORMAT_4 TABLE_IMPORT_IMAGES
+#define META_TABLES_OF_FORMAT_5 TABLE_LAYER_INDEXES
+
+/** repo_domain(repo): the key domain that a repository's content is of. */
+static inline uint32_t
+repo_domain(uint64_t repo)
+{
+	return ((uint32_t)(repo >> 32));
+}
 
 /** meta_table_name(table): as it is called in the database. */
 const char *meta_table_name(enum meta_table);
@@ -292,7 +333,18 @@ void key_preview_run(struct rec_key *, uint64_t repo, uint64_t run);
 void key_preview_result(
     struct rec_key *, uint64_t repo, uint64_t run, uint32_t sequence);
 
+/* Of the advisory database: the prefix of a set; that of a package in it, false
+ * for names that are too long; and the whole key of it. */
+void key_advisory_set(struct rec_key *, uint64_t set);
+bool key_advisory(
+    struct rec_key *, uint64_t set, struct span ecosystem, struct span package);
+void key_advisory_sequence(struct rec_key *, uint32_t sequence);
+
 /* The readers: false if the bytes are not such a key.  Spans borrow. */
+/* The first also of a key that has more behind it. */
+bool key_read_advisory_set(struct span, uint64_t *set_r);
+bool key_read_advisory(struct span, uint64_t *set_r, struct span *ecosystem_r,
+    struct span *package_r);
 bool key_read_repo(struct span, uint64_t *repo_r);
 bool key_read_tag(struct span, uint64_t *repo_r, struct span *tag_r);
 bool key_read_repo_digest(struct span, uint64_t *repo_r, struct digest *);
@@ -416,7 +468,7 @@ struct blob_rec {
 	int64_t created_ms;
 	int64_t unheld_ms;     /* since when nobody holds it; 0: held */
 	uint64_t stored_bytes; /* as it lies there; .size_bytes but for what
-				  was compressed */
+				  was compressed, or sealed, in the archive */
 };
 #define REC_BLOB_BYTES 36
 void rec_blob_write(const struct blob_rec *, uint8_t *p);
@@ -596,8 +648,46 @@ void rec_status_write(const struct status_rec *, uint8_t *p);
 bool rec_status_read(struct span, struct status_rec *);
 
 /* Not empty. */
+size_t rec_advisory_size(struct span record);
+void rec_advisory_write(struct span record, uint8_t *p);
+bool rec_advisory_read(struct span, struct span *record_r);
+
+/* Not empty. */
 size_t rec_entity_size(struct span record);
 void rec_entity_write(struct span record, uint8_t *p);
 bool rec_entity_read(struct span, struct span *record_r);
+
+/* What scans found: meta_records_findings.c.  Sizes and writers are of what
+ * stands before the stored bytes, which the caller puts where the writer ends. */
+struct layer_index_rec {
+	int64_t indexed_ms;
+	uint32_t reader; /* of the layer: scan/layer.h */
+	struct span stored;
+};
+size_t rec_layer_index_size(size_t stored_bytes);
+uint8_t *
+rec_layer_index_write(int64_t indexed_ms, uint32_t layer_reader, uint8_t *p);
+bool rec_layer_index_read(struct span, struct layer_index_rec *);
+
+#define SYSTEM_MAX_BYTES 64 /* of an ecosystem's name */
+struct findings_rec {
+	int64_t completed_ms;
+	uint64_t revision;
+	int64_t updated_ms;
+	uint32_t counts[FINDING_SEVERITIES];
+	struct span ecosystems[FINDINGS_ECOSYSTEMS_MAX];
+	size_t n_ecosystems;
+	struct span stored;
+};
+/* With .stored. */
+size_t rec_findings_size(const struct findings_rec *);
+uint8_t *rec_findings_write(const struct findings_rec *, uint8_t *p);
+bool rec_findings_read(struct span, struct findings_rec *);
+
+/* ${d} NULL: the prefix of an ecosystem. */
+void key_system(struct rec_key *, struct span ecosystem, uint64_t repo,
+    const struct digest *d);
+bool key_read_system(
+    struct span, struct span *ecosystem_r, uint64_t *repo_r, struct digest *);
 
 #endif

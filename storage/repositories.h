@@ -21,10 +21,12 @@ enum tag_mutability { /* stored: never renumber */
 	TAGS_MUTABLE_WITH_EXCLUSION = 4,
 };
 
-enum encryption_type {
+enum encryption_type {		/* stored: never renumber */
+	ENCRYPTION_DEFAULT = 0, /* of a new one: what the store's default is */
 	ENCRYPTION_AES256 = 1,
 	ENCRYPTION_KMS = 2,
-	ENCRYPTION_KMS_DSSE = 3
+	ENCRYPTION_KMS_DSSE = 3, /* of older formats only */
+	ENCRYPTION_NONE = 4,
 };
 
 struct resource_tag {
@@ -48,8 +50,10 @@ struct repository_settings {
 	const struct span *exclusions;	/* filters; ..._WITH_EXCLUSION */
 	size_t n_exclusions;
 	bool scan_on_push;
-	enum encryption_type encryption; /* default (also 0) AES256 */
-	struct span kms_key;		 /* may be empty */
+	/* Described: what is true, never ENCRYPTION_DEFAULT; whatever an older
+	 * version noted, of one whose content is plain ENCRYPTION_NONE. */
+	enum encryption_type encryption;
+	struct span kms_key; /* as it was given; may be empty */
 };
 
 /* What a new repository is made as, asked for or by the way of a push. */
@@ -83,6 +87,14 @@ struct repository_description {
 	struct resource_tag *tags; /* by key */
 	size_t n_tags;
 };
+
+/** repository_domain(row): the key domain that its content is of, for life
+ * (storage/keys.h). */
+static inline uint32_t
+repository_domain(const struct repository_row *row)
+{
+	return ((uint32_t)(row->id >> 32));
+}
 
 /** meta_repository_describe(m, name, arena, d_r): RC_NOTFOUND. */
 RC_MUST_USE enum rc meta_repository_describe(struct meta *, struct span name,

@@ -13,10 +13,12 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/obj.h"
 #include "storage/blobs_fs_int.h"
 #include "storage/gc.h"
 #include "storage/meta_env_int.h"
+#include "storage/sealed.h"
 #include "storage/store_int.h"
 #include "storage/tier_int.h"
 
@@ -303,12 +305,12 @@ place_prefix(enum blob_location location)
 }
 
 static void
-file_name(enum blob_location location, const struct digest *d,
+file_name(enum blob_location location, uint32_t domain, const struct digest *d,
     char out[SNAPSHOT_PATH_BYTES])
 {
 	char path[BLOB_PATH_BYTES];
 
-	blobs_fs_path(KEY_DOMAIN_PLAIN, d, path);
+	blobs_fs_path(domain, d, path);
 	(void)snprintf(
 	    out, SNAPSHOT_PATH_BYTES, "%s%s", place_prefix(location), path);
 }
@@ -319,20 +321,19 @@ file_read(
     const struct kv_walk *w, enum blob_location at, struct snapshot_file *file)
 {
 	struct blob_rec rec;
-	uint32_t domain;
 
-	if (!key_read_blob(w->key, &domain, &file->digest) ||
+	if (!key_read_blob(w->key, &file->key_domain, &file->digest) ||
 	    !rec_blob_read(w->value, &rec))
 		return (meta_corrupt(w->table, w->key));
-	if (domain != KEY_DOMAIN_PLAIN || rec.location != at ||
-	    rec.state != BLOB_SERVED)
+	if (rec.location != at || rec.state != BLOB_SERVED)
 		return (RC_NOTFOUND);
-	file_name(at, &file->digest, file->path);
+	file_name(at, file->key_domain, &file->digest, file->path);
 	file->size_bytes = rec.size_bytes;
 	file->archived = at == BLOB_IN_ARCHIVE;
 	file->compressed = rec.encoding == BLOB_ZSTD;
-	file->stored_bytes =
-	    file->compressed ? rec.stored_bytes : rec.size_bytes;
+	file->stored_bytes = rec.stored_bytes;
+	if (!file->archived && file->key_domain != KEY_DOMAIN_PLAIN)
+		file->stored_bytes = sealed_file_bytes(rec.size_bytes);
 	return (RC_OK);
 }
 
@@ -399,12 +400,32 @@ out:
 }
 
 static bool
-name_parse(struct span rest, struct digest *d)
+domain_parse(struct span *rest, uint32_t *domain)
+{
+	struct span part, behind = *rest;
+	uint64_t n;
+
+	*domain = KEY_DOMAIN_PLAIN;
+	if (!span_has_prefix(*rest, SPAN("k")))
+		return (true);
+	if (!span_split(&behind, '/', &part))
+		return (false);
+	part.p++;
+	part.n--;
+	if (num_u64(part, UINT32_MAX, &n) != RC_OK)
+		return (false);
+	*domain = (uint32_t)n;
+	*rest = behind;
+	return (true);
+}
+
+static bool
+name_parse(struct span rest, uint32_t *domain, struct digest *d)
 {
 	struct span alg, part;
 
 	*d = (struct digest){ 0 };
-	return (span_split(&rest, '/', &alg) &&
+	return (domain_parse(&rest, domain) && span_split(&rest, '/', &alg) &&
 		digest_alg_parse(alg, &d->alg) == RC_OK &&
 		span_split(&rest, '/', &part) &&
 		hex_decode(rest, d->bytes, digest_len(d->alg)) == RC_OK);
@@ -417,14 +438,15 @@ content_name(enum blob_location location, const char *path, struct digest *d)
 	struct span prefix = span_of(place_prefix(location));
 	struct span rest = span_of(path);
 	char again[SNAPSHOT_PATH_BYTES];
+	uint32_t domain;
 
 	if (!span_has_prefix(rest, prefix))
 		return (false);
 	rest.p += prefix.n;
 	rest.n -= prefix.n;
-	if (!name_parse(rest, d))
+	if (!name_parse(rest, &domain, d))
 		return (false);
-	file_name(location, d, again);
+	file_name(location, domain, d, again);
 	return (strcmp(path, again) == 0);
 }
 

@@ -40,19 +40,21 @@ void snapshot_end(struct snapshot **);
 struct snapshot_file {
 	char path[SNAPSHOT_PATH_BYTES]; /* "blobs/sha256/ab/ab12...",
 					   "archive/..." */
+	uint32_t key_domain;
 	struct digest digest; /* of the content; of one that lies compressed in
-				  the archive not of the file */
+				  the archive, or sealed, not of the file */
 	uint64_t size_bytes;  /* of the content */
 	bool archived;
-	bool compressed;       /* the file is one frame of zstd */
+	bool compressed;       /* the file is, or seals, one frame of zstd */
 	uint64_t stored_bytes; /* of the file */
 };
 typedef enum rc snapshot_file_fn(void *arg, const struct snapshot_file *);
 
-/** snapshot_files(meta_path, fn, arg, why): each file once, in order of path;
- * another code than RC_OK of ${fn} ends it, with an empty ${why}.  ${meta_path}
- * ends in "meta.mdb", and nobody changes it meanwhile.  RC_CORRUPT, RC_VERSION:
- * these are not metadata that this version reads. */
+/** snapshot_files(meta_path, fn, arg, why): each file once, those in the
+ * archive first, and then by key domain and digest; another code than RC_OK of
+ * ${fn} ends it, with an empty ${why}.  ${meta_path} ends in "meta.mdb", and
+ * nobody changes it meanwhile.  RC_CORRUPT, RC_VERSION: these are not metadata
+ * that this version reads. */
 RC_MUST_USE enum rc snapshot_files(const char *meta_path, snapshot_file_fn *fn,
     void *arg, char why[SNAPSHOT_WHY_BYTES]);
 

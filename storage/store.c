@@ -7,7 +7,9 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "storage/ballast_int.h"
+#include "storage/blobs.h"
 #include "storage/collect_int.h"
+#include "storage/keys.h"
 #include "storage/meta_int.h"
 #include "storage/tier.h"
 
@@ -141,14 +143,24 @@ archive_open(struct store *s)
 }
 
 static enum rc
+content_key(
+    void *arg, uint32_t key_domain, enum read_mode mode, struct seal_key *key_r)
+{
+
+	return (keys_get(arg, key_domain, mode, key_r));
+}
+
+static enum rc
 content_open(struct store *s, char *why)
 {
 	enum rc rc;
 
 	rc = blobs_fs_open(
 	    s->dir_fd, s->options.dir, s->options.read_only, &s->blobs);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		blobs_keys_set(s->blobs, content_key, s);
 		rc = uploads_open(s, &s->uploads);
+	}
 	if (rc != RC_OK) {
 		(void)snprintf(why, STORE_WHY_BYTES, "%s: blobs or uploads: %s",
 		    s->options.dir, rc_text(rc));
@@ -160,6 +172,8 @@ content_open(struct store *s, char *why)
 		    s->options.archive_dir != NULL ? s->options.archive_dir
 						   : STORE_ARCHIVE_DIR,
 		    rc_text(rc));
+	else
+		tier_keys_set(s->tier, content_key, s);
 	return (rc);
 }
 

@@ -13,9 +13,10 @@
  * only store.h, meta.h, content.h, upload.h and fsck.h are used.
  *
  *	DIR/lock		flock'ed by the one process that serves DIR
- *	DIR/format		"registryd-format 5\n"
+ *	DIR/format		"registryd-format 6\n"
  *	DIR/meta.mdb		LMDB environment (and meta.mdb-lock)
  *	DIR/blobs/<alg>/<2 hex>/<hex>
+ *	DIR/blobs/k<domain>/<alg>/<2 hex>/<hex>	sealed (storage/keys.h)
  *	DIR/uploads/<session>	scratch of unfinished uploads
  *	DIR/quarantine/		what fsck --repair took out of service
  *	DIR/snapshot/		a copy of the metadata, while a backup is written
@@ -27,7 +28,7 @@
  * DIR/master.key and DIR/admin-credentials, if they are there, are of rooms
  * above.
  */
-#define STORE_FORMAT 5
+#define STORE_FORMAT 6
 
 struct store;
 struct meta;

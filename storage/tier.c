@@ -202,6 +202,23 @@ tier_close(struct tier **t_p)
 	free(t);
 }
 
+void
+tier_keys_set(struct tier *t, blobs_key_fn *fn, void *arg)
+{
+	OBJ_CHECK(t, TIER_MAGIC);
+	t->key_fn = fn;
+	t->key_arg = arg;
+}
+
+enum rc
+tier_key(struct tier *t, uint32_t key_domain, struct seal_key *key_r)
+{
+	must(key_domain != KEY_DOMAIN_PLAIN);
+	if (t->key_fn == NULL)
+		return (RC_LOCKED);
+	return (t->key_fn(t->key_arg, key_domain, READ_BLOCKING, key_r));
+}
+
 bool
 tier_shares_disk(struct tier *t, int other_fd)
 {

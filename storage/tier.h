@@ -14,8 +14,10 @@
  * The archive: a folder for content that only archived images need, which may
  * lie on another, slower disk.  Files are named as in blobs/; what is not
  * compressed already is compressed with zstd and a long window, and the record
- * of the blob says so.  A file appears by rename, when it is complete and
- * synced.  All functions may block for as long as the content is long.
+ * of the blob says so.  Content of a key domain is sealed (sealed.h) as what is
+ * stored, so perhaps compressed, under the digest of the blob; whatever takes it
+ * or gives it may say RC_LOCKED.  A file appears by rename, when it is complete
+ * and synced.  All functions may block for as long as the content is long.
  *
  * Memory: to put what is compressed takes some 150 MiB, to read it 130 MiB,
  * less of what is smaller than the window; everything else a few.  Any thread;
@@ -53,6 +55,9 @@ RC_MUST_USE enum rc tier_open(const char *dir, bool read_only,
     const struct tier_owner *, struct tier **t_r);
 void tier_close(struct tier **);
 
+/** tier_keys_set(t, fn, arg): as blobs_keys_set(). */
+void tier_keys_set(struct tier *, blobs_key_fn *, void *arg);
+
 /** tier_shares_disk(t, fd): does it lie on the filesystem of ${fd}?  The
  * folder is made. */
 bool tier_shares_disk(struct tier *, int fd);
@@ -76,18 +81,18 @@ struct tier_pace {
 struct tier_put {
 	uint32_t key_domain;
 	struct digest digest;
-	int fd; /* the content, read from its beginning to .size_bytes */
+	struct blob_file *file; /* the content, read from its beginning */
 	uint64_t size_bytes;
 	struct tier_pace pace;
 };
 
 struct tier_place {
 	enum blob_encoding encoding;
-	uint64_t stored_bytes;
+	uint64_t stored_bytes; /* of the file */
 };
 
 /** tier_put(t, put, place_r): durable when it returns; verified on its
- * way.  RC_DIGEST: ${fd} is not that content, or cannot be read; RC_CANCELLED;
+ * way.  RC_DIGEST: ${file} is not that content, or cannot be read; RC_CANCELLED;
  * RC_NOSPACE; RC_LIMIT: no memory to compress it; RC_MISSING: tier_away(). */
 RC_MUST_USE enum rc
 tier_put(struct tier *, const struct tier_put *, struct tier_place *place_r);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -15,6 +14,7 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "storage/blobs_fs_int.h"
+#include "storage/sealed.h"
 
 /*
  * Content out of the archive, held against all that is known of it: the size
@@ -31,9 +31,9 @@ struct getting {
 	bool trying; /* it may be written otherwise: nothing is wrong yet */
 	struct tier_pace pace;
 	char path[BLOB_PATH_BYTES];
-	int fd;
+	struct blob_file file;
 	char *in;
-	uint64_t read_bytes; /* of the file */
+	uint64_t read_bytes; /* of what is stored */
 	struct hasher *hasher;
 	uint64_t got_bytes;   /* of the content */
 	uint64_t paced_bytes; /* so far others had their turn */
@@ -50,46 +50,65 @@ damaged(const struct getting *g, const char *why)
 	return (g->trying ? RC_CORRUPT : tier_damaged(g->t, g->path, why));
 }
 
+/* Its content is what is stored. */
+static enum rc
+sealed_open(struct getting *g, uint32_t key_domain)
+{
+	const struct sealed_expect expect = {
+		.key_domain = key_domain,
+		.size_bytes = UINT64_MAX,
+		.digest = g->digest,
+	};
+	struct seal_key key;
+	enum rc rc;
+
+	if ((rc = tier_key(g->t, key_domain, &key)) != RC_OK)
+		return (rc);
+	rc = sealed_reader_open(g->file.fd, &key, &expect, &g->file.sealed);
+	mem_wipe(&key, sizeof(key));
+	return (rc == RC_CORRUPT ? damaged(g, "not genuine") : rc);
+}
+
 static enum rc
 file_open(struct getting *g, uint32_t key_domain)
 {
 	struct stat st;
 	enum rc rc;
-	int dir_fd;
+	int dir_fd, fd;
 
+	g->file = (struct blob_file)BLOB_FILE_NONE;
 	if ((rc = tier_folder(g->t, false, &dir_fd)) != RC_OK)
 		return (rc);
 	blobs_fs_path(key_domain, g->digest, g->path);
-	g->fd = openat(
+	fd = openat(
 	    dir_fd, g->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (g->fd < 0 && errno == ENOENT)
+	if (fd < 0 && errno == ENOENT)
 		return (RC_NOTFOUND);
-	if (g->fd < 0 || fstat(g->fd, &st) != 0)
+	g->file.fd = fd;
+	if (fd < 0 || fstat(fd, &st) != 0)
 		return (tier_failed(g->t, "open ", g->path));
 	if (!S_ISREG(st.st_mode))
 		return (damaged(g, "not a regular file"));
 	if ((uint64_t)st.st_size != g->place->stored_bytes)
 		return (damaged(g, "not of its size"));
-	(void)posix_fadvise(g->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	return (RC_OK);
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	return (key_domain != KEY_DOMAIN_PLAIN ? sealed_open(g, key_domain)
+					       : RC_OK);
 }
 
 /* What the disk cannot read is damaged, too. */
 static enum rc
 chunk_read(struct getting *g, size_t *n_r)
 {
-	ssize_t got;
+	enum rc rc;
 
-	do {
-		got =
-		    pread(g->fd, g->in, TIER_CHUNK_BYTES, (off_t)g->read_bytes);
-	} while (got < 0 && errno == EINTR);
-	if (got < 0) {
-		(void)tier_failed(g->t, "read ", g->path);
+	rc = blob_file_read(
+	    &g->file, g->read_bytes, g->in, TIER_CHUNK_BYTES, true, n_r);
+	if (rc != RC_OK) {
+		log_error("%s/%s: cannot be read", g->t->dir, g->path);
 		return (RC_CORRUPT);
 	}
-	*n_r = (size_t)got;
-	g->read_bytes += (size_t)got;
+	g->read_bytes += *n_r;
 	return (RC_OK);
 }
 
@@ -218,17 +237,18 @@ tier_read(struct getting *g, uint32_t key_domain)
 	enum rc rc;
 
 	OBJ_CHECK(g->t, TIER_MAGIC);
-	g->fd = -1;
 	g->in = xmalloc(TIER_CHUNK_BYTES);
 	g->hasher = hasher_new(g->digest->alg);
 	if ((rc = file_open(g, key_domain)) == RC_OK)
 		rc = content_get(g);
 	hasher_free(&g->hasher);
 	(void)ZSTD_freeDCtx(g->zstd);
+	if (g->out != NULL)
+		mem_wipe(g->out, g->out_bytes);
 	free(g->out);
+	mem_wipe(g->in, TIER_CHUNK_BYTES);
 	free(g->in);
-	if (g->fd >= 0)
-		(void)close(g->fd);
+	blob_file_close(&g->file);
 	return (rc);
 }
 
@@ -289,18 +309,14 @@ static enum rc
 looks_compressed(struct getting *g, uint32_t key_domain, bool *does_r)
 {
 	char magic[TIER_ZSTD_MAGIC_BYTES];
-	ssize_t got;
 	enum rc rc;
 
 	*does_r = false;
-	g->fd = -1;
-	if ((rc = file_open(g, key_domain)) == RC_OK) {
-		got = pread(g->fd, magic, sizeof(magic), 0);
-		*does_r = got == (ssize_t)sizeof(magic) &&
+	if ((rc = file_open(g, key_domain)) == RC_OK)
+		*does_r = blob_file_read_all(
+			      &g->file, 0, magic, sizeof(magic)) == RC_OK &&
 			  memcmp(magic, TIER_ZSTD_MAGIC, sizeof(magic)) == 0;
-	}
-	if (g->fd >= 0)
-		(void)close(g->fd);
+	blob_file_close(&g->file);
 	return (rc);
 }
 

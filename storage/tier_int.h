@@ -33,6 +33,8 @@ struct tier {
 	char *dir;
 	bool read_only;
 	struct tier_owner owner;
+	blobs_key_fn *key_fn; /* NULL: nothing can be sealed */
+	void *key_arg;
 	char run[TIER_RUN_BYTES];
 	pthread_mutex_t lock; /* of what follows, and held while a name is
 				 given or taken away, so that no folder goes
@@ -59,6 +61,10 @@ RC_MUST_USE enum rc tier_folder(struct tier *, bool make, int *fd_r);
 RC_MUST_USE enum rc
 tier_temp_make(struct tier *, char name[TIER_TEMP_BYTES], int *fd_r);
 void tier_temp_remove(struct tier *, const char *name);
+
+/** tier_key(t, domain, key_r): RC_LOCKED. */
+RC_MUST_USE enum rc
+tier_key(struct tier *, uint32_t key_domain, struct seal_key *key_r);
 
 /** tier_name_give(t, name, path): give what is synced its name, durably. */
 RC_MUST_USE enum rc

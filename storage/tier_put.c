@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "storage/blobs_fs_int.h"
+#include "storage/sealed.h"
 
 /*
  * Content into the archive.  It is hashed as it is read, so that nothing is
@@ -37,16 +38,25 @@ struct putting {
 	char name[TIER_TEMP_BYTES];
 	int fd;
 	char *in;
-	uint64_t done_bytes; /* read and hashed */
-	uint64_t written_bytes, written_back_bytes;
+	uint64_t done_bytes;	      /* read and hashed */
+	uint64_t written_bytes;	      /* what is stored, before it is sealed */
+	uint64_t written_back_bytes;  /* of the file */
+	struct sealed_writer *sealed; /* NULL: plain */
 	struct hasher *hasher;
 	ZSTD_CCtx *zstd; /* NULL: plain */
 	char *out;
 	size_t out_bytes;
 };
 
+static uint64_t
+file_bytes(const struct putting *p)
+{
+	return (p->sealed != NULL ? sealed_file_bytes(p->written_bytes)
+				  : p->written_bytes);
+}
+
 static enum rc
-bytes_write(struct putting *p, const char *bytes, size_t n)
+plain_write(struct putting *p, const char *bytes, size_t n)
 {
 	size_t done = 0;
 	ssize_t got;
@@ -62,15 +72,45 @@ bytes_write(struct putting *p, const char *bytes, size_t n)
 			return (tier_failed(p->t, "write ", p->name));
 		done += (size_t)got;
 	}
+	return (RC_OK);
+}
+
+static enum rc
+bytes_write(struct putting *p, const char *bytes, size_t n)
+{
+	uint64_t end;
+	enum rc rc;
+
+	rc = p->sealed != NULL ? sealed_writer_append(p->sealed, bytes, n)
+			       : plain_write(p, bytes, n);
+	if (rc != RC_OK)
+		return (rc);
 	p->written_bytes += n;
-	if (p->written_bytes - p->written_back_bytes >= WRITE_BACK_BYTES) {
+	end = file_bytes(p);
+	if (end - p->written_back_bytes >= WRITE_BACK_BYTES) {
 		/* An error shows again when it is synced. */
 		(void)sync_file_range(p->fd, (off_t)p->written_back_bytes,
-		    (off_t)(p->written_bytes - p->written_back_bytes),
+		    (off_t)(end - p->written_back_bytes),
 		    SYNC_FILE_RANGE_WRITE);
-		p->written_back_bytes = p->written_bytes;
+		p->written_back_bytes = end;
 	}
 	return (RC_OK);
+}
+
+static enum rc
+seal_begin(struct putting *p)
+{
+	uint32_t domain = p->put->key_domain;
+	struct seal_key key;
+	enum rc rc;
+
+	if (domain == KEY_DOMAIN_PLAIN)
+		return (RC_OK);
+	if ((rc = tier_key(p->t, domain, &key)) != RC_OK)
+		return (rc);
+	rc = sealed_writer_new(p->fd, &key, domain, &p->sealed);
+	mem_wipe(&key, sizeof(key));
+	return (rc);
 }
 
 /* --- compressing or not -------------------------------------------------- */
@@ -173,22 +213,10 @@ static enum rc
 chunk_read(struct putting *p, size_t *n_r)
 {
 	uint64_t left = p->put->size_bytes - p->done_bytes;
-	size_t want, n = 0;
-	ssize_t got;
+	size_t n = left < TIER_CHUNK_BYTES ? (size_t)left : TIER_CHUNK_BYTES;
 
-	want = left < TIER_CHUNK_BYTES ? (size_t)left : TIER_CHUNK_BYTES;
-	while (n < want) {
-		got = pread(p->put->fd, p->in + n, want - n,
-		    (off_t)(p->done_bytes + n));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			(void)tier_failed(
-			    p->t, "read what is put as ", p->name);
-		if (got <= 0)
-			return (RC_DIGEST);
-		n += (size_t)got;
-	}
+	if (blob_file_read_all(p->put->file, p->done_bytes, p->in, n) != RC_OK)
+		return (RC_DIGEST);
 	hasher_update(p->hasher, p->in, n);
 	p->done_bytes += n;
 	*n_r = n;
@@ -235,12 +263,15 @@ content_put(struct putting *p)
 	struct digest got;
 	enum rc rc;
 
-	(void)posix_fadvise(p->put->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	(void)posix_fadvise(p->put->file->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	if ((rc = content_write(p)) != RC_OK)
 		return (rc);
 	hasher_final(p->hasher, &got);
 	if (!digest_eq(&got, &p->put->digest))
 		return (RC_DIGEST);
+	if (p->sealed != NULL &&
+	    (rc = sealed_writer_complete(p->sealed, &got)) != RC_OK)
+		return (rc);
 	if (fsync(p->fd) != 0)
 		return (tier_failed(p->t, "fsync ", p->name));
 	/* Nobody will read it soon. */
@@ -259,7 +290,7 @@ content_place(struct putting *p, struct tier_place *place_r)
 		return (rc);
 	*place_r = (struct tier_place){
 		.encoding = p->zstd != NULL ? BLOB_ZSTD : BLOB_PLAIN,
-		.stored_bytes = p->written_bytes,
+		.stored_bytes = file_bytes(p),
 	};
 	return (RC_OK);
 }
@@ -275,11 +306,16 @@ tier_put(struct tier *t, const struct tier_put *put, struct tier_place *place_r)
 		return (rc);
 	p.in = xmalloc(TIER_CHUNK_BYTES);
 	p.hasher = hasher_new(put->digest.alg);
-	if ((rc = content_put(&p)) == RC_OK)
+	rc = seal_begin(&p);
+	if (rc == RC_OK && (rc = content_put(&p)) == RC_OK)
 		rc = content_place(&p, place_r);
 	hasher_free(&p.hasher);
 	(void)ZSTD_freeCCtx(p.zstd);
+	sealed_writer_close(&p.sealed);
+	if (p.out != NULL)
+		mem_wipe(p.out, p.out_bytes);
 	free(p.out);
+	mem_wipe(p.in, TIER_CHUNK_BYTES);
 	free(p.in);
 	(void)close(p.fd);
 	/* It has no such name any more when it was placed. */

@@ -59,7 +59,7 @@ session_add(struct uploads *t, struct upload *u)
 
 enum rc
 upload_start(struct store *s, struct span repository, uint8_t alg,
-    char id_r[UPLOAD_ID_BYTES])
+    const struct repository_preset *create, char id_r[UPLOAD_ID_BYTES])
 {
 	struct uploads *t = uploads_of(s);
 	struct upload_row row = { .repository = repository, .alg = alg };
@@ -71,6 +71,7 @@ upload_start(struct store *s, struct span repository, uint8_t alg,
 	upload_id_new(row.id);
 	row.started_ms = clock_real_ms();
 	u = upload_entry_new(t, row.id, repository, alg);
+	u->wish = upload_wish_new(create);
 	if ((rc = session_add(t, u)) != RC_OK) {
 		upload_entry_free(&u);
 		return (rc);
@@ -104,6 +105,22 @@ upload_row_touched(struct uploads *t, const struct upload_row *row,
 	return (rc);
 }
 
+/* What a crash has left of it; what is damaged is nothing. */
+static enum rc
+content_measure(struct uploads *t, const char *id, uint64_t *size)
+{
+	enum rc rc;
+
+	if (*size == 0)
+		return (RC_OK);
+	rc = scratch_measure(t->store->blobs, id, size);
+	if (rc == RC_NOTFOUND || rc == RC_CORRUPT)
+		*size = 0;
+	/* Without its key it can at least be ended. */
+	return (rc == RC_NOTFOUND || rc == RC_CORRUPT || rc == RC_LOCKED ? RC_OK
+									 : rc);
+}
+
 /* What a session that is not in memory says of itself. */
 static enum rc
 row_read(struct uploads *t, struct span repository, struct span id,
@@ -120,7 +137,9 @@ row_read(struct uploads *t, struct span repository, struct span id,
 	rc = upload_row_touched(t, row_r, touched_ms_r, size_r);
 	if (rc != RC_OK)
 		return (rc);
-	return (upload_expired(t, *touched_ms_r, now_ms) ? RC_NOTFOUND : RC_OK);
+	if (upload_expired(t, *touched_ms_r, now_ms))
+		return (RC_NOTFOUND);
+	return (content_measure(t, row_r->id, size_r));
 }
 
 /*
@@ -205,15 +224,19 @@ upload_claim(struct uploads *t, struct span repository, struct span id,
 static void
 content_settle(struct upload *u)
 {
+	uint64_t left = 0;
+
 	if (upload_keep(u) == RC_OK)
 		return;
-	log_error("upload %s: its %" PRIu64 " bytes are lost", u->id,
-	    upload_offset(u));
+	if (u->scratch != NULL && u->early == NULL)
+		left = scratch_readable(u->scratch);
+	log_error("upload %s: %" PRIu64 " of its %" PRIu64 " bytes are lost",
+	    u->id, upload_offset(u) - left, upload_offset(u));
 	upload_early_drop(u);
 	hasher_free(&u->hasher);
 	u->hashed_bytes = 0;
 	u->is_known = false;
-	u->offset_bytes = 0;
+	u->offset_bytes = left;
 }
 
 void

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "storage/blob_file.h"
 #include "storage/meta.h"
 #include "storage/store.h"
 
@@ -25,10 +26,14 @@
  */
 struct upload;
 
-/** upload_start(s, repository, alg, id_r): a new session.  Never waits: loop
- * or worker.  RC_LIMIT too many sessions; RC_NOSPACE below the reserve. */
-RC_MUST_USE enum rc upload_start(struct store *, struct span repository,
-    uint8_t alg, char id_r[UPLOAD_ID_BYTES]);
+/** upload_start(s, repository, alg, create, id_r): a new session.  Never waits:
+ * loop or worker.  What it takes is kept as the repository keeps content; of
+ * one that is not there, as it would be made: of ${create} (NULL: not known;
+ * then sealed, to be on the safe side).  RC_LIMIT too many sessions; RC_NOSPACE
+ * below the reserve. */
+RC_MUST_USE enum rc
+upload_start(struct store *, struct span repository, uint8_t alg,
+    const struct repository_preset *create, char id_r[UPLOAD_ID_BYTES]);
 
 /** upload_acquire(s, repository, id, u_r): RC_NOTFOUND: no such session in
  * that repository (or it has expired); RC_BUSY. */
@@ -111,11 +116,12 @@ RC_MUST_USE enum rc upload_finish(struct upload **u, const struct digest *,
  * holder of ${u}. */
 RC_MUST_USE enum rc upload_verify(struct upload *, const struct digest *);
 
-/** upload_reader(u, fd_r): a descriptor, the caller's, by which what was taken
- * can be read up to upload_offset(), also while more is written, and after the
+/** upload_reader(u, f_r): the caller's, by which what was taken can be read up
+ * to upload_offset() less SEALED_FRAME_BYTES (sealed.h), and all of it once
+ * upload_verify() has said RC_OK, also while more is written, and after the
  * session has ended, however it did.  From now on content is kept in the file,
  * however short.  RC_IO, RC_NOSPACE; RC_LIMIT: too many open files. */
-RC_MUST_USE enum rc upload_reader(struct upload *, int *fd_r);
+RC_MUST_USE enum rc upload_reader(struct upload *, struct blob_file *f_r);
 
 /** upload_seen(u, d_r): what the content is, after upload_finish said
  * RC_DIGEST.  The holder of ${u}. */

@@ -66,6 +66,8 @@ void
 upload_early_drop(struct upload *u)
 {
 	atomic_fetch_sub(&u->table->early_bytes, u->early_bytes);
+	if (u->early != NULL)
+		mem_wipe(u->early, u->early_bytes);
 	free(u->early);
 	u->early = NULL;
 	u->early_bytes = 0;
@@ -94,6 +96,7 @@ scratch_hash(struct scratch *s, struct hasher *h, uint64_t *at)
 		hasher_update(h, p, n);
 		*at += n;
 	}
+	mem_wipe(p, READ_BYTES);
 	free(p);
 	return (rc);
 }
@@ -187,19 +190,46 @@ content_lost(struct upload *u, uint64_t size)
 	return (RC_IO);
 }
 
-/* A new one, or what a crash left behind before the first byte counted. */
+/* What was read of it is not what was written: it is as good as lost. */
+static enum rc
+content_read_end(struct upload *u, enum rc rc)
+{
+	if (rc != RC_CORRUPT)
+		return (rc);
+	scratch_close(&u->scratch);
+	return (content_lost(u, 0));
+}
+
+/* What a crash left behind before its first byte counted, or somebody reads
+ * already; not one of another key. */
+static bool
+scratch_again(struct upload *u, uint32_t domain)
+{
+	struct blobs *b = u->table->store->blobs;
+
+	if (scratch_open(b, u->id, &u->scratch) == RC_OK &&
+	    scratch_domain(u->scratch) == domain &&
+	    scratch_truncate(u->scratch, 0) == RC_OK)
+		return (true);
+	scratch_close(&u->scratch);
+	return (false);
+}
+
 static enum rc
 scratch_fresh(struct upload *u)
 {
 	struct blobs *b = u->table->store->blobs;
+	uint32_t domain;
 	enum rc rc;
 
-	rc = scratch_create(b, u->id, &u->scratch);
-	if (rc != RC_EXISTS)
+	if ((rc = upload_domain(u, &domain)) != RC_OK)
 		return (rc);
-	if ((rc = scratch_open(b, u->id, &u->scratch)) != RC_OK)
+	rc = scratch_create(b, domain, u->id, &u->scratch);
+	if (rc != RC_EXISTS || scratch_again(u, domain))
+		return (rc == RC_EXISTS ? RC_OK : rc);
+	if ((rc = scratch_remove(b, u->id)) != RC_OK)
 		return (rc);
-	return (scratch_truncate(u->scratch, 0));
+	return (scratch_create(b, domain, u->id, &u->scratch));
 }
 
 /* From memory into the scratch. */
@@ -211,6 +241,8 @@ early_spill(struct upload *u)
 	if ((rc = scratch_fresh(u)) != RC_OK)
 		return (rc);
 	rc = scratch_append(u->scratch, u->early, u->early_bytes);
+	if (rc == RC_OK)
+		rc = scratch_flush(u->scratch);
 	if (rc == RC_OK)
 		upload_early_drop(u);
 	else
@@ -232,7 +264,7 @@ upload_scratch_need(struct upload *u)
 	if (u->offset_bytes == 0)
 		return (scratch_fresh(u));
 	rc = scratch_open(u->table->store->blobs, u->id, &u->scratch);
-	if (rc == RC_NOTFOUND)
+	if (rc == RC_NOTFOUND || rc == RC_CORRUPT)
 		return (content_lost(u, 0));
 	if (rc != RC_OK)
 		return (rc);
@@ -296,7 +328,7 @@ upload_write(struct upload *u, const void *p, size_t n)
 	    (rc = upload_scratch_need(u)) != RC_OK)
 		return (rc);
 	if ((rc = hash_catch_up(u)) != RC_OK)
-		return (rc);
+		return (content_read_end(u, rc));
 	/* Hashed first: it brings the bytes, which another core received, into
 	 * this one's cache while it computes, and writing finds them there. */
 	hasher_update(u->hasher, p, n);
@@ -315,7 +347,9 @@ enum rc
 upload_keep(struct upload *u)
 {
 	OBJ_CHECK(u, UPLOAD_MAGIC);
-	return (u->early != NULL ? early_spill(u) : RC_OK);
+	if (u->early != NULL)
+		return (early_spill(u));
+	return (u->scratch != NULL ? scratch_flush(u->scratch) : RC_OK);
 }
 
 enum rc
@@ -362,6 +396,94 @@ upload_record(struct store *s, const struct blob_put *put)
 	return (rc == RC_OK ? meta_blob_put(s->meta, put) : rc);
 }
 
+static enum rc
+put_domain(struct store *s, const struct blob_put *put, uint32_t *domain_r)
+{
+	return (upload_domain_of(s, put->repository,
+	    put->create != NULL ? &put->create->settings : NULL, domain_r));
+}
+
+/* A record was refused.  Was it as the repository is of another key domain by
+ * now?  Else all is as it was: RC_BUSY. */
+static enum rc
+put_moved(struct store *s, struct blob_put *put)
+{
+	uint32_t domain;
+	enum rc rc;
+
+	if ((rc = put_domain(s, put, &domain)) != RC_OK)
+		return (rc);
+	if (domain == put->key_domain)
+		return (RC_BUSY);
+	put->key_domain = domain;
+	return (RC_OK);
+}
+
+/* Repositories do not change so often. */
+#define RECORD_TRIES 8
+
+static enum rc
+file_copy(struct blob_file *from, struct scratch *to)
+{
+	char *p = xmalloc(READ_BYTES);
+	uint64_t at;
+	size_t n = 0;
+	enum rc rc = RC_OK;
+
+	for (at = 0; at < from->size_bytes && rc == RC_OK; at += n) {
+		rc = blob_file_read(from, at, p, READ_BYTES, true, &n);
+		if (rc == RC_OK && n == 0)
+			rc = RC_CORRUPT;
+		if (rc == RC_OK)
+			rc = scratch_append(to, p, n);
+	}
+	mem_wipe(p, READ_BYTES);
+	free(p);
+	return (rc);
+}
+
+/* What was placed for key domain ${from} is needed in that of ${put}, too. */
+static enum rc
+place_anew(struct store *s, uint32_t from, const struct blob_put *put)
+{
+	struct blob_file f = BLOB_FILE_NONE;
+	struct scratch *copy = NULL;
+	char id[UPLOAD_ID_BYTES];
+	enum rc rc;
+
+	upload_id_new(id);
+	rc = blobs_open(s->blobs, from, &put->digest, READ_BLOCKING, &f);
+	if (rc == RC_OK)
+		rc = scratch_create(s->blobs, put->key_domain, id, &copy);
+	if (rc == RC_OK && (rc = file_copy(&f, copy)) == RC_OK)
+		rc = scratch_place(copy, put->key_domain, &put->digest);
+	scratch_close(&copy);
+	blob_file_close(&f);
+	if (rc != RC_OK)
+		(void)!scratch_remove(s->blobs, id);
+	/* Perhaps nobody needs the first one. */
+	store_orphans_suspect(s, true);
+	return (rc);
+}
+
+static enum rc
+placed_record(struct store *s, struct blob_put *put)
+{
+	uint32_t from;
+	unsigned i;
+	enum rc rc;
+
+	for (i = 0;; i++) {
+		rc = upload_record(s, put);
+		if (rc != RC_BUSY || i == RECORD_TRIES)
+			return (rc);
+		from = put->key_domain;
+		if ((rc = put_moved(s, put)) != RC_OK ||
+		    (rc = place_anew(s, from, put)) != RC_OK)
+			return (rc);
+	}
+}
+
 /* The pin keeps the collector from the file while no record leads to it.  It
  * excludes claims, so the lease is had at once. */
 enum rc
@@ -374,12 +496,15 @@ upload_place(struct store *s, struct scratch *scratch, struct blob_put *put)
 
 	put->location = BLOB_IN_FILE;
 	put->content = SPAN_NONE;
+	if ((rc = put_domain(s, put, &put->key_domain)) != RC_OK)
+		return (rc);
 	lease_pin(l, &pin, &put->digest);
-	rc = scratch_place(scratch, KEY_DOMAIN_PLAIN, &put->digest);
+	rc = scratch_place(scratch, put->key_domain, &put->digest);
 	if (rc == RC_OK)
-		rc = upload_record(s, put);
-	/* It may have got its place. */
-	if (rc != RC_OK && scratch_size(scratch) < size)
+		rc = placed_record(s, put);
+	/* It, or a copy of it, may have got its place. */
+	if (rc != RC_OK && (scratch_size(scratch) < size ||
+			       scratch_domain(scratch) != put->key_domain))
 		store_orphans_suspect(s, true);
 	lease_unpin(l, &pin);
 	return (rc);
@@ -409,7 +534,7 @@ content_check(struct upload *u, const struct digest *want)
 	    (rc = upload_scratch_need(u)) != RC_OK)
 		return (rc);
 	if ((rc = content_digest(u, want->alg, &got)) != RC_OK)
-		return (rc);
+		return (content_read_end(u, rc));
 	if (digest_eq(&got, want))
 		return (RC_OK);
 	u->seen = got;
@@ -419,12 +544,17 @@ content_check(struct upload *u, const struct digest *want)
 enum rc
 upload_verify(struct upload *u, const struct digest *want)
 {
+	enum rc rc;
+
 	OBJ_CHECK(u, UPLOAD_MAGIC);
-	return (content_check(u, want));
+	if ((rc = content_check(u, want)) != RC_OK)
+		return (rc);
+	/* For those who read beside. */
+	return (u->scratch != NULL ? scratch_flush(u->scratch) : RC_OK);
 }
 
 enum rc
-upload_reader(struct upload *u, int *fd_r)
+upload_reader(struct upload *u, struct blob_file *f_r)
 {
 	enum rc rc;
 
@@ -432,7 +562,7 @@ upload_reader(struct upload *u, int *fd_r)
 	if ((rc = upload_scratch_need(u)) != RC_OK)
 		return (rc);
 	u->followed = true;
-	return (scratch_reader(u->scratch, fd_r));
+	return (scratch_reader(u->scratch, f_r));
 }
 
 /* Few bytes: into the metadata. */
@@ -452,6 +582,8 @@ finish_in_meta(struct upload *u, struct blob_put *put)
 	}
 	if (rc == RC_OK)
 		rc = upload_record(s, put);
+	if (p != NULL)
+		mem_wipe(p, put->size_bytes);
 	free(p);
 	if (rc == RC_OK && scratch_remove(s->blobs, u->id) != RC_OK)
 		log_warn("upload %s: its scratch stays for the sweep", u->id);
@@ -501,6 +633,9 @@ upload_finish(struct upload **u_p, const struct digest *want,
 	if (rc != RC_OK)
 		return (rc);
 	if ((rc = content_check(u, want)) != RC_OK)
+		return (rc);
+	/* Who reads beside goes on when the session is gone. */
+	if (u->followed && (rc = scratch_flush(u->scratch)) != RC_OK)
 		return (rc);
 	put.now_ms = clock_real_ms();
 	if (put.size_bytes <= u->table->store->options.inline_max_bytes ||

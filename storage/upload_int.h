@@ -11,6 +11,7 @@
 #include "base/span.h"
 #include "storage/blobs.h"
 #include "storage/meta.h"
+#include "storage/repositories.h"
 #include "storage/store.h"
 #include "storage/upload.h"
 
@@ -30,6 +31,13 @@
 #define UPLOAD_MAGIC 0x75706c64U
 #define UPLOAD_PART_MAGIC 0x75706c70U
 #define UPLOAD_BUCKETS 1024
+
+/* How a repository that is not there yet would keep content. */
+struct upload_wish {
+	enum encryption_type encryption;
+	size_t kms_key_n;
+	char kms_key[]; /* not terminated */
+};
 
 struct upload {
 	unsigned magic;
@@ -53,6 +61,7 @@ struct upload {
 	struct digest seen;	   /* after a digest that did not match */
 	struct digest known;	   /* of all of it, once that was asked; */
 	bool is_known;		   /* until it changes */
+	struct upload_wish *wish;  /* NULL: not known */
 	uint32_t parts;		   /* these three as in struct upload_row */
 	bool short_part, short_inner;
 
@@ -141,8 +150,8 @@ void upload_early_drop(struct upload *);
 
 /** upload_record(s, put): meta_blob_put() with a lease. */
 RC_MUST_USE enum rc upload_record(struct store *, const struct blob_put *);
-/** upload_place(s, scratch, put): scratch_place() and the record of it; fills in
- * where it lies. */
+/** upload_place(s, scratch, put): scratch_place() and the record of it, in the
+ * key domain of its repository; fills in where it lies. */
 RC_MUST_USE enum rc
 upload_place(struct store *, struct scratch *, struct blob_put *);
 
@@ -150,5 +159,16 @@ upload_place(struct store *, struct scratch *, struct blob_put *);
  * RC_NOTFOUND: no such repository, and none to be made. */
 RC_MUST_USE enum rc upload_may_end(struct uploads *, struct span repository,
     const struct repository_preset *create);
+
+/* Key domains: upload_domain.c. */
+
+/** upload_wish_new(create): of what ${create} is kept; may be NULL. */
+struct upload_wish *upload_wish_new(const struct repository_preset *);
+/** upload_domain(u, domain_r): of the repository, or as it would be made. */
+RC_MUST_USE enum rc upload_domain(const struct upload *, uint32_t *domain_r);
+/** upload_domain_of(s, repository, settings, domain_r): the same, as it would
+ * be made with ${settings}; NULL: RC_NOTFOUND when it is not there. */
+RC_MUST_USE enum rc upload_domain_of(struct store *, struct span repository,
+    const struct repository_settings *, uint32_t *domain_r);
 
 #endif

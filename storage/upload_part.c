@@ -124,6 +124,7 @@ part_append(struct upload *u, const struct upload_part *part)
 		if (rc == RC_OK)
 			rc = upload_write(u, p, n);
 	}
+	mem_wipe(p, JOIN_BYTES);
 	free(p);
 	return (rc);
 }
@@ -171,6 +172,8 @@ upload_join(struct upload *u, const struct upload_part *part,
 	if (rc != RC_OK)
 		return (rc == RC_LIMIT ? RC_BUSY : rc);
 	rc = part_append(u, part);
+	if (rc == RC_OK)
+		rc = upload_keep(u);
 	if (rc == RC_OK)
 		rc = meta_upload_parts(u->table->store->meta, &next);
 	if (rc != RC_OK) {

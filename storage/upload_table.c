@@ -61,6 +61,7 @@ upload_entry_free(struct upload **u_p)
 	scratch_close(&u->scratch);
 	upload_early_drop(u);
 	hasher_free(&u->hasher);
+	free(u->wish);
 	u->magic = 0;
 	free(u);
 }

@@ -44,9 +44,13 @@ static enum rc
 file_put(struct uploads *t, const char *id, struct blob_put *put)
 {
 	struct scratch *scratch = NULL;
+	uint32_t domain;
 	enum rc rc;
 
-	rc = scratch_create(t->store->blobs, id, &scratch);
+	rc = upload_domain_of(t->store, put->repository,
+	    put->create != NULL ? &put->create->settings : NULL, &domain);
+	if (rc == RC_OK)
+		rc = scratch_create(t->store->blobs, domain, id, &scratch);
 	if (rc != RC_OK)
 		return (rc);
 	rc = scratch_append(scratch, put->content.p, put->content.n);

@@ -1,12 +1,17 @@
 #include "registryd/api/aws_int.h"
 
+#include <string.h>
+
 #include "base/hex.h"
 #include "base/json.h"
 #include "base/obj.h"
+#include "registryd/api/stacks.h"
 #include "registryd/authorize.h"
 #include "registryd/identify.h"
 #include "registryd/permissions.h"
 #include "registryd/rates.h"
+#include "registryd/route.h"
+#include "registryd/service.h"
 
 /* From the head of a POST / to its answer: see aws_int.h. */
 
@@ -15,7 +20,10 @@
 const char *
 aws_operation_name(size_t i)
 {
-	return (i < n_aws_operations ? aws_operations[i].name : NULL);
+	if (i < n_aws_operations)
+		return (aws_operations[i].name);
+	i -= n_aws_operations;
+	return (i < n_stack_operations ? stack_operations[i].name : NULL);
 }
 
 const char *
@@ -46,6 +54,9 @@ aws_operation_find(struct span name, bool target)
 	for (i = 0; i < n_aws_operations; i++)
 		if (operation_is(&aws_operations[i], name, target))
 			return (&aws_operations[i]);
+	for (i = 0; i < n_stack_operations; i++)
+		if (operation_is(&stack_operations[i], name, target))
+			return (&stack_operations[i]);
 	return (NULL);
 }
 
@@ -247,6 +258,29 @@ input_read(struct call *c, const struct aws_form *form, json_t **in_r)
 
 /* --- may they ------------------------------------------------------------ */
 
+/* Tokens and URLs are made for a user, whom the control socket does not
+ * know. */
+static enum rc
+operator_check(struct call *c)
+{
+	static const char *const personal[] = {
+		"GetAuthorizationToken",
+		"GetDownloadUrlForLayer",
+		"GetSessionToken",
+	};
+	size_t i;
+
+	if (c->x->role != ROLE_CONTROL || c->service->auth == NULL)
+		return (RC_OK);
+	for (i = 0; i < ARRAY_LEN(personal); i++)
+		if (strcmp(c->operation->name, personal[i]) == 0)
+			return (call_fail(c, AWS_ACCESS_DENIED, NULL,
+			    "%s is of a user, with an access key: ask at the "
+			    "registry's address",
+			    c->operation->name));
+	return (RC_OK);
+}
+
 static enum rc
 permit(struct call *c, const json_t *in)
 {
@@ -261,7 +295,8 @@ permit(struct call *c, const json_t *in)
 			c->repository = aws_string(in, "repositoryName");
 		must(c->repository.n > 0); /* its shape requires it */
 	}
-	if ((rc = authorize_call(c)) != RC_OK)
+	if ((rc = authorize_call(c)) != RC_OK ||
+	    (rc = operator_check(c)) != RC_OK)
 		return (rc);
 	/* One that waited for an upstream was counted when it came. */
 	return (c->pull == NULL ? rates_take(c) : RC_OK);

@@ -133,6 +133,7 @@ control_stats(struct call *c)
 	server_json(c->service, &out);
 	control_gc_stats(c->service, &out);
 	control_lifecycle_stats(c->service, &out);
+	control_scan_stats(c->service, &out);
 	buf_str(&out, "}\n");
 	return (call_json_take(c, 200, CONTROL_JSON, &out));
 }

@@ -49,4 +49,7 @@ void control_upstreams(struct service *, struct buf *out);
  * control_lifecycle.c */
 void control_lifecycle_stats(struct service *, struct buf *out);
 
+/** control_scan_stats(svc, out): ,"scan":{...}; control_scan.c */
+void control_scan_stats(struct service *, struct buf *out);
+
 #endif

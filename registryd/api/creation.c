@@ -8,6 +8,7 @@
 #include "registryd/api/ecr_int.h"
 #include "registryd/api/ecr_shapes.h"
 #include "registryd/authorize.h"
+#include "registryd/encryption.h"
 #include "registryd/registry_config.h"
 #include "registryd/replication.h"
 #include "registryd/route.h"
@@ -160,12 +161,17 @@ creation_preset(struct call *c, struct span name, enum creation_cause cause,
     struct repository_preset *preset_r)
 {
 	const json_t *template;
-	enum rc rc;
+	enum rc rc, ready;
 
 	*preset_r = repository_preset_default;
 	preset_r->max_repositories = c->settings->quotas.repositories;
 	rc = template_find(c, name, cause, &template);
-	return (rc == RC_OK ? template_read(c, template, preset_r) : rc);
+	if (rc == RC_OK)
+		rc = template_read(c, template, preset_r);
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return (rc);
+	ready = encryption_ready(c, &preset_r->settings);
+	return (ready == RC_OK ? rc : ready);
 }
 
 /* --- a push -------------------------------------------------------------- */

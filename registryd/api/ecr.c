@@ -58,9 +58,8 @@ format_step(struct call *c, struct span *format, struct buf *out)
 	format->n -= n;
 }
 
-/* The place of all repositories: what stands before "/NAME". */
-static const char *
-place_of(struct call *c)
+const char *
+ecr_place(struct call *c)
 {
 	struct span format = span_of(c->settings->repository_uri_format);
 	const char *text;
@@ -87,7 +86,7 @@ ecr_endpoint(struct call *c)
 	if (strstr(format, "{account}") == NULL &&
 	    strstr(format, "{region}") == NULL)
 		return (identify_base_url(c));
-	text = arena_printf(c->arena, "https://%s", place_of(c));
+	text = arena_printf(c->arena, "https://%s", ecr_place(c));
 	return (text != NULL ? text : "");
 }
 
@@ -144,13 +143,13 @@ ecr_repository_json(
     struct call *c, struct span name, const struct repository_description *d)
 {
 	const struct repository_settings *s = &d->settings;
-	json_t *o = json_object();
+	json_t *o = json_object(), *encryption;
 
 	aws_put_text(o, "repositoryArn", span_of(authorize_arn(c, name)));
 	aws_put_text(o, "registryId", span_of(c->settings->account_id));
 	aws_put_text(o, "repositoryName", name);
 	aws_put(o, "repositoryUri",
-	    json_sprintf("%s/" SPAN_FMT, place_of(c), SPAN_ARG(name)));
+	    json_sprintf("%s/" SPAN_FMT, ecr_place(c), SPAN_ARG(name)));
 	aws_put_time(o, "createdAt", d->row.created_ms);
 	aws_put(o, "imageTagMutability",
 	    json_string(ecr_mutability_text(s->mutability)));
@@ -159,6 +158,7 @@ ecr_repository_json(
 		    ecr_exclusions_json(s));
 	aws_put(o, "imageScanningConfiguration",
 	    json_pack("{s:b}", "scanOnPush", s->scan_on_push));
-	aws_put(o, "encryptionConfiguration", ecr_encryption_json(s));
+	if ((encryption = ecr_encryption_json(c, s)) != NULL)
+		aws_put(o, "encryptionConfiguration", encryption);
 	return (o);
 }

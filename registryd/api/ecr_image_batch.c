@@ -131,9 +131,10 @@ get_text(struct call *c, struct get *g, const json_t *id,
 	if (rc == RC_OK)
 		rc = get_add(c, g, ref, &row);
 	arena_reset(&own);
-	if (rc != RC_NOTFOUND)
+	if (rc != RC_NOTFOUND && rc != RC_LOCKED)
 		return (rc);
-	ecr_image_fail(g->batch.failures, id, FAILURE_NOT_FOUND, NULL);
+	ecr_image_fail(g->batch.failures, id,
+	    rc == RC_LOCKED ? FAILURE_KEY : FAILURE_NOT_FOUND, NULL);
 	return (RC_OK);
 }
 

@@ -277,6 +277,9 @@ static const struct {
 	    "Requested image referenced by manifest list" },
 	[FAILURE_INACCESSIBLE] = { "ImageInaccessible",
 	    "Requested image is not accessible" },
+	[FAILURE_KEY] = { "KmsError",
+	    "The content of the repository is encrypted, and its key is not "
+	    "here" },
 	[FAILURE_UPSTREAM_DENIED] = { "UpstreamAccessDenied",
 	    "The upstream registry denies access to the requested image" },
 	[FAILURE_UPSTREAM_LIMIT] = { "UpstreamTooManyRequests",

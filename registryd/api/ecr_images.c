@@ -7,6 +7,7 @@
 #include "registryd/api/oci_int.h"
 #include "registryd/audit_images.h"
 #include "registryd/service.h"
+#include "storage/findings.h"
 
 /*
  * ListImages, DescribeImages, UpdateImageStorageClass.  Lists are in order of
@@ -170,18 +171,26 @@ put_past(json_t *o, const char *name, int64_t ms)
 		aws_put_time(o, name, ms);
 }
 
+#define SUMMARY_BYTES ((size_t)64 << 10)
+
 static void
-scan_put(json_t *o, const struct image_scan *scan)
+scan_put(struct call *c, json_t *o, const struct image_row *row)
 {
+	struct scan_findings f;
+	struct arena own;
 	json_t *summary;
 
-	ecr_put_scan(o, scan);
-	if (scan->status != SCAN_COMPLETE)
+	ecr_put_scan(o, &row->scan);
+	if (row->scan.status != SCAN_COMPLETE)
 		return;
-	summary = json_object();
-	put_past(summary, "imageScanCompletedAt", scan->ended_ms);
-	aws_put(summary, "findingSeverityCounts", json_object());
-	aws_put(o, "imageScanFindingsSummary", summary);
+	arena_init(&own, SUMMARY_BYTES);
+	if (meta_findings_get(c->meta, c->repository, &row->manifest.digest,
+		false, &own, &f) == RC_OK) {
+		summary = json_object();
+		ecr_put_scan_summary(summary, &f);
+		aws_put(o, "imageScanFindingsSummary", summary);
+	}
+	arena_reset(&own);
 }
 
 static json_t *
@@ -197,7 +206,7 @@ detail_json(struct call *c, const struct image_row *row)
 	aws_put(
 	    o, "imageSizeInBytes", json_integer((json_int_t)row->image_bytes));
 	aws_put_time(o, "imagePushedAt", m->pushed_ms);
-	scan_put(o, &row->scan);
+	scan_put(c, o, row);
 	aws_put_text(o, "imageManifestMediaType", m->media_type);
 	if (m->artifact_type.n > 0)
 		aws_put_text(o, "artifactMediaType", m->artifact_type);

@@ -33,6 +33,10 @@ RC_MUST_USE enum rc ecr_before(struct call *, const json_t *in);
 /** ecr_region(c): as ARNs show it. */
 struct span ecr_region(const struct call *);
 
+/** ecr_place(c): of all repositories: what stands before "/NAME" in their
+ * addresses.  In the arena. */
+const char *ecr_place(struct call *);
+
 /** ecr_endpoint(c): what clients log in to: with its scheme, without a path.
  * In the arena. */
 const char *ecr_endpoint(struct call *);
@@ -77,14 +81,15 @@ const char *ecr_encryption_text(enum encryption_type);
 RC_MUST_USE enum rc ecr_mutability_read(
     struct call *, const json_t *in, struct repository_settings *s);
 
-/** ecr_encryption_read(c, in, s): encryptionConfiguration; without a key of
- * its own, KMS is by the registry's.  RC_FAILED. */
+/** ecr_encryption_read(c, in, s): encryptionConfiguration; not given:
+ * ENCRYPTION_DEFAULT; no key: KMS by the registry's.  RC_FAILED. */
 RC_MUST_USE enum rc ecr_encryption_read(
     struct call *, const json_t *in, struct repository_settings *s);
 
-/** ecr_exclusions_json(s), ecr_encryption_json(s): as the model has them. */
+/** ecr_exclusions_json(s), ecr_encryption_json(c, s): as the model has them; NULL
+ * of the second: its content is not encrypted. */
 json_t *ecr_exclusions_json(const struct repository_settings *);
-json_t *ecr_encryption_json(const struct repository_settings *);
+json_t *ecr_encryption_json(struct call *, const struct repository_settings *);
 
 /** ecr_tags_json(tags, n): a TagList. */
 json_t *ecr_tags_json(const struct resource_tag *, size_t n);
@@ -165,6 +170,11 @@ json_t *ecr_image_id_json(const struct digest *, struct span tag);
 
 /** ecr_put_scan(out, scan): the member imageScanStatus, if there is one. */
 void ecr_put_scan(json_t *out, const struct image_scan *);
+
+/** ecr_put_scan_summary(out, f): imageScanCompletedAt and how many findings of
+ * which severity there are; ecr_scanning.c. */
+struct scan_findings;
+void ecr_put_scan_summary(json_t *out, const struct scan_findings *);
 
 /* --- operations ---------------------------------------------------------- */
 

@@ -218,7 +218,8 @@ ecr_initiate_layer_upload(struct call *c, const json_t *in, json_t *out)
 	(void)in;
 	if ((rc = ecr_layers_repository(c)) != RC_OK)
 		return (rc);
-	rc = upload_start(c->store, c->repository, DIGEST_SHA256, session);
+	rc =
+	    upload_start(c->store, c->repository, DIGEST_SHA256, NULL, session);
 	if (rc == RC_LIMIT)
 		return (call_fail(c, AWS_THROTTLING, NULL,
 		    "Rate exceeded: there are %u unfinished uploads, the "

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "registryd/audit.h"
 #include "registryd/authorize.h"
+#include "registryd/encryption.h"
 #include "registryd/permissions.h"
 #include "registryd/quota.h"
 #include "registryd/service.h"
@@ -53,30 +54,16 @@ create_refuse(
 	return (rc == RC_LIMIT ? quota_exceeded(c, LIMIT_REPOSITORIES) : rc);
 }
 
-/* What was asked for and is not so yet is said where the operator reads. */
-static void
-encryption_warn(const struct repository_create *create)
-{
-	const struct repository_settings *s = &create->preset.settings;
-
-	if (s->encryption == ENCRYPTION_AES256)
-		return;
-	log_warn("repository " SPAN_FMT
-		 " was created with encryptionType %s; this version keeps "
-		 "content as it is and does not encrypt it",
-	    SPAN_ARG(create->name), ecr_encryption_text(s->encryption));
-}
-
 enum rc
 ecr_create_repository(struct call *c, const json_t *in, json_t *out)
 {
 	struct repository_create *create = c->state;
-	struct repository_description d = {
-		.settings = create->preset.settings,
-	};
+	struct repository_description d;
 	enum rc rc;
 
 	(void)in;
+	if ((rc = encryption_ready(c, &create->preset.settings)) != RC_OK)
+		return (rc);
 	if (create->preset.n_tags > 0) {
 		rc = authorize_require(c, "ecr:TagResource", c->repository);
 		if (rc != RC_OK)
@@ -84,9 +71,11 @@ ecr_create_repository(struct call *c, const json_t *in, json_t *out)
 	}
 	create->now_ms = clock_real_ms();
 	rc = meta_repository_create(c->meta, create, &d.row);
+	if (rc == RC_OK)
+		rc = meta_repository_describe(
+		    c->meta, create->name, c->arena, &d);
 	if (rc != RC_OK)
 		return (create_refuse(c, create, rc));
-	encryption_warn(create);
 	aws_put(out, "repository", ecr_repository_json(c, create->name, &d));
 	return (RC_OK);
 }

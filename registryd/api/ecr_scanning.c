@@ -1,7 +1,9 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/manifest.h"
+#include "base/num.h"
 #include "base/obj.h"
 #include "registryd/api/ecr_int.h"
 #include "registryd/api/ecr_shapes.h"
@@ -9,15 +11,18 @@
 #include "registryd/permissions.h"
 #include "registryd/registry_config.h"
 #include "registryd/scanning.h"
+#include "registryd/service.h"
 #include "registryd/settings.h"
+#include "scan/match.h"
+#include "storage/findings.h"
 
 /*
  * Scans of images and what is configured of them: StartImageScan,
  * DescribeImageScanFindings, Put- and GetRegistryScanningConfiguration,
  * BatchGetRepositoryScanningConfiguration.
  *
- * A scan that is started waits in the store's queue; the background thread
- * (service_background.c) ends it.
+ * A scan that is started waits in the store's queue; the scanner
+ * (service_scan.c) ends it.
  */
 #define DAY_MS ((int64_t)24 * 60 * 60 * 1000)
 
@@ -33,20 +38,6 @@ whose_put(
 }
 
 /* --- the registry's configuration ---------------------------------------- */
-
-/* {"scanType","rules"}, the caller's; as it is by default if never set. */
-static enum rc
-configuration_get(struct call *c, json_t **o_r)
-{
-	enum rc rc;
-
-	rc =
-	    registry_config_get(c->meta, ENTITY_REGISTRY, CONFIG_SCANNING, o_r);
-	if (rc != RC_NOTFOUND)
-		return (rc);
-	*o_r = json_pack("{s:s,s:[]}", "scanType", "BASIC", "rules");
-	return (RC_OK);
-}
 
 static bool
 frequency_ok(struct span type, struct span frequency)
@@ -124,83 +115,19 @@ ecr_get_registry_scanning_configuration(
 	enum rc rc;
 
 	(void)in;
-	if ((rc = configuration_get(c, &o)) != RC_OK)
+	if ((rc = scanning_configuration(c->meta, &o)) != RC_OK)
 		return (rc);
 	aws_put_text(out, "registryId", span_of(c->settings->account_id));
 	aws_put(out, "scanningConfiguration", o);
 	return (RC_OK);
 }
 
-/* --- which rule is about a repository ------------------------------------ */
-
-/* A filter without a wildcard is of all names that it is in. */
-static bool
-filter_ok(struct span filter, struct span name)
-{
-	if (memchr(filter.p, '*', filter.n) != NULL)
-		return (span_matches(name, filter));
-	return (memmem(name.p, name.n, filter.p, filter.n) != NULL);
-}
-
-/* Those of the rule that match, the caller's. */
-static json_t *
-rule_matches(const json_t *rule, struct span name)
-{
-	const json_t *filters = json_object_get(rule, "repositoryFilters");
-	json_t *list = json_array(), *f;
-	size_t i;
-
-	for (i = 0; i < json_array_size(filters); i++) {
-		f = json_array_get(filters, i);
-		if (filter_ok(aws_string(f, "filter"), name))
-			aws_append(list, json_incref(f));
-	}
-	return (list);
-}
-
-/* What is scanned more often goes before. */
-static const char *const frequencies[] = {
-	"CONTINUOUS_SCAN",
-	"SCAN_ON_PUSH",
-	"MANUAL",
-};
-
-/* The first of ${frequencies} that a rule asks for, and its filters, the
- * caller's; NULL: no rule is about the repository. */
-static const char *
-rule_find(const json_t *configuration, struct span name, json_t **filters_r)
-{
-	const json_t *rules = json_object_get(configuration, "rules"), *rule;
-	size_t i, k;
-
-	for (i = 0; i < ARRAY_LEN(frequencies); i++)
-		for (k = 0; k < json_array_size(rules); k++) {
-			rule = json_array_get(rules, k);
-			if (!span_is(aws_string(rule, "scanFrequency"),
-				frequencies[i]))
-				continue;
-			*filters_r = rule_matches(rule, name);
-			if (json_array_size(*filters_r) > 0)
-				return (frequencies[i]);
-			json_decref(*filters_r);
-		}
-	*filters_r = NULL;
-	return (NULL);
-}
-
 /* One that is scanned for as long as it is here is scanned when it comes. */
 bool
 ecr_scan_on_push(struct call *c, struct span name)
 {
-	json_t *configuration, *filters;
-	const char *frequency;
 
-	if (configuration_get(c, &configuration) != RC_OK)
-		return (false);
-	frequency = rule_find(configuration, name, &filters);
-	json_decref(filters);
-	json_decref(configuration);
-	return (frequency != NULL && strcmp(frequency, "MANUAL") != 0);
+	return (scanning_on_push(c->meta, name));
 }
 
 /* --- BatchGetRepositoryScanningConfiguration ----------------------------- */
@@ -215,7 +142,7 @@ repository_json(struct call *c, const json_t *configuration, struct span name,
 	json_t *filters, *o = json_object();
 	const char *frequency;
 
-	frequency = rule_find(configuration, name, &filters);
+	frequency = scanning_rule(configuration, name, &filters);
 	if (frequency == NULL)
 		frequency = "MANUAL";
 	if (scan_on_push && strcmp(frequency, "MANUAL") == 0) {
@@ -289,7 +216,7 @@ ecr_batch_get_repository_scanning_configuration(
 	}
 	aws_put(out, "scanningConfigurations", json_array());
 	aws_put(out, "failures", json_array());
-	if ((rc = configuration_get(c, &configuration)) != RC_OK)
+	if ((rc = scanning_configuration(c->meta, &configuration)) != RC_OK)
 		return (rc);
 	for (i = 0; rc == RC_OK && i < n; i++)
 		rc = batch_one(c, configuration, name_at(names, i), out);
@@ -299,17 +226,6 @@ ecr_batch_get_repository_scanning_configuration(
 
 /* --- StartImageScan ------------------------------------------------------ */
 
-/* What a file system is made of: that of a configuration of Docker or OCI.
- * Charts, signatures and the like are no images to a scanner. */
-bool
-ecr_scannable(enum manifest_kind kind, struct span type)
-{
-	return (kind == MANIFEST_IMAGE &&
-		(span_is(type, "application/vnd.oci.image.config.v1+json") ||
-		    span_is(type,
-			"application/vnd.docker.container.image.v1+json")));
-}
-
 /* With ENHANCED, the rules of the registry alone say what is scanned. */
 static enum rc
 scan_type_check(struct call *c)
@@ -318,7 +234,7 @@ scan_type_check(struct call *c)
 	bool basic;
 	enum rc rc;
 
-	if ((rc = configuration_get(c, &configuration)) != RC_OK)
+	if ((rc = scanning_configuration(c->meta, &configuration)) != RC_OK)
 		return (rc);
 	basic = span_is(aws_string(configuration, "scanType"), "BASIC");
 	json_decref(configuration);
@@ -382,6 +298,7 @@ ecr_start_image_scan(struct call *c, const json_t *in, json_t *out)
 		    "again."));
 	if (rc != RC_OK)
 		return (rc);
+	service_scan_wake(c->service);
 	whose_put(c, id, &row, out);
 	ecr_put_scan(out, &(struct image_scan){ .status = SCAN_IN_PROGRESS,
 			      .started_ms = start.now_ms });
@@ -406,7 +323,105 @@ no_scan(struct call *c, const json_t *id, const struct image_row *row)
 	    SPAN_ARG(c->repository), c->settings->account_id));
 }
 
-/* No scan completes yet, so that none has findings to be told in pages. */
+#define FINDINGS_BYTES (3 * FINDINGS_TEXT_MAX_BYTES)
+
+/* Those that there are any of. */
+static json_t *
+counts_json(const struct scan_findings *f)
+{
+	json_t *o = json_object();
+	size_t i;
+
+	for (i = FINDING_SEVERITIES; i-- > 0;)
+		if (f->counts[i] > 0)
+			aws_put(o, severity_text((enum severity)i),
+			    json_integer((json_int_t)f->counts[i]));
+	return (o);
+}
+
+void
+ecr_put_scan_summary(json_t *out, const struct scan_findings *f)
+{
+
+	aws_put_time(out, "imageScanCompletedAt", f->completed_ms);
+	if (f->updated_ms > 0)
+		aws_put_time(
+		    out, "vulnerabilitySourceUpdatedAt", f->updated_ms);
+	aws_put(out, "findingSeverityCounts", counts_json(f));
+}
+
+/* The position in the list: what is matched anew meanwhile is another list,
+ * which goes on where this one was. */
+static enum rc
+findings_from(struct call *c, const struct aws_page *page, size_t *from_r)
+{
+	uint64_t n = 0;
+
+	*from_r = 0;
+	if (page->after.n == 0)
+		return (RC_OK);
+	if (num_u64(page->after, SIZE_MAX, &n) != RC_OK)
+		return (aws_invalid(c, "nextToken",
+		    "must be the nextToken of an earlier answer of this "
+		    "operation, about the same repository"));
+	*from_r = (size_t)n;
+	return (RC_OK);
+}
+
+static void
+findings_next(struct call *c, json_t *out, struct aws_page *page, size_t at)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%zu", at);
+	page->after = span_of(text);
+	aws_page_next(c, out, page);
+}
+
+static enum rc
+findings_page(struct call *c, struct aws_page *page,
+    const struct scan_findings *f, json_t *out)
+{
+	json_t *all, *list, *o = json_object();
+	size_t from, i;
+	enum rc rc;
+
+	if ((rc = findings_from(c, page, &from)) != RC_OK) {
+		json_decref(o);
+		return (rc);
+	}
+	all = json_loadb(f->text.p, f->text.n, 0, NULL);
+	list = json_object_get(all, "findings");
+	ecr_put_scan_summary(o, f);
+	aws_put(o, "findings", json_array());
+	for (i = from; i < json_array_size(list) && i - from < page->n; i++)
+		aws_append(json_object_get(o, "findings"),
+		    json_incref(json_array_get(list, i)));
+	aws_put(out, "imageScanFindings", o);
+	if (i < json_array_size(list))
+		findings_next(c, out, page, i);
+	json_decref(all);
+	return (RC_OK);
+}
+
+/* One that was deleted meanwhile has none. */
+static enum rc
+findings_put(struct call *c, struct aws_page *page, const struct image_row *row,
+    json_t *out)
+{
+	struct scan_findings f;
+	struct arena own;
+	enum rc rc;
+
+	arena_init(&own, FINDINGS_BYTES);
+	rc = meta_findings_get(
+	    c->meta, c->repository, &row->manifest.digest, true, &own, &f);
+	if (rc == RC_OK)
+		rc = findings_page(c, page, &f, out);
+	arena_reset(&own);
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
 enum rc
 ecr_describe_image_scan_findings(struct call *c, const json_t *in, json_t *out)
 {
@@ -422,5 +437,7 @@ ecr_describe_image_scan_findings(struct call *c, const json_t *in, json_t *out)
 		return (no_scan(c, id, &row));
 	whose_put(c, id, &row, out);
 	ecr_put_scan(out, &row.scan);
-	return (RC_OK);
+	return (row.scan.status == SCAN_COMPLETE
+		    ? findings_put(c, &page, &row, out)
+		    : RC_OK);
 }

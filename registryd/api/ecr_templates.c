@@ -237,8 +237,6 @@ template_new(const json_t *in)
 
 	ecr_put_member(o, "prefix", in);
 	aws_put(o, "imageTagMutability", json_string("MUTABLE"));
-	aws_put(o, "encryptionConfiguration",
-	    json_pack("{s:s}", "encryptionType", "AES256"));
 	aws_put(o, "createdAt", json_integer(now_ms));
 	aws_put(o, "updatedAt", json_integer(now_ms));
 	template_lay(o, in);

@@ -3,6 +3,7 @@
 #include "base/obj.h"
 #include "registryd/api/ecr_int.h"
 #include "registryd/settings.h"
+#include "storage/keys.h"
 
 /*
  * Values of the model that several operations read and show: what the shapes
@@ -187,37 +188,67 @@ registry_key(struct call *c, struct span *key_r)
 	return (text != NULL ? RC_OK : RC_TOOBIG);
 }
 
+/* Whoever names the key that is there without being named means that one. */
+static enum rc
+kms_key_read(struct call *c, struct repository_settings *s)
+{
+	struct span key, name = key_name(s->kms_key);
+	enum rc rc;
+
+	if (name.n > KEY_NAME_MAX_BYTES)
+		return (aws_invalid(c, "encryptionConfiguration",
+		    "kmsKey is longer than the %d bytes that the name of a key "
+		    "may have",
+		    KEY_NAME_MAX_BYTES));
+	if (memchr(name.p, '\0', name.n) != NULL)
+		return (aws_invalid(c, "encryptionConfiguration",
+		    "kmsKey must not hold a NUL"));
+	if ((rc = registry_key(c, &key)) != RC_OK)
+		return (rc);
+	if (span_eq(name, key_name(key)))
+		s->kms_key = SPAN_NONE;
+	return (RC_OK);
+}
+
 enum rc
 ecr_encryption_read(
     struct call *c, const json_t *in, struct repository_settings *s)
 {
 	const json_t *o = aws_member(in, "encryptionConfiguration");
 
-	s->encryption = ENCRYPTION_AES256;
+	s->encryption = ENCRYPTION_DEFAULT;
 	s->kms_key = SPAN_NONE;
 	if (o == NULL)
 		return (RC_OK);
 	s->encryption = ecr_encryption(aws_string(o, "encryptionType"));
 	s->kms_key = aws_string(o, "kmsKey");
-	if (s->encryption != ENCRYPTION_AES256)
-		return (
-		    s->kms_key.n > 0 ? RC_OK : registry_key(c, &s->kms_key));
+	if (s->encryption == ENCRYPTION_KMS_DSSE)
+		return (aws_invalid(c, "encryptionConfiguration",
+		    "KMS_DSSE promises two layers of encryption, and here "
+		    "content would be encrypted once: use KMS"));
+	if (s->encryption == ENCRYPTION_KMS)
+		return (s->kms_key.n > 0 ? kms_key_read(c, s) : RC_OK);
 	if (s->kms_key.n > 0)
 		return (aws_invalid(c, "encryptionConfiguration",
-		    "kmsKey can only be set when encryptionType is KMS or "
-		    "KMS_DSSE"));
+		    "kmsKey can only be set when encryptionType is KMS"));
 	return (RC_OK);
 }
 
 json_t *
-ecr_encryption_json(const struct repository_settings *s)
+ecr_encryption_json(struct call *c, const struct repository_settings *s)
 {
+	struct span key = s->kms_key;
 	json_t *o;
 
+	if (s->encryption != ENCRYPTION_AES256 &&
+	    s->encryption != ENCRYPTION_KMS)
+		return (NULL);
 	o = json_pack(
 	    "{s:s}", "encryptionType", ecr_encryption_text(s->encryption));
-	if (s->kms_key.n > 0)
-		aws_put_text(o, "kmsKey", s->kms_key);
+	if (s->encryption == ENCRYPTION_KMS && key.n == 0)
+		(void)(registry_key(c, &key) == RC_OK);
+	if (key.n > 0)
+		aws_put_text(o, "kmsKey", key);
 	return (o);
 }
 

@@ -19,6 +19,7 @@
 #include "registryd/route.h"
 #include "registryd/service.h"
 #include "registryd/traffic.h"
+#include "storage/images.h"
 #include "storage/replication.h"
 
 /*
@@ -41,6 +42,9 @@ struct figures {
 	struct mirrors_counts mirrors;
 	uint64_t mirrors_running, mirrored_s;
 	uint64_t replications, replicated, replications_failed;
+	uint64_t scans_waiting, scans_completed, scans_failed;
+	uint64_t scans_unsupported, scans_again, scan_layers, scan_bytes;
+	struct service_scan_state scan;
 	uint64_t started_s, rss_bytes, open_fds, max_fds;
 	uint64_t one;
 };
@@ -225,6 +229,23 @@ static struct figure figures[] = {
 	    "outcome=\"failed\"", replications_failed,
 	    "Images sent to a destination, or given up"),
 
+	ROW(GAUGE, "registryd_scan_queue", "", scans_waiting,
+	    "Images whose scan has been started and has not ended"),
+	ROW(GAUGE, "registryd_scan_running", "", scan.running,
+	    "Images that are being scanned"),
+	ROW(COUNTER, "registryd_scans_total", "outcome=\"complete\"",
+	    scans_completed, "Scans that ended"),
+	ROW(COUNTER, "registryd_scans_total", "outcome=\"failed\"",
+	    scans_failed, "Scans that ended"),
+	ROW(COUNTER, "registryd_scans_total", "outcome=\"unsupported\"",
+	    scans_unsupported, "Scans that ended"),
+	ROW(COUNTER, "registryd_scan_layers_total", "", scan_layers,
+	    "Layers read for scans"),
+	ROW(COUNTER, "registryd_scan_layer_bytes_total", "", scan_bytes,
+	    "Bytes of these, as they are stored"),
+	ROW(COUNTER, "registryd_scan_matched_again_total", "", scans_again,
+	    "Images matched with advisories that came after their scan"),
+
 	ROW(GAUGE, "registryd_lmdb_map_bytes", "", store.map_bytes,
 	    "Size of the database's memory map"),
 	ROW(GAUGE, "registryd_lmdb_used_bytes", "", store.map_used_bytes,
@@ -350,6 +371,21 @@ figures_ask_others(struct service *svc, struct figures *f)
 }
 
 static void
+figures_ask_scans(struct service *svc, struct figures *f)
+{
+	struct service_counts *n = &svc->counts;
+
+	service_scan_state(svc, &f->scan);
+	f->scans_waiting = meta_scan_waiting(store_meta(svc->store));
+	f->scans_completed = atomic_load(&n->scans_completed);
+	f->scans_failed = atomic_load(&n->scans_failed);
+	f->scans_unsupported = atomic_load(&n->scans_unsupported);
+	f->scans_again = f->scan.matched;
+	f->scan_layers = atomic_load(&n->scan_layers);
+	f->scan_bytes = atomic_load(&n->scan_bytes);
+}
+
+static void
 figures_ask(struct service *svc, struct figures *f)
 {
 	struct http_server *server = atomic_load(&svc->server);
@@ -364,6 +400,7 @@ figures_ask(struct service *svc, struct figures *f)
 		f->map_used_pages =
 		    f->store.map_used_bytes / f->store.page_bytes;
 	figures_ask_counts(svc, f);
+	figures_ask_scans(svc, f);
 	figures_ask_others(svc, f);
 	f->started_s = (uint64_t)(svc->started_ms / 1000);
 	f->rss_bytes = resident_bytes();

@@ -1,5 +1,4 @@
 #include <inttypes.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "registryd/api/oci.h"
@@ -46,25 +45,80 @@ blob_head(struct call *c, const struct digest *d)
 	return (rc == RC_OK ? size_describe(c, d, size) : rc);
 }
 
-/* ${length} bytes from ${offset} on; the answer takes the descriptor. */
+/* A file that is sealed, as the connection reads it. */
+struct sealed_body {
+	struct http_source source;
+	struct blob_file file;
+};
+
+static enum rc
+sealed_read(
+    void *arg, uint64_t offset, void *p, size_t n, bool may_wait, size_t *n_r)
+{
+	struct sealed_body *body = arg;
+
+	return (blob_file_read(&body->file, offset, p, n, may_wait, n_r));
+}
+
 static void
+sealed_warm(void *arg, uint64_t offset, uint64_t n_bytes)
+{
+	struct sealed_body *body = arg;
+
+	blob_file_warm(&body->file, offset, n_bytes);
+}
+
+static void
+sealed_close(void *arg)
+{
+	struct sealed_body *body = arg;
+
+	blob_file_close(&body->file);
+}
+
+/* The answer takes the file. */
+static enum rc
+file_take(struct call *c, struct blob_file *f)
+{
+	struct sealed_body *body;
+
+	if (f->sealed == NULL) {
+		c->answer->fd = f->fd;
+	} else {
+		if ((body = arena_calloc(c->arena, 1, sizeof(*body))) == NULL)
+			return (RC_TOOBIG);
+		body->source = (struct http_source){ .read = sealed_read,
+			.warm = sealed_warm,
+			.close = sealed_close,
+			.arg = body };
+		body->file = *f;
+		c->answer->source = &body->source;
+	}
+	*f = (struct blob_file)BLOB_FILE_NONE;
+	return (RC_OK);
+}
+
+/* ${length} bytes from ${offset} on; the answer takes the file. */
+static enum rc
 body_describe(
     struct call *c, struct content *b, uint64_t offset, uint64_t length)
 {
 	struct http_response *rs = c->answer;
+	enum rc rc;
 
 	if (b->kind == CONTENT_MEMORY) {
 		rs->body = HTTP_MEMORY;
 		if (length > 0)
 			rs->bytes =
 			    (struct span){ b->bytes.p + offset, length };
-		return;
+		return (RC_OK);
 	}
+	if ((rc = file_take(c, &b->file)) != RC_OK)
+		return (rc);
 	rs->body = HTTP_FILE;
-	rs->fd = b->fd;
 	rs->offset = offset;
 	rs->length = length;
-	b->fd = -1;
+	return (RC_OK);
 }
 
 static enum rc
@@ -100,8 +154,7 @@ blob_describe(struct call *c, const struct digest *d, struct content *b)
 		break;
 	}
 	blob_headers(c);
-	body_describe(c, b, offset, length);
-	return (RC_OK);
+	return (body_describe(c, b, offset, length));
 }
 
 static enum rc
@@ -114,8 +167,7 @@ blob_body(struct call *c, const struct digest *d)
 	if (rc != RC_OK)
 		return (rc);
 	rc = blob_describe(c, d, &b);
-	if (b.kind == CONTENT_FILE && b.fd >= 0)
-		(void)close(b.fd);
+	content_close(&b);
 	return (rc);
 }
 
@@ -134,19 +186,18 @@ blob_coming_head(struct call *c, const struct digest *d)
 static enum rc
 blob_coming_body(struct call *c, const struct digest *d)
 {
-	struct content b = { .kind = CONTENT_FILE, .fd = -1 };
+	struct content b = { .kind = CONTENT_FILE, .file = BLOB_FILE_NONE };
 	struct pull_body coming;
 	enum rc rc;
 
 	if ((rc = pull_blob(c, d, &coming)) != RC_OK)
 		return (rc);
-	b.fd = coming.fd;
+	b.file = coming.file;
 	b.size_bytes = coming.size_bytes;
 	rc = blob_describe(c, d, &b);
-	if (b.fd >= 0)
-		(void)close(b.fd);
-	else
+	if (c->answer->body == HTTP_FILE)
 		c->answer->follow = coming.follow;
+	content_close(&b);
 	return (rc);
 }
 

@@ -199,11 +199,14 @@ length_admit(struct call *c, uint64_t offset)
 static enum rc
 session_start(struct call *c, uint8_t alg, char id[UPLOAD_ID_BYTES])
 {
+	const struct repository_preset *create;
 	enum rc rc;
 
-	if ((rc = oci_push_admit(c)) != RC_OK)
+	if ((rc = oci_push_preset(c, &create)) == RC_OK && create == NULL)
+		rc = oci_repository(c);
+	if (rc != RC_OK)
 		return (rc);
-	rc = upload_start(c->store, c->repository, alg, id);
+	rc = upload_start(c->store, c->repository, alg, create, id);
 	if (rc != RC_LIMIT)
 		return (rc);
 	http_response_header(c->answer, "Retry-After", SPAN("10"));
@@ -476,7 +479,8 @@ mount_from_any(struct call *c, const struct digest *d,
 	size_t i;
 	enum rc rc;
 
-	rc = meta_blob_holders(c->meta, d, HOLDERS_MAX, c->arena, &holders);
+	rc = meta_blob_holders(
+	    c->meta, c->repository, create, d, HOLDERS_MAX, c->arena, &holders);
 	if (rc != RC_OK)
 		return (rc);
 	rc = RC_NOTFOUND;

@@ -59,6 +59,9 @@ void metrics_init(void);
  *	DELETE /control/cache/rules?prefix=PREFIX
  *	POST   /control/cache/validate?prefix=PREFIX
  *	POST   /control/cache/evict
+ *	GET    /control/advisories
+ *	POST   /control/advisories?source=NAME
+ *	DELETE /control/advisories?source=NAME
  *	POST   /control/backup
  *	GET    /control/jobs/{id}?since=N
  *	DELETE /control/jobs/{id}
@@ -174,6 +177,48 @@ RC_MUST_USE enum rc control_mirror_history(struct call *);
  * start),"next" (when the first task is due),"destinations" [{"name","url"}]
  * (as configured)}. */
 RC_MUST_USE enum rc control_replication(struct call *);
+
+/**
+ * Of the image that the parameters "repository" and "reference" name; 404; 400:
+ * an index, or nothing that can be scanned.
+ *
+ * control_scan(c): {"repository","digest","tags","status" ("none", "in
+ * progress", "complete", "failed", "unsupported"),"why","started","ended"}, and
+ * of one that is complete "severities", "advisories" (when those that were
+ * looked at were imported last) and "findings", as the ECR API has them.
+ * control_scan_start(c): 202, and the same; no quota counts.
+ * control_scan_packages(c): the same without findings, and "system", "unread"
+ * and "packages" [{"type","name","version","arch","source","license","path",
+ * "layer","purl"}].  409: its layers have not been read, or cannot be.
+ * control_scan_sbom(c): {"media_type","subject" (a descriptor),"created",
+ * "document"} by the parameter "format" ("cyclonedx", "spdx").  409.
+ */
+RC_MUST_USE enum rc control_scan(struct call *);
+RC_MUST_USE enum rc control_scan_start(struct call *);
+RC_MUST_USE enum rc control_scan_packages(struct call *);
+RC_MUST_USE enum rc control_scan_sbom(struct call *);
+
+/** control_advisories(c): {"revision","sources" [advisory_set_json()]}. */
+RC_MUST_USE enum rc control_advisories(struct call *);
+/**
+ * control_advisories_import(c), ..._begin(c), ..._finish(c):
+ * The body is a file of advisories (scan/advisory.h), of any length, read as it
+ * arrives: 200 and advisory_imported_json().  Without a source it is as the file
+ * suggests.  400: why the file cannot be read; 409: others are being imported.
+ * Whatever fails, what there was before stays.
+ */
+RC_MUST_USE enum rc control_advisories_import(struct call *);
+RC_MUST_USE enum rc control_advisories_begin(struct call *);
+RC_MUST_USE enum rc control_advisories_finish(struct call *);
+bool control_advisories_streams(const struct call *);
+uint64_t control_advisories_max(const struct call *);
+/** control_advisories_remove(c): 200.  404. */
+RC_MUST_USE enum rc control_advisories_remove(struct call *);
+
+/** control_keys(c): master_key_list(). */
+RC_MUST_USE enum rc control_keys(struct call *);
+/** control_keys_rotate(c): {"wrapped"}: how many keys there are. */
+RC_MUST_USE enum rc control_keys_rotate(struct call *);
 
 /** control_secrets(c): {"secrets"}: secrets_list(). */
 RC_MUST_USE enum rc control_secrets(struct call *);

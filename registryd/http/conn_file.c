@@ -11,7 +11,8 @@
 
 /*
  * A body out of a file: with sendfile() to a plain socket, in slices through
- * memory where TLS has to see the bytes.
+ * memory where TLS has to see the bytes, or where what lies in the file is not
+ * what is sent: then it comes from a source (response.h).
  *
  * Reading a page that is not in memory would stop the loop and all its
  * connections for as long as the disk takes.  So before a slice is sent the
@@ -26,8 +27,8 @@
 #define SLICE_BYTES ((uint64_t)1024 * 1024)
 #define PROBE_BYTES ((uint64_t)256 * 1024)
 #define AHEAD_BYTES (4 * SLICE_BYTES)
-/* Encrypting takes its time: less of it in a row. */
-#define TLS_TURN_BYTES ((uint64_t)256 * 1024)
+/* Encrypting, or opening what is sealed, takes its time: less in a row. */
+#define CRYPT_TURN_BYTES ((uint64_t)256 * 1024)
 
 /* Have a byte's page in memory; false at the end of the file, or an error. */
 static bool
@@ -47,6 +48,10 @@ warm_work(struct http_exchange *x)
 	const struct http_response *rs = &x->response;
 	uint64_t at = rs->offset, end = m->warm_until;
 
+	if (rs->source != NULL) {
+		rs->source->warm(rs->source->arg, at, end - at);
+		return;
+	}
 	(void)posix_fadvise(
 	    rs->fd, (off_t)at, (off_t)AHEAD_BYTES, POSIX_FADV_WILLNEED);
 	while (at < end && touch(rs->fd, at))
@@ -136,8 +141,49 @@ send_slice(struct http_conn *c, struct http_response *rs, uint64_t n)
 	return (0);
 }
 
-/* Into the scratch memory; -1: wait, or gone.  What is tried once more after a
- * write that blocked must not be less than it was: so all of it, or nothing. */
+static uint64_t
+min_u64(uint64_t a, uint64_t b)
+{
+	return (a < b ? a : b);
+}
+
+/* As much as is worth a worker's while, and is there by now. */
+static void
+warm_source(struct http_conn *c, struct msg *m)
+{
+	const struct http_response *rs = &m->x.response;
+	uint64_t n = min_u64(rs->length, SLICE_BYTES);
+
+	if (rs->follow != NULL)
+		n = min_u64(n, m->follow_until - rs->offset);
+	warm_begin(c, m, n);
+}
+
+/* Into the scratch memory; -1: wait, or gone. */
+static ssize_t
+read_source(struct http_conn *c, struct msg *m, uint64_t n)
+{
+	const struct http_response *rs = &m->x.response;
+	bool may_wait = rs->offset + n <= m->warm_until;
+	size_t got = 0;
+	enum rc rc;
+
+	rc = rs->source->read(rs->source->arg, rs->offset, c->hub->scratch,
+	    (size_t)n, may_wait, &got);
+	if (rc == RC_WOULDBLOCK) {
+		must(!may_wait);
+		warm_source(c, m);
+		return (-1);
+	}
+	if (rc != RC_OK)
+		c->gone = true;
+	else if (got == 0)
+		file_failed(c, "it is shorter than it should be");
+	return (rc == RC_OK && got > 0 ? (ssize_t)got : -1);
+}
+
+/* The same out of a file.  What is tried once more after a write that blocked
+ * must not be less than it was: so all of it, or nothing. */
 static ssize_t
 read_slice(struct http_conn *c, struct msg *m, uint64_t n)
 {
@@ -166,10 +212,10 @@ read_slice(struct http_conn *c, struct msg *m, uint64_t n)
 	return (got > 0 ? got : -1);
 }
 
-/* The same over TLS, a record at a time; what could not be written is read
- * once more later. */
+/* Through memory, over TLS a record at a time; what could not be written is
+ * read once more later. */
 static uint64_t
-send_slice_tls(struct http_conn *c, struct msg *m, uint64_t n)
+send_slice_memory(struct http_conn *c, struct msg *m, uint64_t n)
 {
 	struct span part;
 	uint64_t all = 0;
@@ -178,7 +224,10 @@ send_slice_tls(struct http_conn *c, struct msg *m, uint64_t n)
 
 	if (n > SCRATCH_BYTES)
 		n = SCRATCH_BYTES;
-	got = read_slice(c, m, n);
+	if (m->x.response.source != NULL)
+		got = read_source(c, m, n);
+	else
+		got = read_slice(c, m, n);
 	if (got < 0)
 		return (0);
 	part = (struct span){ c->hub->scratch, (size_t)got };
@@ -192,19 +241,13 @@ send_slice_tls(struct http_conn *c, struct msg *m, uint64_t n)
 }
 
 static uint64_t
-min_u64(uint64_t a, uint64_t b)
-{
-	return (a < b ? a : b);
-}
-
-static uint64_t
 send_some(struct http_conn *c, struct msg *m, uint64_t n)
 {
 	n = follow_allow(c, m, n);
 	if (n == 0)
 		return (0);
-	if (c->tls != NULL)
-		return (send_slice_tls(c, m, n));
+	if (c->tls != NULL || m->x.response.source != NULL)
+		return (send_slice_memory(c, m, n));
 	if (slice_is_warm(m, n))
 		return (send_slice(c, &m->x.response, n));
 	warm_begin(c, m, n);
@@ -218,8 +261,8 @@ file_push(struct http_conn *c, struct msg *m)
 	struct http_response *rs = &m->x.response;
 	uint64_t sent, budget = SLICE_BYTES;
 
-	if (c->tls != NULL)
-		budget = TLS_TURN_BYTES;
+	if (c->tls != NULL || rs->source != NULL)
+		budget = CRYPT_TURN_BYTES;
 	while (rs->length > 0 && budget > 0 && c->writable && !c->gone &&
 	       !m->job_out) {
 		sent = send_some(c, m, min_u64(rs->length, budget));

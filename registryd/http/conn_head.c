@@ -8,6 +8,7 @@
 #include "base/obj.h"
 #include "registryd/http/conn_int.h"
 #include "registryd/http/framing.h"
+#include "registryd/http/response_int.h"
 #include "registryd/http/target.h"
 
 /*
@@ -364,8 +365,8 @@ step_finish(struct http_conn *c)
 	conn_disarm(c);
 	follow_end(m);
 	msg_report(c, m);
-	if (m->x.response.body == HTTP_FILE && m->x.response.fd != -1)
-		(void)close(m->x.response.fd);
+	if (m->x.response.body == HTTP_FILE)
+		response_file_close(&m->x.response);
 	arena_reset(&m->x.arena);
 	if (!c->closing && !c->gone)
 		return (next_request(c, m));

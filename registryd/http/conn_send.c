@@ -1,5 +1,4 @@
 #include <string.h>
-#include <unistd.h>
 
 #include "base/obj.h"
 #include "registryd/http/conn_int.h"
@@ -88,9 +87,7 @@ out_no_file(struct msg *m)
 		return;
 	if (rs->length > 0 && m->x.request.method != HTTP_HEAD)
 		return;
-	if (rs->fd != -1)
-		(void)close(rs->fd);
-	rs->fd = -1;
+	response_file_close(rs);
 	rs->body = HTTP_NO_BODY;
 	follow_end(m);
 }

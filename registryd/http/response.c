@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/obj.h"
@@ -19,6 +20,7 @@ http_response_init(struct http_response *rs)
 	rs->body = HTTP_NO_BODY;
 	rs->bytes = SPAN_NONE;
 	rs->fd = -1;
+	rs->source = NULL;
 	rs->offset = 0;
 	rs->length = 0;
 	rs->follow = NULL;
@@ -110,6 +112,17 @@ response_body_length(const struct http_response *rs)
 		break;
 	}
 	return (0);
+}
+
+void
+response_file_close(struct http_response *rs)
+{
+	if (rs->source != NULL)
+		rs->source->close(rs->source->arg);
+	if (rs->fd != -1)
+		(void)close(rs->fd);
+	rs->source = NULL;
+	rs->fd = -1;
 }
 
 size_t

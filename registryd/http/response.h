@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/rc.h"
 #include "registryd/http/request.h"
 
 /*
@@ -36,6 +37,26 @@ struct http_follow {
 	void *arg;
 };
 
+/*
+ * What a body is read by that does not lie in a file as it is to be sent.  One
+ * call at a time: read() on the loop, warm() on a worker; close() once,
+ * whatever becomes of the answer.
+ */
+struct http_source {
+	/** read(arg, offset, p, n, may_wait, n_r): from one byte to ${n}, 0
+	 * only at the end; as many once more when it is asked once more.
+	 * RC_WOULDBLOCK: not ${may_wait}, and the disk would have to be waited
+	 * for.  Any other code: the connection is cut; the source has logged
+	 * why. */
+	enum rc (*read)(void *arg, uint64_t offset, void *p, size_t n,
+	    bool may_wait, size_t *n_r);
+	/** warm(arg, offset, n): wait for the disk; what fails fails once more
+	 * when it is read. */
+	void (*warm)(void *arg, uint64_t offset, uint64_t n_bytes);
+	void (*close)(void *arg);
+	void *arg;
+};
+
 struct http_response {
 	int status;
 	struct http_header headers[HTTP_RESPONSE_HEADERS];
@@ -43,8 +64,11 @@ struct http_response {
 	enum http_body_kind body;
 	struct span bytes; /* HTTP_MEMORY; lives as long as the exchange */
 	int fd;		   /* HTTP_FILE; taken: closed when sent */
-	uint64_t offset;   /* HTTP_FILE */
-	uint64_t length;   /* HTTP_FILE */
+	/* HTTP_FILE in place of ${fd}, or NULL; taken.  Lives in the exchange's
+	 * arena. */
+	const struct http_source *source;
+	uint64_t offset; /* HTTP_FILE */
+	uint64_t length; /* HTTP_FILE */
 	/* HTTP_FILE that is still being written; or NULL.  Lives in the
 	 * exchange's arena. */
 	const struct http_follow *follow;

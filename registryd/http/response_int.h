@@ -21,6 +21,9 @@ size_t response_head_room(const struct http_response *);
 size_t response_head_write(
     const struct http_response *, const struct response_frame *, char *out);
 
+/** response_file_close(rs): what the body of a file was to be read by. */
+void response_file_close(struct http_response *);
+
 /** response_body_length(rs): of the body as described, sent or not. */
 uint64_t response_body_length(const struct http_response *);
 

@@ -4,6 +4,7 @@
  *   --floor           to push_floor instead of a registry
  *   --patch           POST, PATCH with the content, PUT (docker, skopeo);
  *                     otherwise POST, PUT with the content (containerd)
+ *   --tls             to a registry that speaks it
  *   --size BYTES      of each blob
  *   --clients N       threads, a kept connection each
  *   --count N         blobs for each client, at most
@@ -28,7 +29,7 @@ struct pusher {
 };
 
 static struct {
-	bool to_floor, patch;
+	bool to_floor, patch, tls;
 	uint16_t port;
 	uint64_t size, clients, count;
 	int64_t ms;
@@ -101,6 +102,7 @@ options_read(int argc, char **argv)
 	static const struct option table[] = {
 		{ "floor", no_argument, NULL, 'f' },
 		{ "patch", no_argument, NULL, 'p' },
+		{ "tls", no_argument, NULL, 't' },
 		{ "size", required_argument, NULL, 's' },
 		{ "clients", required_argument, NULL, 'c' },
 		{ "count", required_argument, NULL, 'n' },
@@ -117,6 +119,9 @@ options_read(int argc, char **argv)
 			break;
 		case 'p':
 			opt.patch = true;
+			break;
+		case 't':
+			opt.tls = true;
 			break;
 		case 's':
 			opt.size = bench_number(optarg, "--size");
@@ -160,11 +165,13 @@ digests_make(void)
 static void
 pushers_run(struct pusher *all)
 {
+	SSL_CTX *tls;
 	uint64_t i;
 
+	tls = opt.tls ? bench_tls() : NULL;
 	for (i = 0; i < opt.clients; i++) {
 		all[i].first = i * opt.count;
-		bench_client_open(&all[i].to, opt.port, NULL, 1, i);
+		bench_client_open(&all[i].to, opt.port, tls, 1, i);
 		if (thread_start("pusher", push_all, &all[i], &all[i].thread) !=
 		    RC_OK)
 			bench_die("no thread for a client");

@@ -376,8 +376,8 @@ LIFECYCLE='{"rules": [{"rulePriority": 1, "description": "two weeks",
 	template team PULL_THROUGH_CACHE imageTagMutability IMMUTABLE
 	image_push team/app v1
 	made team/app '[.imageTagMutability, .imageScanningConfiguration.scanOnPush,
-	    .encryptionConfiguration.encryptionType] | join(" ")' \
-		'MUTABLE false AES256'
+	    (has("encryptionConfiguration") | tostring)] | join(" ")' \
+		'MUTABLE false false'
 	ecr GetRepositoryPolicy "$(json repositoryName team/app)"
 	expect_aws RepositoryPolicyNotFoundException
 	server_stop

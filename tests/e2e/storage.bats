@@ -408,6 +408,8 @@ sick_ext4() {
 		[ -d "$sample" ] || continue
 		rm -rf "$W/copy"
 		cp -r "$sample" "$W/copy"
+		# Of those that have one; a checkout does not keep its mode.
+		[ ! -f "$W/copy/master.key" ] || chmod 600 "$W/copy/master.key"
 		server_start --data "$W/copy"
 		DATA=$W/copy
 		http GET /v2/_catalog

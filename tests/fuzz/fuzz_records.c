@@ -2,9 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/obj.h"
 #include "storage/imports.h"
+#include "storage/keys_int.h"
 #include "storage/records.h"
 
 /*
@@ -13,6 +16,20 @@
  * as the very same bytes.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+static const struct keyring *
+ring(void)
+{
+	static struct keyring *r;
+	char text[2 * SEAL_KEY_BYTES + 1], why[KEYRING_WHY_BYTES];
+
+	if (r == NULL) {
+		memset(text, 'a', sizeof(text) - 1);
+		text[sizeof(text) - 1] = '\0';
+		must(keyring_open(NULL, text, false, why, &r) == RC_OK);
+	}
+	return (r);
+}
 
 static void
 same(struct span in, const uint8_t *p, size_t n)
@@ -439,6 +456,112 @@ blob_key_check(struct span in)
 	}
 }
 
+/* JSON, which can be written in many ways: what is written is read as the same.
+ * A key that is not one of ours opens nothing. */
+static void
+key_domain_check(struct span in)
+{
+	struct key_record rec = { .key_domain = 7 }, again = rec;
+	struct seal_key key;
+	struct arena a;
+	struct buf b;
+	bool old;
+
+	arena_init(&a, 1 << 20);
+	buf_init(&b, KEY_RECORD_MAX_BYTES);
+	if (key_record_read(in, &a, &rec) == RC_OK) {
+		must(key_record_write(&rec, &b) == RC_OK);
+		must(key_record_read(buf_as_span(&b), &a, &again) == RC_OK);
+		must(span_eq(rec.name, again.name));
+		must(rec.created_ms == again.created_ms);
+		must(
+		    memcmp(rec.wrapped, again.wrapped, WRAPPED_KEY_BYTES) == 0);
+		must(key_record_unwrap(ring(), &rec, &key, &old) != RC_OK);
+	}
+	buf_free(&b);
+	arena_reset(&a);
+}
+
+static void
+key_domain_key_check(struct span in)
+{
+	struct rec_key k;
+	uint32_t domain;
+
+	if (!key_record_domain(in, &domain))
+		return;
+	key_record_key(&k, domain);
+	same_key(in, &k);
+}
+
+static void
+found_check(struct span in)
+{
+	struct layer_index_rec index;
+	struct findings_rec found;
+	uint8_t *p, *end;
+
+	if (rec_layer_index_read(in, &index)) {
+		p = xmalloc(rec_layer_index_size(index.stored.n));
+		end = rec_layer_index_write(index.indexed_ms, index.reader, p);
+		if (index.stored.n > 0)
+			memcpy(end, index.stored.p, index.stored.n);
+		same(in, p, rec_layer_index_size(index.stored.n));
+		free(p);
+	}
+	if (rec_findings_read(in, &found)) {
+		p = xmalloc(rec_findings_size(&found));
+		end = rec_findings_write(&found, p);
+		if (found.stored.n > 0)
+			memcpy(end, found.stored.p, found.stored.n);
+		same(in, p, rec_findings_size(&found));
+		free(p);
+	}
+}
+
+static void
+found_key_check(struct span in)
+{
+	struct span ecosystem;
+	struct rec_key k;
+	struct digest d;
+	uint64_t repo;
+
+	if (!key_read_system(in, &ecosystem, &repo, &d))
+		return;
+	key_system(&k, ecosystem, repo, &d);
+	same_key(in, &k);
+}
+
+/* The sequence is behind the rest of the key. */
+static void
+advisory_key_check(struct span in)
+{
+	struct span ecosystem, package;
+	struct rec_key k;
+	uint64_t set, first;
+
+	if (!key_read_advisory(in, &set, &ecosystem, &package))
+		return;
+	must(key_read_advisory_set(in, &first) && first == set);
+	must(key_advisory(&k, set, ecosystem, package));
+	must(span_has_prefix(in, key_span(&k)) && in.n == k.n + 4);
+}
+
+static void
+advisory_check(struct span in)
+{
+	struct span record;
+	uint8_t *p;
+
+	if (!rec_advisory_read(in, &record))
+		return;
+	p = xmalloc(rec_advisory_size(record));
+	rec_advisory_write(record, p);
+	same(in, p, rec_advisory_size(record));
+	free(p);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -447,7 +570,9 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		repo_key_check, blob_key_check, settings_check,
 		resource_tags_check, text_check, entity_key_check, scan_check,
 		lifecycle_check, result_key_check, blob_check, deleted_check,
-		mirror_check, mirror_key_check };
+		mirror_check, mirror_key_check, key_domain_check,
+		key_domain_key_check, found_check, found_key_check,
+		advisory_check, advisory_key_check };
 	size_t i;
 
 	if (n == 0)

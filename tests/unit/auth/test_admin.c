@@ -634,7 +634,7 @@ test_simulation_says_what_decides(void **state)
 	struct place *p = *state;
 	const struct repository_create create = { .name = SPAN("team/app"),
 		.preset = { .settings = { .mutability = TAGS_MUTABLE,
-				.encryption = ENCRYPTION_AES256 } },
+				.encryption = ENCRYPTION_NONE } },
 		.now_ms = 1 };
 	struct repository_row row;
 	json_t *a;

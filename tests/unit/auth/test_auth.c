@@ -17,6 +17,7 @@
 #include "auth_tools.h"
 
 #include "auth/auth_int.h"
+#include "auth/master_key.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -118,19 +119,38 @@ test_a_lost_master_key_is_told_and_no_new_one_made(void **state)
 	assert_null(strstr(p->why, "aaaa"));
 }
 
+static enum rc
+rotate(struct place *p, size_t *n_r)
+{
+	const struct master_key m = {
+		.store = p->store,
+		.file = p->key_file,
+		.text = p->options.master_key_text,
+	};
+
+	return (master_key_rotate(&m, n_r, p->why));
+}
+
+static void
+rotated(struct place *p)
+{
+	size_t n;
+
+	assert_int_equal(rotate(p, &n), RC_OK);
+}
+
 static void
 test_the_master_key_is_rotated_in_its_file(void **state)
 {
 	struct place *p = *state;
 	char id[32], secret[64];
 	char *before, *after;
-	json_t *a;
+	size_t n;
 
 	key_make(p, id, secret);
 	before = read_file(p->key_file);
-	a = ask(p, RC_OK, "{'op':'key-rotate-master'}");
-	assert_int_equal(json_integer_value(at(a, "wrapped")), 2);
-	json_decref(a);
+	assert_int_equal(rotate(p, &n), RC_OK);
+	assert_int_equal(n, 2);
 	after = read_file(p->key_file);
 	assert_string_not_equal(before, after);
 	key_opens(p, id, secret);
@@ -178,12 +198,12 @@ test_a_rotation_that_was_cut_off_is_finished_by_the_next(void **state)
 		assert_int_equal(again(p), RC_OK);
 		key_opens(p, id, secret);
 		assert_int_equal(keys_in_file(p), 2);
-		did(p, "{'op':'key-rotate-master'}");
+		rotated(p);
 		assert_int_equal(keys_in_file(p), 1);
 		key_opens(p, id, secret);
 	}
 	assert_int_equal(keyring_file_add(p->key_file, why), RC_OK);
-	did(p, "{'op':'key-rotate-master'}");
+	rotated(p);
 	assert_int_equal(again(p), RC_OK);
 	key_opens(p, id, secret);
 	assert_int_equal(
@@ -207,7 +227,7 @@ test_a_start_drops_no_master_key_a_rotation_does(void **state)
 	assert_int_equal(again(p), RC_OK);
 	key_opens(p, id, secret);
 	assert_int_equal(keys_in_file(p), 2);
-	did(p, "{'op':'key-rotate-master'}");
+	rotated(p);
 	assert_int_equal(keys_in_file(p), 1);
 	assert_int_equal(again(p), RC_OK);
 	key_opens(p, id, secret);
@@ -219,6 +239,7 @@ test_a_rotation_that_cannot_have_the_file_is_refused(void **state)
 {
 	struct place *p = *state;
 	char id[32], secret[64];
+	size_t n;
 	int fd;
 
 	key_make(p, id, secret);
@@ -227,7 +248,8 @@ test_a_rotation_that_cannot_have_the_file_is_refused(void **state)
 	assert_int_equal(flock(fd, LOCK_EX), 0);
 	(void)alarm(120);
 	/* Once, and not tried for minutes. */
-	refused(p, RC_LIMIT, "locked", "{'op':'key-rotate-master'}");
+	assert_int_equal(rotate(p, &n), RC_LIMIT);
+	assert_non_null(strstr(p->why, "locked"));
 	(void)alarm(0);
 	assert_int_equal(close(fd), 0);
 	assert_int_equal(again(p), RC_OK);
@@ -244,6 +266,7 @@ test_a_key_in_the_environment_is_replaced_by_a_start_with_both(void **state)
 	/* From the file into the environment is such a change, too. */
 	char *text = read_file(p->key_file), *line = strstr(text, "\n") + 1;
 	char both[160];
+	size_t n;
 
 	key_make(p, id, secret);
 	line = strlen(text) > 65 && text[0] == '#' ? line : text;
@@ -252,8 +275,8 @@ test_a_key_in_the_environment_is_replaced_by_a_start_with_both(void **state)
 	snprintf(both, sizeof(both), KEY_A ",%.64s", line);
 	p->options.master_key_text = both;
 	assert_int_equal(again(p), RC_OK);
-	refused(p, RC_INVALID, "REGISTRYD_MASTER_KEY=new,old",
-	    "{'op':'key-rotate-master'}");
+	assert_int_equal(rotate(p, &n), RC_INVALID);
+	assert_non_null(strstr(p->why, "REGISTRYD_MASTER_KEY=new,old"));
 	p->options.master_key_text = KEY_A;
 	assert_int_equal(again(p), RC_OK);
 	p->options.master_key_text = KEY_B "," KEY_A;
@@ -370,7 +393,7 @@ test_a_folder_keeps_its_account(void **state)
 	account_is(p, ACCOUNT);
 	p->options.account_id = ACCOUNT;
 	assert_int_equal(again(p), RC_OK);
-	did(p, "{'op':'key-rotate-master'}");
+	rotated(p);
 	p->options.account_id = NULL;
 	assert_int_equal(again(p), RC_OK);
 	account_is(p, ACCOUNT);
@@ -1199,7 +1222,7 @@ test_readers_and_changes_at_the_same_time(void **state)
 		did(p, "{'op':'access-key-create','user':'u%d'}", i);
 		did(p, "{'op':'user-tag','name':'bob','tags':{'n':'%d'}}", i);
 	}
-	did(p, "{'op':'key-rotate-master'}");
+	rotated(p);
 	h.stop = true;
 	for (i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);

@@ -213,10 +213,10 @@ ct_has(struct ct *t, const char *repository, const void *p, size_t n)
 	if (c.kind == CONTENT_MEMORY)
 		return (span_eq(c.bytes, (struct span){ p, n }));
 	got = xmalloc(n);
-	assert_int_equal(pread(c.fd, got, n, 0), n);
+	assert_int_equal(blob_file_read_all(&c.file, 0, got, n), RC_OK);
 	same = memcmp(got, p, n) == 0;
 	free(got);
-	close(c.fd);
+	content_close(&c);
 	return (same);
 }
 

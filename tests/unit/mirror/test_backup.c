@@ -288,7 +288,8 @@ fill(struct fixture *f)
 		f->images[i] = image_push(f->s, i + 1, &f->layers[i]);
 	f->archived = image_push(f->s, 0, &f->archived_layer);
 	image_archive(f->s, &f->archived);
-	assert_int_equal(upload_start(f->s, REPO, DIGEST_SHA256, id), RC_OK);
+	assert_int_equal(
+	    upload_start(f->s, REPO, DIGEST_SHA256, NULL, id), RC_OK);
 	assert_int_equal(upload_acquire(f->s, REPO, span_of(id), &u), RC_OK);
 	assert_int_equal(upload_write(u, "half", 4), RC_OK);
 	upload_release(&u);
@@ -338,8 +339,8 @@ backup_try(struct fixture *f, enum archive_compression c,
 	enum rc rc;
 
 	assert_int_equal(snapshot_begin(f->s, &snap, why_not), RC_OK);
-	rc = backup_write(f->dir, archive_dir, snapshot_path(snap), f->file, -1,
-	    c, &p, cancel, why);
+	rc = backup_write(f->dir, archive_dir, snapshot_path(snap), NULL,
+	    f->file, -1, c, &p, cancel, why);
 	if (rc == RC_OK) {
 		assert_int_equal(p.files, p.files_total);
 		assert_int_equal(p.bytes, p.bytes_total);
@@ -408,7 +409,7 @@ assert_clean(struct store *s)
 static void
 assert_layer(struct store *s, const struct digest *d)
 {
-	char bytes[LAYER_BYTES + 1];
+	char bytes[LAYER_BYTES];
 	struct digest is;
 	struct content c;
 	struct arena a;
@@ -417,10 +418,12 @@ assert_layer(struct store *s, const struct digest *d)
 	assert_int_equal(
 	    content_open(s, REPO, d, READ_BLOCKING, &a, &c), RC_OK);
 	assert_int_equal(c.kind, CONTENT_FILE);
-	assert_int_equal(pread(c.fd, bytes, sizeof(bytes), 0), LAYER_BYTES);
+	assert_int_equal(c.size_bytes, LAYER_BYTES);
+	assert_int_equal(
+	    blob_file_read_all(&c.file, 0, bytes, LAYER_BYTES), RC_OK);
 	digest_of(DIGEST_SHA256, bytes, LAYER_BYTES, &is);
 	assert_true(digest_eq(&is, d));
-	(void)close(c.fd);
+	content_close(&c);
 	arena_reset(&a);
 }
 
@@ -526,7 +529,7 @@ a_stopped_folder_can_be_backed_up(void **state)
 
 	store_close(&f->s);
 	path_of(f, "data/meta.mdb", meta);
-	assert_int_equal(backup_write(f->dir, NULL, meta, f->file, -1,
+	assert_int_equal(backup_write(f->dir, NULL, meta, NULL, f->file, -1,
 			     ARCHIVE_ZSTD, &p, NULL, why),
 	    RC_OK);
 	restore(f);
@@ -545,7 +548,7 @@ a_backup_can_go_down_a_pipe(void **state)
 	path_of(f, "data/meta.mdb", meta);
 	fd = open(f->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
-	assert_int_equal(backup_write(f->dir, NULL, meta, NULL, fd,
+	assert_int_equal(backup_write(f->dir, NULL, meta, NULL, NULL, fd,
 			     ARCHIVE_PLAIN, &p, NULL, why),
 	    RC_OK);
 	assert_int_equal(close(fd), 0);

@@ -197,8 +197,8 @@ test_follower_reads_what_came_while_more_comes(void **state)
 	struct cache_ask ask = ct_ask(t, "hub/app", "library/app");
 	size_t held = LAYER - 100000, there;
 	char *p = ct_bytes(LAYER, 3), *got = xmalloc(LAYER);
+	struct blob_file file;
 	struct fill *f;
-	int fd;
 
 	ct_serve_blob(
 	    t, "library/app", p, LAYER, (struct ct_page){ .hold_at = held });
@@ -209,15 +209,14 @@ test_follower_reads_what_came_while_more_comes(void **state)
 	assert_int_equal(ct_look(f).state, FILL_FLOWING);
 	assert_int_equal(ct_look(f).size_bytes, LAYER);
 	assert_int_equal(ct_look(f).available_bytes, there);
-	fd = fill_fd(f);
-	assert_true(fd >= 0);
-	assert_int_equal(pread(fd, got, there, 0), there);
+	assert_int_equal(fill_reader(f, &file), RC_OK);
+	assert_int_equal(blob_file_read_all(&file, 0, got, there), RC_OK);
 	assert_memory_equal(got, p, there);
 	ct_release(t->server);
 	assert_int_equal(ct_fill_end(f).state, FILL_DONE);
-	assert_int_equal(pread(fd, got, LAYER, 0), LAYER);
+	assert_int_equal(blob_file_read_all(&file, 0, got, LAYER), RC_OK);
 	assert_memory_equal(got, p, LAYER);
-	close(fd);
+	blob_file_close(&file);
 	fill_unref(&f);
 	free(got);
 	free(p);

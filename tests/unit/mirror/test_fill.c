@@ -37,15 +37,15 @@ waits(struct fill *f, enum fill_wish wish, uint64_t bytes, struct woken *w)
 	return (fill_wait(f, wish, bytes, &w->waiter));
 }
 
-static int
-any_fd(void)
+static bool
+flows(struct fill *f, uint64_t size_bytes)
 {
-	int fd = dup(STDIN_FILENO);
+	struct blob_file file = { .fd = dup(STDIN_FILENO) };
 
-	if (fd < 0)
-		fd = dup(STDERR_FILENO);
-	assert_true(fd >= 0);
-	return (fd);
+	if (file.fd < 0)
+		file.fd = dup(STDERR_FILENO);
+	assert_true(file.fd >= 0);
+	return (fill_flow(f, size_bytes, &file));
 }
 
 static void
@@ -56,7 +56,7 @@ test_last_bytes_are_held_until_whole(void **state)
 
 	(void)state;
 	assert_int_equal(ct_look(f).state, FILL_ASKED);
-	assert_true(fill_flow(f, 100000, any_fd()));
+	assert_true(flows(f, 100000));
 	assert_true(fill_publish(f, FILL_HELD_BYTES));
 	assert_int_equal(ct_look(f).available_bytes, 0);
 	assert_true(fill_publish(f, FILL_HELD_BYTES + 7));
@@ -84,7 +84,7 @@ test_each_is_woken_when_its_wish_is_true_and_once(void **state)
 	assert_true(waits(f, FILL_UNTIL_BYTES, 5, &few));
 	assert_true(waits(f, FILL_UNTIL_BYTES, 5000, &many));
 	assert_true(waits(f, FILL_UNTIL_END, 0, &end));
-	assert_true(fill_flow(f, UINT64_MAX, any_fd()));
+	assert_true(flows(f, UINT64_MAX));
 	assert_int_equal(answer.n, 1);
 	assert_int_equal(few.n + many.n + end.n, 0);
 	assert_true(fill_publish(f, FILL_HELD_BYTES + 5));
@@ -110,7 +110,7 @@ test_nobody_waits_for_what_is_so_already(void **state)
 	struct woken w;
 
 	(void)state;
-	assert_true(fill_flow(f, 10, any_fd()));
+	assert_true(flows(f, 10));
 	assert_false(waits(f, FILL_UNTIL_ANSWER, 0, &w));
 	assert_true(fill_whole(f, 10));
 	assert_false(waits(f, FILL_UNTIL_BYTES, 10, &w));
@@ -134,7 +134,7 @@ test_failure_wakes_all_and_is_the_end(void **state)
 	assert_true(fill_fail(f, RC_NOTFOUND, &error));
 	assert_int_equal(a.n, 1);
 	assert_int_equal(b.n, 1);
-	assert_false(fill_flow(f, 10, any_fd()));
+	assert_false(flows(f, 10));
 	assert_false(fill_publish(f, 10));
 	assert_false(fill_whole(f, 10));
 	assert_false(fill_done(f));
@@ -152,20 +152,24 @@ test_descriptor_is_one_of_ones_own(void **state)
 {
 	struct fill *f = fill_new();
 	char path[] = "/tmp/registryd-fill-XXXXXX", byte;
-	int fd = mkstemp(path), mine;
+	int fd = mkstemp(path);
+	struct blob_file file = { .fd = fd }, mine;
+	size_t n;
 
 	(void)state;
 	assert_true(fd >= 0);
 	unlink(path);
 	assert_int_equal(pwrite(fd, "abc", 3, 0), 3);
-	assert_int_equal(fill_fd(f), -1);
-	assert_true(fill_flow(f, 3, fd));
-	mine = fill_fd(f);
-	assert_true(mine >= 0 && mine != fd);
+	assert_int_equal(fill_reader(f, &mine), RC_NOTFOUND);
+	file.size_bytes = 3;
+	assert_true(fill_flow(f, 3, &file));
+	assert_int_equal(fill_reader(f, &mine), RC_OK);
+	assert_true(mine.fd >= 0 && mine.fd != fd);
 	fill_unref(&f);
-	assert_int_equal(pread(mine, &byte, 1, 1), 1);
+	assert_int_equal(blob_file_read(&mine, 1, &byte, 1, true, &n), RC_OK);
+	assert_int_equal(n, 1);
 	assert_int_equal(byte, 'b');
-	close(mine);
+	blob_file_close(&mine);
 }
 
 /* --- many threads -------------------------------------------------------- */
@@ -216,7 +220,7 @@ followers_run(bool fails)
 		    thread_start("follower", follow, &fo[i], &threads[i]),
 		    RC_OK);
 	}
-	assert_true(fill_flow(f, PIECES * PIECE, any_fd()));
+	assert_true(flows(f, PIECES * PIECE));
 	for (i = 1; i <= PIECES; i++)
 		assert_true(fill_publish(f, i * PIECE));
 	if (fails) {

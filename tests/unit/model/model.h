@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/manifest.h"
 #include "base/span.h"
+#include "storage/blob_file.h"
 #include "storage/gc.h"
 #include "storage/lifecycles.h"
 #include "storage/store.h"
@@ -244,7 +245,7 @@ struct model {
 	struct store *store;
 	struct meta *meta;
 	struct arena arena;
-	int readers[READERS]; /* descriptors */
+	struct blob_file readers[READERS];
 	uint8_t reader_blobs[READERS];
 	/* Steps inside of a collection. */
 	unsigned pause, pause_at;

@@ -590,14 +590,14 @@ reader_open(struct model *m, unsigned reader, unsigned repo, unsigned blob)
 	struct content c;
 	enum rc rc;
 
-	if (m->readers[reader] >= 0)
+	if (m->readers[reader].fd >= 0)
 		return;
 	rc = content_open(m->store, world_repo(repo),
 	    &m->world.blobs[blob].digest, mode(m), &m->arena, &c);
 	if (rc == RC_WOULDBLOCK && m->claimed)
 		return;
 	if (answer(m, rc, expect, RC_NOTFOUND) && c.kind == CONTENT_FILE) {
-		m->readers[reader] = c.fd;
+		m->readers[reader] = c.file;
 		m->reader_blobs[reader] = (uint8_t)blob;
 	}
 	arena_reset(&m->arena);
@@ -611,14 +611,14 @@ reader_read(struct model *m, unsigned reader)
 	char *bytes;
 	bool same;
 
-	if (m->readers[reader] < 0)
+	if (m->readers[reader].fd < 0)
 		return;
 	bytes = xmalloc(b->n);
-	same = pread(m->readers[reader], bytes, b->n, 0) == (ssize_t)b->n &&
-	       memcmp(bytes, b->bytes, b->n) == 0;
+	same =
+	    blob_file_read_all(&m->readers[reader], 0, bytes, b->n) == RC_OK &&
+	    memcmp(bytes, b->bytes, b->n) == 0;
 	free(bytes);
-	(void)close(m->readers[reader]);
-	m->readers[reader] = -1;
+	blob_file_close(&m->readers[reader]);
 	if (!same)
 		model_fail(m, "a download of blob %u is cut off",
 		    m->reader_blobs[reader]);

@@ -253,11 +253,11 @@ model_sync(struct model *m, struct m_state *s, const struct change *c)
 /* --- what is seen -------------------------------------------------------- */
 
 static bool
-bytes_same(int fd, const struct world_blob *b)
+bytes_same(struct blob_file *f, const struct world_blob *b)
 {
-	char *bytes = xmalloc(b->n + 1);
-	ssize_t n = pread(fd, bytes, b->n + 1, 0);
-	bool same = n == (ssize_t)b->n && memcmp(bytes, b->bytes, b->n) == 0;
+	char *bytes = xmalloc(b->n);
+	bool same = blob_file_read_all(f, 0, bytes, b->n) == RC_OK &&
+		    memcmp(bytes, b->bytes, b->n) == 0;
 
 	free(bytes);
 	return (same);
@@ -280,8 +280,8 @@ content_same(struct model *m, unsigned repo, unsigned blob, char why[MODEL_WHY])
 	if (same && c.kind == CONTENT_MEMORY)
 		same = memcmp(c.bytes.p, b->bytes, b->n) == 0;
 	if (c.kind == CONTENT_FILE) {
-		same = same && bytes_same(c.fd, b);
-		(void)close(c.fd);
+		same = same && bytes_same(&c.file, b);
+		content_close(&c);
 	}
 	return (same ||
 		differs(why, "repo %u: blob %u reads other bytes", repo, blob));

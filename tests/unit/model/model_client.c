@@ -65,7 +65,7 @@ client_manifest(struct model *m, struct m_client *c)
 static void
 upload_begin(struct model *m, struct m_client *c)
 {
-	if (upload_start(m->store, world_repo(c->repo), DIGEST_SHA256,
+	if (upload_start(m->store, world_repo(c->repo), DIGEST_SHA256, NULL,
 		c->upload) != RC_OK)
 		model_fail(m, "no session");
 	c->state = CLIENT_UPLOADING;

@@ -212,7 +212,7 @@ child_run(struct shared *sh, bool first)
 	(void)alarm(CHILD_MAX_S);
 	log_to(sh->dir);
 	for (i = 0; i < READERS; i++)
-		m.readers[i] = -1;
+		m.readers[i] = (struct blob_file)BLOB_FILE_NONE;
 	arena_init(&m.arena, (size_t)16 << 20);
 	world_make(&m.world, sh->seed);
 	sys_begin(&m);

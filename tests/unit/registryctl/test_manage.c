@@ -132,8 +132,6 @@ a_command_line_makes_its_request(void **state)
 		    "{'op':'registry-policy-delete'}" },
 		{ &command_token, &manage_token, { "revoke-all", "u" },
 		    "{'op':'token-revoke-all','user':'u'}" },
-		{ &command_key, &manage_key, { "rotate-master" },
-		    "{'op':'key-rotate-master'}" },
 	};
 	json_t *request, *expected;
 	char text[512], *got;
@@ -196,6 +194,7 @@ a_wrong_command_line_says_so_and_is_exit_2(void **state)
 		{ &command_user, { "list", "--account", "12" },
 		    "--account: \"12\" must be" },
 		{ &command_key, { "rotate-master", "x" }, "\"x\"" },
+		{ &command_key, { "turn" }, "\"turn\"" },
 	};
 	const struct ran *r;
 	size_t i;

@@ -159,6 +159,12 @@ limits_are_told(void **state)
 	buf_char(&b, '\0');
 	templated_refuse(b.p, NULL, RC_TOOBIG, "Resources|more than 500");
 	buf_clear(&b);
+	buf_str(&b, "Resources: {App: {Type: T}}\nOutputs:\n");
+	for (i = 0; i < TEMPLATE_OUTPUTS_MAX + 1; i++)
+		buf_printf(&b, "  O%d: {Value: a}\n", i);
+	buf_char(&b, '\0');
+	templated_refuse(b.p, NULL, RC_TOOBIG, "Outputs|more than 200");
+	buf_clear(&b);
 	buf_str(&b, "Description: ");
 	for (i = 0; i <= (int)TEMPLATE_MAX_BYTES; i++)
 		buf_char(&b, 'x');

@@ -561,6 +561,37 @@ bad_outputs_are_refused(void **state)
 	}
 }
 
+/* The registry remembers them, and takes no longer ones. */
+static void
+a_long_output_is_refused(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "O: {Value: %s}", "Outputs.O.Value|more than 4096" },
+		{ "O: {Value: a, Export: {Name: %s}}",
+		    "Outputs.O.Export.Name|more than 4096" },
+	};
+	char text[TEMPLATE_OUTPUT_MAX_BYTES + 2];
+	struct buf b;
+	size_t i;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	buf_init(&b, 1 << 14);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		buf_clear(&b);
+		buf_str(&b, "Resources: {App: {" ECR "}}\nOutputs: {");
+		buf_add(&b, rows[i][0],
+		    (size_t)(strstr(rows[i][0], "%s") - rows[i][0]));
+		buf_str(&b, text);
+		buf_str(&b, strstr(rows[i][0], "%s") + 2);
+		buf_str(&b, "}\n");
+		buf_char(&b, '\0');
+		templated_refuse(b.p, NULL, RC_TOOBIG, rows[i][1]);
+	}
+	buf_free(&b);
+}
+
 /* --- as people have them ------------------------------------------------- */
 
 static const char classic_yaml[] =
@@ -772,6 +803,7 @@ main(void)
 		cmocka_unit_test(deletion_is_as_it_says),
 		cmocka_unit_test(outputs_are_resolved_by_name),
 		cmocka_unit_test(bad_outputs_are_refused),
+		cmocka_unit_test(a_long_output_is_refused),
 		cmocka_unit_test(a_repository_in_yaml_as_people_have_it),
 		cmocka_unit_test(a_repository_in_json_as_people_have_it),
 		cmocka_unit_test(settings_of_a_registry_as_people_have_them),

@@ -41,6 +41,8 @@ store_start(struct api *api)
 
 	if (store_open(&o, why, &api->store) != RC_OK)
 		fail_msg("store_open: %s", why);
+	api->service.store = api->store;
+	atomic_store(&api->service.keys_open, false);
 	api->service.cache_rules = cache_rules_new(store_meta(api->store));
 	api->service.replication = replication_new(store_meta(api->store));
 }
@@ -75,6 +77,9 @@ api_open(struct api *api)
 		.sparse = SPARSE_NONE,
 		.create_on_push = true,
 	};
+	(void)snprintf(api->master_key_file, sizeof(api->master_key_file),
+	    "%s/master.key", api->dir);
+	api->settings.master_key_file = api->master_key_file;
 	api->service.magic = SERVICE_MAGIC;
 	store_start(api);
 }
@@ -171,6 +176,14 @@ handler_run(struct call *c)
 }
 
 static enum rc
+piece_write(struct call *c, const void *p, size_t n)
+{
+	if (c->write != NULL)
+		return (c->write(c, p, n));
+	return (upload_write(c->upload, p, n));
+}
+
+static enum rc
 pieces_write(struct call *c, struct span body)
 {
 	size_t n;
@@ -178,7 +191,7 @@ pieces_write(struct call *c, struct span body)
 
 	while (body.n > 0) {
 		n = body.n < PIECE_BYTES ? body.n : PIECE_BYTES;
-		if ((rc = upload_write(c->upload, body.p, n)) != RC_OK)
+		if ((rc = piece_write(c, body.p, n)) != RC_OK)
 			return (rc);
 		body.p += n;
 		body.n -= n;
@@ -194,7 +207,7 @@ stream_run(struct call *c, const struct ask *ask)
 	c->may_block = true;
 	c->mode = READ_BLOCKING;
 	rc = c->route->begin(c);
-	if (rc != RC_OK || c->upload == NULL)
+	if (rc != RC_OK || (c->upload == NULL && c->write == NULL))
 		return (rc);
 	c->body_rc = pieces_write(c, ask->body);
 	if (c->body_rc == RC_OK)
@@ -239,6 +252,23 @@ error_take(struct call *c, enum rc rc, struct reply *r)
 }
 
 static void
+source_take(const struct http_response *rs, char *p)
+{
+	const struct http_source *s = rs->source;
+	uint64_t done = 0;
+	size_t n;
+
+	while (done < rs->length) {
+		assert_int_equal(s->read(s->arg, rs->offset + done, p + done,
+				     rs->length - done, true, &n),
+		    RC_OK);
+		assert_true(n > 0);
+		done += n;
+	}
+	s->close(s->arg);
+}
+
+static void
 file_take(struct http_exchange *x, struct reply *r)
 {
 	struct http_response *rs = &x->response;
@@ -246,9 +276,14 @@ file_take(struct http_exchange *x, struct reply *r)
 
 	p = arena_alloc(&x->arena, rs->length + 1);
 	assert_non_null(p);
-	assert_int_equal(
-	    pread(rs->fd, p, rs->length, (off_t)rs->offset), rs->length);
-	(void)close(rs->fd);
+	if (rs->source != NULL) {
+		source_take(rs, p);
+	} else {
+		assert_int_equal(
+		    pread(rs->fd, p, rs->length, (off_t)rs->offset),
+		    rs->length);
+		(void)close(rs->fd);
+	}
 	r->body = (struct span){ p, rs->length };
 }
 

@@ -19,6 +19,7 @@
  */
 struct api {
 	char dir[512];
+	char master_key_file[600];
 	struct store *store;
 	struct settings settings;
 	struct service service; /* without authentication */

@@ -48,6 +48,7 @@ store_start(struct ecr *e)
 
 	if (store_open(&o, why, &e->service.store) != RC_OK)
 		fail_msg("store_open: %s", why);
+	atomic_store(&e->service.keys_open, false);
 	e->service.cache_rules = cache_rules_new(store_meta(e->service.store));
 	e->service.replication = replication_new(store_meta(e->service.store));
 	e->service.backfills = backfills_new(&e->service);
@@ -92,6 +93,9 @@ ecr_open(struct ecr *e, enum auth_mode mode)
 		.auth = mode,
 		.token_lifetime_ms = 12 * 3600 * 1000,
 	};
+	(void)snprintf(e->master_key_file, sizeof(e->master_key_file),
+	    "%s/master.key", e->dir);
+	e->settings.master_key_file = e->master_key_file;
 	e->service.magic = SERVICE_MAGIC;
 	store_start(e);
 	e->service.decisions = decide_cache_new();
@@ -232,7 +236,7 @@ request_make(struct http_exchange *x, const struct ecr_ask *ask)
 
 	memset(x, 0, sizeof(*x));
 	arena_init(&x->arena, ARENA_BYTES);
-	x->role = ROLE_PUBLIC;
+	x->role = ask->local ? ROLE_CONTROL : ROLE_PUBLIC;
 	rq->method = HTTP_POST;
 	rq->method_text = SPAN("POST");
 	rq->path = SPAN("/");

@@ -39,6 +39,7 @@
 
 struct ecr {
 	char dir[512];
+	char master_key_file[600];
 	struct settings settings;
 	struct service service;
 };
@@ -82,6 +83,7 @@ struct ecr_ask {
 	const char *service;   /* signed for; NULL: by the protocol */
 	const struct ecr_key *key;
 	bool tls;
+	bool local; /* through the control socket */
 };
 
 struct ecr_reply {

@@ -131,7 +131,7 @@ without_a_template_the_configuration_decides_and_defaults_hold(void **state)
 	push_expect("team/app", 201, "");
 	d = describe("team/app");
 	assert_int_equal(d.settings.mutability, TAGS_MUTABLE);
-	assert_int_equal(d.settings.encryption, ENCRYPTION_AES256);
+	assert_int_equal(d.settings.encryption, ENCRYPTION_NONE);
 	assert_int_equal(d.n_tags, 0);
 	api.settings.create_on_push = false;
 	push_expect("team/other", 404, "NAME_UNKNOWN");
@@ -201,8 +201,6 @@ a_repository_is_made_as_its_template_says(void **state)
 	assert_int_equal(d.settings.n_exclusions, 1);
 	assert_true(span_is(d.settings.exclusions[0], "dev-*"));
 	assert_int_equal(d.settings.encryption, ENCRYPTION_KMS);
-	assert_true(span_has_prefix(
-	    d.settings.kms_key, SPAN("arn:aws:kms:us-east-1:000000000000:")));
 	assert_int_equal(d.n_tags, 2);
 	assert_true(span_is(d.tags[0].key, "cost"));
 	assert_true(span_is(d.tags[1].value, "me"));
@@ -337,6 +335,7 @@ setup_auth(void **state)
 	http_response_init(&answer);
 	exchange = (struct http_exchange){ .role = ROLE_PUBLIC };
 	call = (struct call){
+		.may_block = true,
 		.x = &exchange,
 		.request = &request,
 		.answer = &answer,

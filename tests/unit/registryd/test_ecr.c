@@ -13,6 +13,7 @@
 #include "base/manifest.h"
 #include "ecr_tools.h"
 #include "storage/repositories.h"
+#include "storage/keys.h"
 
 /* The operations of ECR, with `auth: none`: what they do, and what they say
  * when they do not. */
@@ -39,10 +40,9 @@ a_new_repository_has_ecr_defaults(void **state)
 	assert_string_equal(ecr_text(o, "imageTagMutability"), "MUTABLE");
 	assert_true(
 	    json_is_false(ecr_at(o, "imageScanningConfiguration.scanOnPush")));
-	assert_string_equal(
-	    ecr_text(o, "encryptionConfiguration.encryptionType"), "AES256");
+	/* Not encrypted, which is not to be said otherwise. */
+	assert_null(ecr_at(o, "encryptionConfiguration"));
 	assert_null(ecr_at(o, "imageTagMutabilityExclusionFilters"));
-	assert_null(ecr_at(o, "encryptionConfiguration.kmsKey"));
 	assert_true(json_is_real(ecr_at(o, "createdAt")));
 	assert_true(json_real_value(ecr_at(o, "createdAt")) >= now - 1);
 	assert_true(json_real_value(ecr_at(o, "createdAt")) < now + 1000);
@@ -236,7 +236,7 @@ mutability_and_its_exclusions_must_go_together(void **state)
 	    "\"invalid\"}");
 }
 
-/* ${key} "": none. */
+/* ${type}, ${key} "": none. */
 static void
 key_expect(const char *name, const char *configuration, const char *type,
     const char *key)
@@ -250,7 +250,10 @@ key_expect(const char *name, const char *configuration, const char *type,
 	ecr_do(&ecr, NULL, &r, "DescribeRepositories",
 	    "{\"repositoryNames\":[\"%s\"]}", name);
 	o = ecr_at(r.json, "repositories.0.encryptionConfiguration");
-	assert_string_equal(ecr_text(o, "encryptionType"), type);
+	if (type[0] == '\0')
+		assert_null(o);
+	else
+		assert_string_equal(ecr_text(o, "encryptionType"), type);
 	if (key[0] != '\0')
 		assert_string_equal(ecr_text(o, "kmsKey"), key);
 	else
@@ -263,17 +266,17 @@ keys_of_kms_are_kept(void **state)
 {
 	(void)state;
 	key_expect("kms/one",
-	    "{\"encryptionType\":\"KMS_DSSE\",\"kmsKey\":\"alias/mine\"}",
-	    "KMS_DSSE", "alias/mine");
+	    "{\"encryptionType\":\"KMS\",\"kmsKey\":\"alias/mine\"}", "KMS",
+	    "alias/mine");
 	key_expect("kms/two",
 	    "{\"encryptionType\":\"KMS\",\"kmsKey\":"
 	    "\"arn:aws:kms:eu-central-1:" ECR_ACCOUNT ":key/abc\"}",
 	    "KMS", "arn:aws:kms:eu-central-1:" ECR_ACCOUNT ":key/abc");
-	key_expect("kms/null", "null", "AES256", "");
+	key_expect("kms/aes", "{\"encryptionType\":\"AES256\"}", "AES256", "");
+	key_expect("kms/null", "null", "", "");
 	ecr_expect(&ecr, NULL, "InvalidParameterException",
 	    ECR_CONSTRAINT("encryptionConfiguration",
-		"kmsKey can only be set when encryptionType is KMS or "
-		"KMS_DSSE"),
+		"kmsKey can only be set when encryptionType is KMS"),
 	    "CreateRepository",
 	    "{\"repositoryName\":\"kms/bad\",\"encryptionConfiguration\":"
 	    "{\"encryptionType\":\"AES256\",\"kmsKey\":\"k\"}}");
@@ -282,6 +285,13 @@ keys_of_kms_are_kept(void **state)
 	    "CreateRepository",
 	    "{\"repositoryName\":\"kms/bad\",\"encryptionConfiguration\":"
 	    "{\"encryptionType\":\"ROT13\"}}");
+	ecr_expect(&ecr, NULL, "InvalidParameterException",
+	    ECR_CONSTRAINT("encryptionConfiguration",
+		"KMS_DSSE promises two layers of encryption, and here content "
+		"would be encrypted once: use KMS"),
+	    "CreateRepository",
+	    "{\"repositoryName\":\"kms/bad\",\"encryptionConfiguration\":"
+	    "{\"encryptionType\":\"KMS_DSSE\"}}");
 	ecr_expect(&ecr, NULL, "RepositoryNotFoundException",
 	    ECR_NO_REPOSITORY("kms/bad"), "DeleteRepository",
 	    "{\"repositoryName\":\"kms/bad\"}");
@@ -290,7 +300,8 @@ keys_of_kms_are_kept(void **state)
 static void
 kms_without_a_key_is_by_that_of_the_account(void **state)
 {
-	char key[128];
+	char key[128], text[256];
+	size_t n_keys, keys_before;
 	struct ecr_reply r;
 	unsigned part[5];
 	int n = 0;
@@ -299,6 +310,8 @@ kms_without_a_key_is_by_that_of_the_account(void **state)
 	ecr_do(&ecr, NULL, &r, "CreateRepository",
 	    "{\"repositoryName\":\"kms/own\",\"encryptionConfiguration\":"
 	    "{\"encryptionType\":\"KMS\"}}");
+	assert_int_equal(
+	    store_keys_count(ecr.service.store, &keys_before), RC_OK);
 	(void)snprintf(key, sizeof(key), "%s",
 	    ecr_text(r.json, "repository.encryptionConfiguration.kmsKey"));
 	ecr_reply_free(&r);
@@ -309,8 +322,16 @@ kms_without_a_key_is_by_that_of_the_account(void **state)
 		&part[0], &part[1], &part[2], &part[3], &part[4], &n),
 	    5);
 	assert_int_equal((size_t)n, strlen(key));
-	key_expect(
-	    "kms/same", "{\"encryptionType\":\"KMS_DSSE\"}", "KMS_DSSE", key);
+	key_expect("kms/same", "{\"encryptionType\":\"KMS\"}", "KMS", key);
+	/* By its names it is the same one. */
+	(void)snprintf(text, sizeof(text),
+	    "{\"encryptionType\":\"KMS\",\"kmsKey\":\"%s\"}", key);
+	key_expect("kms/named", text, "KMS", key);
+	key_expect("kms/alias",
+	    "{\"encryptionType\":\"KMS\",\"kmsKey\":\"alias/aws/ecr\"}", "KMS",
+	    "alias/aws/ecr");
+	assert_int_equal(store_keys_count(ecr.service.store, &n_keys), RC_OK);
+	assert_int_equal(n_keys, keys_before);
 }
 
 static void

@@ -39,7 +39,8 @@ layer_push(const char *repository)
 	digest_of(DIGEST_SHA256, bytes, sizeof(bytes), &d);
 	digest_str(&d, layer);
 	assert_int_equal(
-	    upload_start(s, span_of(repository), DIGEST_SHA256, id), RC_OK);
+	    upload_start(s, span_of(repository), DIGEST_SHA256, NULL, id),
+	    RC_OK);
 	assert_int_equal(
 	    upload_acquire(s, span_of(repository), span_of(id), &u), RC_OK);
 	assert_int_equal(upload_write(u, bytes, sizeof(bytes)), RC_OK);

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "ecr_tools.h"
+#include "storage/findings.h"
 #include "storage/images.h"
 
 /* ListImages, DescribeImages, ListImageReferrers: what they show, what their
@@ -165,15 +166,23 @@ an_archived_image_shows_when(void **state)
 static void
 scan_end(enum scan_status status, const char *reason)
 {
+	const struct scan_findings none = {
+		.status = SCAN_COMPLETE,
+		.completed_ms = 1700000000123,
+		.text = SPAN("{\"findings\":[]}"),
+	};
 	struct meta *m = store_meta(ecr.service.store);
 	struct scan_job job;
 	struct arena arena;
 
 	arena_init(&arena, 1 << 16);
 	assert_int_equal(meta_scan_next(m, &arena, &job), RC_OK);
-	assert_int_equal(
-	    meta_scan_end(m, &job, status, span_of(reason), 1700000000123),
-	    RC_OK);
+	if (status == SCAN_COMPLETE)
+		assert_int_equal(meta_scan_complete(m, &job, &none), RC_OK);
+	else
+		assert_int_equal(meta_scan_end(m, &job, status, span_of(reason),
+				     none.completed_ms),
+		    RC_OK);
 	arena_reset(&arena);
 }
 

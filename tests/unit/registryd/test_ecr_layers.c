@@ -190,8 +190,8 @@ assert_content(struct ecr *e, const char *repository, const char *content)
 	if (b.kind == CONTENT_FILE) {
 		room = arena_calloc(&arena, 1, b.size_bytes + 1);
 		assert_int_equal(
-		    pread(b.fd, room, b.size_bytes, 0), b.size_bytes);
-		(void)close(b.fd);
+		    blob_file_read_all(&b.file, 0, room, b.size_bytes), RC_OK);
+		content_close(&b);
 		b.bytes = (struct span){ room, b.size_bytes };
 	}
 	assert_true(span_is(b.bytes, content));
@@ -557,7 +557,8 @@ uploads_are_those_of_the_distribution_api(void **state)
 	assert_int_equal(upload_write(u, " to there", 9), RC_OK);
 	digest_of(DIGEST_SHA256, "from here to there", 18, &d);
 	assert_int_equal(upload_finish(&u, &d, NULL), RC_OK);
-	assert_int_equal(upload_start(s, name, DIGEST_SHA256, session), RC_OK);
+	assert_int_equal(
+	    upload_start(s, name, DIGEST_SHA256, NULL, session), RC_OK);
 	assert_int_equal(upload_acquire(s, name, span_of(session), &u), RC_OK);
 	assert_int_equal(upload_write(u, "and ", 4), RC_OK);
 	upload_release(&u);

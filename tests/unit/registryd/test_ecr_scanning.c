@@ -3,19 +3,23 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
 #include "base/manifest.h"
+#include "base/mem.h"
 #include "ecr_tools.h"
 #include "registryd/scanning.h"
+#include "scan/match.h"
+#include "storage/findings.h"
 #include "storage/images.h"
 #include "storage/repositories.h"
 
-/* Scans: what of them is configured, how they start, and how they end while
- * there is no scanner. */
+/* Scans: what of them is configured, how they start, and what is told of their
+ * end.  There is no scanner here: the tests end them. */
 
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 #define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
@@ -442,10 +446,26 @@ findings_expect(const char *name, const char *tag, const char *digest,
 	ecr_reply_free(&r);
 }
 
-#define REASON "this version of the registry has no scanner"
+#define REASON "nothing can be read"
+
+/* As a scanner does it: all that wait. */
+static void
+scans_fail(void)
+{
+	struct meta *m = store_meta(ecr.service.store);
+	struct scan_job job;
+	struct arena arena;
+
+	arena_init(&arena, 1 << 16);
+	while (meta_scan_next(m, &arena, &job) == RC_OK)
+		assert_int_equal(meta_scan_end(m, &job, SCAN_FAILED,
+				     SPAN(REASON), clock_real_ms()),
+		    RC_OK);
+	arena_reset(&arena);
+}
 
 static void
-a_scan_is_started_and_fails_for_want_of_a_scanner(void **state)
+a_scan_is_started_and_tells_how_it_ended(void **state)
 {
 	char digest[DIGEST_STR_BYTES], id[256];
 
@@ -458,11 +478,11 @@ a_scan_is_started_and_fails_for_want_of_a_scanner(void **state)
 	/* One that runs goes on where there is no quota. */
 	(void)snprintf(id, sizeof(id), "{\"imageDigest\":\"%s\"}", digest);
 	scan_start("scan/a", id, digest);
-	service_scans_end(&ecr.service, 60 * 1000);
+	scans_fail();
 	findings_expect("scan/a", "v1", digest, "FAILED", REASON);
 	scan_start("scan/a", id, digest);
 	findings_expect("scan/a", "v1", digest, "IN_PROGRESS", NULL);
-	service_scans_end(&ecr.service, 60 * 1000);
+	scans_fail();
 	findings_expect("scan/a", "v1", digest, "FAILED", REASON);
 }
 
@@ -501,7 +521,7 @@ an_image_is_scanned_as_often_as_the_quota_says(void **state)
 	/* While it waits as well as when it has ended. */
 	scan_refuse("scan/quota");
 	findings_expect("scan/quota", "v1", digest, "IN_PROGRESS", NULL);
-	service_scans_end(&ecr.service, 60 * 1000);
+	scans_fail();
 	scan_refuse("scan/quota");
 	findings_expect("scan/quota", "v1", digest, "FAILED", REASON);
 	ecr.settings.quotas.scans = 0;
@@ -647,6 +667,98 @@ pages_of_findings_are_asked_for_in_bounds(void **state)
 	    "{\"imageTag\":\"v1\"},\"maxResults\":1000}");
 }
 
+/* Those of three packages, as a scanner ends a scan. */
+static void
+scan_complete(void)
+{
+	static const struct span ecosystem = SPAN_INIT("debian:bookworm");
+	const struct scan_findings f = {
+		.status = SCAN_COMPLETE,
+		.completed_ms = 1700000001000,
+		.revision = 1,
+		.updated_ms = 1700000000500,
+		.counts = { [SEVERITY_HIGH] = 2, [SEVERITY_LOW] = 1 },
+		.text = SPAN("{\"findings\":[{\"name\":\"CVE-1\"},"
+			     "{\"name\":\"CVE-2\"},{\"name\":\"CVE-3\"}]}"),
+		.ecosystems = &ecosystem,
+		.n_ecosystems = 1,
+	};
+	struct meta *m = store_meta(ecr.service.store);
+	struct scan_job job;
+	struct arena arena;
+
+	arena_init(&arena, 1 << 16);
+	assert_int_equal(meta_scan_next(m, &arena, &job), RC_OK);
+	assert_int_equal(meta_scan_complete(m, &job, &f), RC_OK);
+	arena_reset(&arena);
+}
+
+static void
+counts_expect(const json_t *o)
+{
+
+	assert_int_equal(
+	    json_object_size(ecr_at(o, "findingSeverityCounts")), 2);
+	assert_int_equal(
+	    json_integer_value(ecr_at(o, "findingSeverityCounts.HIGH")), 2);
+	assert_int_equal(
+	    json_integer_value(ecr_at(o, "findingSeverityCounts.LOW")), 1);
+	assert_true(json_number_value(ecr_at(o, "imageScanCompletedAt")) ==
+		    1700000001.0);
+	assert_true(json_number_value(ecr_at(
+			o, "vulnerabilitySourceUpdatedAt")) == 1700000000.5);
+}
+
+/* A page of two from that token on: the token of the next, which is the
+ * caller's, or NULL. */
+static char *
+findings_two(const char *token, const char *first, size_t n)
+{
+	struct ecr_reply r;
+	char body[2048], *next = NULL;
+	const json_t *list;
+
+	(void)snprintf(body, sizeof(body),
+	    "{\"repositoryName\":\"scan/found\",\"imageId\":"
+	    "{\"imageTag\":\"v1\"},\"maxResults\":2%s%s%s}",
+	    token != NULL ? ",\"nextToken\":\"" : "",
+	    token != NULL ? token : "", token != NULL ? "\"" : "");
+	ecr_do(&ecr, NULL, &r, "DescribeImageScanFindings", "%s", body);
+	if (r.status != 200)
+		fail_msg(SPAN_FMT, SPAN_ARG(r.body));
+	counts_expect(ecr_at(r.json, "imageScanFindings"));
+	list = ecr_at(r.json, "imageScanFindings.findings");
+	assert_int_equal(json_array_size(list), n);
+	assert_string_equal(ecr_text(json_array_get(list, 0), "name"), first);
+	if (ecr_at(r.json, "nextToken") != NULL)
+		next = xstrdup(ecr_text(r.json, "nextToken"));
+	ecr_reply_free(&r);
+	return (next);
+}
+
+static void
+findings_are_told_in_pages(void **state)
+{
+	char digest[DIGEST_STR_BYTES], *token;
+	struct ecr_reply r;
+
+	(void)state;
+	ecr_repository(&ecr, "scan/found");
+	image_put("scan/found", "v1", IMAGE, digest);
+	scans_fail();
+	scan_start("scan/found", "{\"imageTag\":\"v1\"}", digest);
+	scan_complete();
+	token = findings_two(NULL, "CVE-1", 2);
+	assert_non_null(token);
+	assert_null(findings_two(token, "CVE-3", 1));
+	free(token);
+	ecr_do(&ecr, NULL, &r, "DescribeImages",
+	    "{\"repositoryName\":\"scan/found\"}");
+	counts_expect(ecr_at(json_array_get(ecr_at(r.json, "imageDetails"), 0),
+	    "imageScanFindingsSummary"));
+	ecr_reply_free(&r);
+}
+
 /* An image that is gone takes its scan with it. */
 static void
 scans_of_deleted_images_end_too(void **state)
@@ -661,7 +773,7 @@ scans_of_deleted_images_end_too(void **state)
 	scan_start("scan/gone", "{\"imageTag\":\"v1\"}", digest);
 	ecr_expect(&ecr, NULL, "", NULL, "DeleteRepository",
 	    "{\"repositoryName\":\"scan/gone\",\"force\":true}");
-	service_scans_end(&ecr.service, 60 * 1000);
+	scans_fail();
 	arena_init(&arena, 1 << 16);
 	assert_int_equal(
 	    meta_scan_next(store_meta(ecr.service.store), &arena, &job),
@@ -683,8 +795,8 @@ main(void)
 		    unknown_repositories_are_failures_beside_the_others),
 		cmocka_unit_test(what_may_not_be_seen_is_denied),
 		cmocka_unit_test(a_push_asks_the_rules_for_a_scan),
-		cmocka_unit_test(
-		    a_scan_is_started_and_fails_for_want_of_a_scanner),
+		cmocka_unit_test(a_scan_is_started_and_tells_how_it_ended),
+		cmocka_unit_test(findings_are_told_in_pages),
 		cmocka_unit_test(images_of_docker_are_scanned_too),
 		cmocka_unit_test(
 		    an_image_is_scanned_as_often_as_the_quota_says),

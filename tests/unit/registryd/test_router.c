@@ -170,12 +170,17 @@ a_listener_sees_only_its_own_rows(void **state)
 	assert_string_equal(m.route->name, "control-stats");
 	route_find(ROLE_CONTROL, HTTP_GET, SPAN("/control/jobs/7"), &m);
 	assert_true(span_is(m.part, "7"));
-	/* Through which registryctl moves images, but is no AWS client. */
+	/* Through which registryctl moves images and applies templates, unsigned:
+	 * what a signature in a URL is for is not there. */
 	route_find(ROLE_CONTROL, HTTP_GET, SPAN("/v2/"), &m);
 	assert_int_equal(m.outcome, MATCH_OK);
 	route_find(ROLE_CONTROL, HTTP_PUT, SPAN("/v2/a/manifests/b"), &m);
 	assert_int_equal(m.outcome, MATCH_OK);
 	route_find(ROLE_CONTROL, HTTP_POST, SPAN("/"), &m);
+	assert_int_equal(m.outcome, MATCH_OK);
+	route_find(ROLE_CONTROL, HTTP_GET, SPAN("/"), &m);
+	assert_int_equal(m.outcome, MATCH_NO_METHOD);
+	route_find(ROLE_METRICS, HTTP_POST, SPAN("/"), &m);
 	assert_int_equal(m.outcome, MATCH_NO_PATH);
 	route_find(ROLE_PUBLIC, HTTP_GET, SPAN("/control/stats"), &m);
 	assert_int_equal(m.outcome, MATCH_NO_PATH);

@@ -66,8 +66,9 @@ scan_status(struct api *api, size_t i)
 	    RC_OK);
 	status = row.scan.status;
 	if (status == SCAN_FAILED) {
-		assert_true(span_is(row.scan.reason,
-		    "this version of the registry has no scanner"));
+		assert_true(
+		    span_is(row.scan.reason, "scans are switched off in this "
+					     "registry (scan.jobs is 0)"));
 		assert_true(row.scan.ended_ms > 0);
 	}
 	arena_reset(&arena);
@@ -104,23 +105,41 @@ jobs_ended(struct api *api)
 	return (n);
 }
 
+/* A scan would start this program anew. */
+static struct settings *
+settings_without_scanner(void)
+{
+	struct settings_flags flags = { .data = "/nowhere" };
+	char why[SETTINGS_WHY_BYTES];
+	struct settings *settings;
+
+	assert_int_equal(settings_load(&flags, why, &settings), RC_OK);
+	settings->scan.jobs = 0;
+	return (settings);
+}
+
 static void
 scans_end_within_their_time_or_later(void **state)
 {
 	char digest[SCANS][DIGEST_STR_BYTES];
+	struct settings *settings;
+	struct service service;
 	struct api api;
 
 	(void)state;
 	api_open(&api);
-	api.service.store = api.store;
 	jobs_start(&api, digest);
-	service_scans_end(&api.service, 0);
+	settings = settings_without_scanner();
+	service_init(&service, api.store, settings);
+	service_scans_end(&service, 0);
 	assert_int_equal(scan_status(&api, 0), SCAN_FAILED);
 	assert_int_equal(scan_status(&api, 1), SCAN_IN_PROGRESS);
-	service_scans_end(&api.service, 1000000);
+	service_scans_end(&service, 1000000);
 	assert_int_equal(jobs_ended(&api), SCANS);
 	/* Nothing is left to do. */
-	service_scans_end(&api.service, 1000000);
+	service_scans_end(&service, 1000000);
+	service_fini(&service);
+	settings_unref(&settings);
 	api_close(&api);
 }
 
@@ -250,16 +269,21 @@ static void
 a_stopping_server_ends_no_scans_and_previews(void **state)
 {
 	char digest[SCANS][DIGEST_STR_BYTES];
+	struct settings *settings;
+	struct service service;
 	struct api api;
 
 	(void)state;
 	api_open(&api);
-	api.service.store = api.store;
 	jobs_start(&api, digest);
-	atomic_store(&api.service.stopping, true);
-	service_scans_end(&api.service, 1000000);
-	assert_true(service_previews_run(&api.service));
+	settings = settings_without_scanner();
+	service_init(&service, api.store, settings);
+	atomic_store(&service.stopping, true);
+	service_scans_end(&service, 1000000);
+	assert_true(service_previews_run(&service));
 	assert_int_equal(jobs_ended(&api), 0);
+	service_fini(&service);
+	settings_unref(&settings);
 	api_close(&api);
 }
 
@@ -280,8 +304,7 @@ jobs_wait(struct api *api, size_t n)
 static void
 threads_end_what_was_started_before_and_after_them(void **state)
 {
-	char digest[SCANS][DIGEST_STR_BYTES], why[SETTINGS_WHY_BYTES];
-	struct settings_flags flags = { .data = "/nowhere" };
+	char digest[SCANS][DIGEST_STR_BYTES];
 	struct settings *settings;
 	struct service service;
 	struct api api;
@@ -289,9 +312,10 @@ threads_end_what_was_started_before_and_after_them(void **state)
 	(void)state;
 	api_open(&api);
 	jobs_start(&api, digest);
-	assert_int_equal(settings_load(&flags, why, &settings), RC_OK);
+	settings = settings_without_scanner();
 	service_init(&service, api.store, settings);
 	assert_int_equal(service_background_start(&service), RC_OK);
+	assert_int_equal(service_scan_start(&service), RC_OK);
 	assert_int_equal(service_previews_start(&service), RC_OK);
 	jobs_wait(&api, 2 * SCANS);
 	assert_int_equal(meta_preview_start(store_meta(api.store), SPAN("r1"),
@@ -299,6 +323,7 @@ threads_end_what_was_started_before_and_after_them(void **state)
 	    RC_OK);
 	service_previews_wake(&service);
 	jobs_wait(&api, 2 * SCANS);
+	service_scan_stop(&service);
 	service_previews_stop(&service);
 	service_background_stop(&service);
 	service_fini(&service);

@@ -175,8 +175,9 @@ fill(struct ft *f)
 	ft_blob_push(f->s, FT_OTHER, "unheld", 6, &f->unheld);
 	assert_int_equal(
 	    meta_blob_unlink(f->m, FT_OTHER, &f->unheld, &holding), RC_OK);
-	assert_int_equal(
-	    upload_start(f->s, FT_REPO, DIGEST_SHA256, f->upload), RC_OK);
+	assert_int_equal(upload_start(f->s, FT_REPO, DIGEST_SHA256,
+			     &repository_preset_default, f->upload),
+	    RC_OK);
 	assert_int_equal(
 	    upload_acquire(f->s, FT_REPO, span_of(f->upload), &u), RC_OK);
 	assert_int_equal(upload_write(u, "abc", 3), RC_OK);
@@ -304,8 +305,8 @@ ft_has_blob(struct ft *f, const struct digest *d)
 
 	arena_init(&a, 1 << 20);
 	rc = content_open(f->s, FT_REPO, d, READ_BLOCKING, &a, &c);
-	if (rc == RC_OK && c.fd >= 0)
-		(void)close(c.fd);
+	if (rc == RC_OK)
+		content_close(&c);
 	arena_reset(&a);
 	return (rc == RC_OK);
 }

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "meta_tools.h"
 #include "storage/meta_ops_int.h"
+#include "storage/sealed.h"
 
 /*
  * Do the tables agree with one another?  Asked row by row, in the plainest
@@ -180,6 +181,15 @@ check_deleted_queued(struct meta_txn *t, struct span key, struct span value)
 	rows.deleted_queued += lives(t, repo);
 }
 
+/* As it lies in the database. */
+static uint64_t
+content_bytes(uint32_t domain, uint64_t size_bytes)
+{
+	return (domain == KEY_DOMAIN_PLAIN
+		    ? size_bytes
+		    : size_bytes + SEALED_VALUE_OVERHEAD_BYTES);
+}
+
 static void
 check_manifest(struct meta_txn *t, struct span key, struct span value)
 {
@@ -196,14 +206,15 @@ check_manifest(struct meta_txn *t, struct span key, struct span value)
 	/* Those of format 2 are shorter. */
 	if (value.p[0] > RECORD_VERSION)
 		assert_int_equal(rec_manifest_size(&rec), value.n);
-	key_holder(&k, 0, &d, HOLDER_MANIFEST, repo);
+	key_holder(&k, repo_domain(repo), &d, HOLDER_MANIFEST, repo);
 	assert_true(has(t, TABLE_HOLDERS, &k));
-	key_blob(&k, 0, &d);
+	key_blob(&k, repo_domain(repo), &d);
 	assert_true(has(t, TABLE_BLOBS, &k));
 	if ((rec.flags & MANIFEST_QUARANTINED) == 0) {
 		assert_int_equal(
 		    kv_get(t, TABLE_CONTENT, key_span(&k), &value), RC_OK);
-		assert_int_equal(value.n, rec.size_bytes);
+		assert_int_equal(
+		    value.n, content_bytes(repo_domain(repo), rec.size_bytes));
 	}
 	check_manifest_state(t, repo, &d, &rec);
 	if ((rec.flags & MANIFEST_HAS_SUBJECT) != 0 &&
@@ -492,9 +503,9 @@ check_link(struct meta_txn *t, struct span key, struct span value)
 	/* Those of format 3 are of unknown use. */
 	if (value.p[0] > RECORD_VERSION)
 		check_link_use(t, repo, &d, &rec);
-	key_holder(&k, 0, &d, HOLDER_LINK, repo);
+	key_holder(&k, repo_domain(repo), &d, HOLDER_LINK, repo);
 	assert_true(has(t, TABLE_HOLDERS, &k));
-	key_blob(&k, 0, &d);
+	key_blob(&k, repo_domain(repo), &d);
 	assert_true(has(t, TABLE_BLOBS, &k));
 }
 
@@ -650,6 +661,7 @@ check_holder(struct meta_txn *t, struct span key, struct span value)
 
 	assert_true(key_read_holder(key, &domain, &d, &kind, &repo));
 	assert_true(rec_none_read(value));
+	assert_int_equal(domain, repo_domain(repo));
 	key_repo_digest(&k, repo, &d);
 	assert_true(has(t,
 	    kind == HOLDER_MANIFEST ? TABLE_MANIFESTS : TABLE_BLOB_LINKS, &k));
@@ -673,7 +685,9 @@ check_blob(struct meta_txn *t, struct span key, struct span value)
 	struct rec_key k;
 	struct kv_walk w;
 	struct digest d;
+	struct span content;
 	uint32_t domain;
+	bool inside;
 
 	assert_true(key_read_blob(key, &domain, &d));
 	assert_true(rec_blob_read(value, &rec));
@@ -686,8 +700,13 @@ check_blob(struct meta_txn *t, struct span key, struct span value)
 		assert_true(has(t, TABLE_UNHELD, &k));
 	}
 	key_blob(&k, domain, &d);
-	assert_int_equal(has(t, TABLE_CONTENT, &k),
-	    rec.location == BLOB_IN_META && rec.state == BLOB_SERVED);
+	inside = rec.location == BLOB_IN_META && rec.state == BLOB_SERVED;
+	assert_int_equal(has(t, TABLE_CONTENT, &k), inside);
+	if (!inside)
+		return;
+	assert_int_equal(
+	    kv_get(t, TABLE_CONTENT, key_span(&k), &content), RC_OK);
+	assert_int_equal(content.n, content_bytes(domain, rec.size_bytes));
 }
 
 static void

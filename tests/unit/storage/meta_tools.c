@@ -19,6 +19,7 @@ mt_setup(void **state)
 	tool_folder(t->dir);
 	t->options = tool_options(t->dir);
 	t->s = tool_store_open(&t->options);
+	tool_keys_open(t->s);
 	t->m = store_meta(t->s);
 	arena_init(&t->arena, (size_t)64 << 20);
 	*state = t;
@@ -42,7 +43,53 @@ mt_reopen(struct mt *t)
 {
 	store_close(&t->s);
 	t->s = tool_store_open(&t->options);
+	tool_keys_open(t->s);
 	t->m = store_meta(t->s);
+}
+
+void
+mt_sealed(struct mt *t, const char *repo, const char *kms_key)
+{
+	const struct repository_create create = {
+		.name = span_of(repo),
+		.preset.settings = {
+			.encryption = kms_key != NULL ? ENCRYPTION_KMS
+						      : ENCRYPTION_AES256,
+			.kms_key = mt_span(kms_key),
+		},
+		.now_ms = 1000,
+	};
+	struct repository_row row;
+
+	assert_int_equal(meta_repository_create(t->m, &create, &row), RC_OK);
+	assert_int_not_equal(row.id >> 32, 0);
+}
+
+uint32_t
+mt_domain(struct mt *t, const char *repo)
+{
+	struct repository_row row;
+
+	assert_int_equal(meta_repository_get(t->m, span_of(repo), &row), RC_OK);
+	return ((uint32_t)(row.id >> 32));
+}
+
+const struct repository_preset *
+mt_preset(const char *repo)
+{
+	static const struct repository_preset one = {
+		.settings.encryption = ENCRYPTION_KMS,
+		.settings.kms_key = SPAN_INIT("one"),
+	};
+	static const struct repository_preset two = {
+		.settings.encryption = ENCRYPTION_KMS,
+		.settings.kms_key = SPAN_INIT("two"),
+	};
+
+	if (strncmp(repo, "k1/", 3) == 0)
+		return (&one);
+	return (
+	    strncmp(repo, "k2/", 3) == 0 ? &two : &repository_preset_default);
 }
 
 struct digest
@@ -66,7 +113,7 @@ mt_blob(struct mt *t, const char *repo, const char *text)
 		.size_bytes = strlen(text),
 		.location = BLOB_IN_META,
 		.content = span_of(text),
-		.create = &repository_preset_default,
+		.create = mt_preset(repo),
 		.now_ms = 1000,
 	};
 
@@ -146,7 +193,7 @@ mt_put(struct mt *t, const struct mt_image *image, struct digest *d_r,
 		.import = image->import,
 		.destinations = image->destinations,
 		.n_destinations = image->n_destinations,
-		.create = image->no_create ? NULL : &repository_preset_default,
+		.create = image->no_create ? NULL : mt_preset(image->repo),
 		.now_ms = image->now_ms != 0 ? image->now_ms : 1000,
 	};
 

@@ -13,8 +13,8 @@
 
 /*
  * What the tests of the metadata share: a registry of their own, and short
- * words for pushing into it.  The text of a manifest need not be JSON here:
- * the metadata take its meaning from elsewhere.
+ * words for pushing into it.  It has a master key.  The text of a manifest need
+ * not be JSON here: the metadata take its meaning from elsewhere.
  */
 struct mt {
 	char dir[TOOL_PATH_BYTES];
@@ -29,6 +29,15 @@ int mt_setup(void **state);
 int mt_teardown(void **state);
 /** mt_reopen(t): close and open again. */
 void mt_reopen(struct mt *);
+
+/** mt_sealed(t, repo, kms_key): make it, encrypted with that key; NULL: with
+ * the registry's own. */
+void mt_sealed(struct mt *, const char *repo, const char *kms_key);
+/** mt_preset(repo): what those here are made as that are not there: "k1/..."
+ * and "k2/..." are encrypted with a key each. */
+const struct repository_preset *mt_preset(const char *repo);
+/** mt_domain(t, repo): its key domain. */
+uint32_t mt_domain(struct mt *, const char *repo);
 
 struct digest mt_digest(const char *text);
 struct span mt_span(const char *text);

@@ -17,6 +17,7 @@
 
 #include "base/hex.h"
 #include "base/mem.h"
+#include "storage/keys.h"
 
 void
 tool_folder(char out[TOOL_PATH_BYTES])
@@ -173,6 +174,33 @@ tool_digest(const void *p, size_t n)
 
 	digest_of(DIGEST_SHA256, p, n, &d);
 	return (d);
+}
+
+enum rc
+tool_key(
+    void *arg, uint32_t key_domain, enum read_mode mode, struct seal_key *key_r)
+{
+	size_t i;
+
+	(void)arg;
+	(void)mode;
+	assert_int_not_equal(key_domain, KEY_DOMAIN_PLAIN);
+	if (key_domain == TOOL_DOMAIN_LOCKED)
+		return (RC_LOCKED);
+	for (i = 0; i < sizeof(key_r->bytes); i++)
+		key_r->bytes[i] = (uint8_t)(key_domain + i);
+	return (RC_OK);
+}
+
+void
+tool_keys_open(struct store *s)
+{
+	char why[STORE_WHY_BYTES];
+	struct keyring *ring;
+
+	assert_int_equal(
+	    keyring_open(NULL, TOOL_MASTER_KEY, false, why, &ring), RC_OK);
+	assert_int_equal(store_keys_open(s, &ring, false, why), RC_OK);
 }
 
 void

@@ -7,6 +7,8 @@
 
 #include "base/digest.h"
 #include "base/span.h"
+#include "storage/meta.h"
+#include "base/keyring.h"
 #include "storage/store.h"
 
 /*
@@ -43,6 +45,17 @@ void tool_file_age(const char *path, int64_t ms);
 /** tool_bytes(n, seed): made-up content; the caller frees it. */
 char *tool_bytes(size_t n, unsigned seed);
 struct digest tool_digest(const void *p, size_t n);
+
+/** tool_key(arg, domain, mode, key_r): a blobs_key_fn: made of the domain's
+ * number; that of TOOL_DOMAIN_LOCKED is not here. */
+#define TOOL_DOMAIN_LOCKED 404
+enum rc tool_key(
+    void *arg, uint32_t key_domain, enum read_mode, struct seal_key *key_r);
+/** tool_keys_open(s): give it a master key, always the same. */
+#define TOOL_MASTER_KEY \
+	"000102030405060708090a0b0c0d0e0f" \
+	"101112131415161718191a1b1c1d1e1f"
+void tool_keys_open(struct store *);
 
 /** tool_no_files(on): while on, no more files can be opened. */
 void tool_no_files(bool on);

@@ -154,13 +154,15 @@ damaged_content_is_not_adopted(void **state)
 static enum rc
 to_archive(struct meta_txn *t, void *arg)
 {
-	return (blob_moved(t, arg, BLOB_IN_ARCHIVE, BLOB_PLAIN, 5, 2000));
+	return (blob_moved(
+	    t, KEY_DOMAIN_PLAIN, arg, BLOB_IN_ARCHIVE, BLOB_PLAIN, 5, 2000));
 }
 
 static enum rc
 to_file(struct meta_txn *t, void *arg)
 {
-	return (blob_moved(t, arg, BLOB_IN_FILE, BLOB_PLAIN, 5, 2000));
+	return (blob_moved(
+	    t, KEY_DOMAIN_PLAIN, arg, BLOB_IN_FILE, BLOB_PLAIN, 5, 2000));
 }
 
 static void

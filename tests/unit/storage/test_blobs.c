@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/obj.h"
 #include "storage/blobs.h"
+#include "storage/sealed.h"
 #include "storage/store_int.h"
 #include "storage_tools.h"
 
@@ -72,6 +73,7 @@ setup(void **state)
 	f->dir_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(f->dir_fd >= 0);
 	assert_int_equal(blobs_fs_open(f->dir_fd, f->dir, false, &f->b), RC_OK);
+	blobs_keys_set(f->b, tool_key, NULL);
 	*state = f;
 	return (0);
 }
@@ -95,7 +97,7 @@ put(struct blobs *b, const char *id, uint32_t domain, const struct digest *d,
 {
 	struct scratch *s = NULL;
 
-	assert_int_equal(scratch_create(b, id, &s), RC_OK);
+	assert_int_equal(scratch_create(b, 0, id, &s), RC_OK);
 	assert_int_equal(scratch_append(s, p, n), RC_OK);
 	assert_int_equal(scratch_place(s, domain, d), RC_OK);
 	scratch_close(&s);
@@ -105,14 +107,15 @@ static void
 assert_blob(struct blobs *b, const struct digest *d, const char *p, size_t n)
 {
 	char *got = malloc(n + 1);
-	uint64_t size = 0;
-	int fd = -1;
+	struct blob_file file;
 
-	assert_int_equal(blobs_open(b, 0, d, READ_BLOCKING, &fd, &size), RC_OK);
-	assert_int_equal(size, n);
-	assert_int_equal(pread(fd, got, n + 1, 0), n);
+	assert_int_equal(blobs_open(b, 0, d, READ_BLOCKING, &file), RC_OK);
+	assert_null(file.sealed);
+	assert_int_equal(file.size_bytes, n);
+	assert_int_equal(pread(file.fd, got, n + 1, 0), n);
 	assert_memory_equal(got, p, n);
-	(void)close(fd);
+	blob_file_close(&file);
+	assert_int_equal(file.fd, -1);
 	free(got);
 }
 
@@ -125,7 +128,7 @@ test_scratch_keeps_what_was_appended(void **state)
 	struct scratch *s = NULL;
 	char got[6];
 
-	assert_int_equal(scratch_create(f->b, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_create(f->b, 0, ID_A, &s), RC_OK);
 	assert_int_equal(scratch_append(s, "abc", 3), RC_OK);
 	assert_int_equal(scratch_append(s, "def", 3), RC_OK);
 	scratch_close(&s);
@@ -155,8 +158,8 @@ test_scratch_is_private_and_made_once(void **state)
 	struct stat st;
 
 	assert_int_equal(scratch_open(f->b, ID_A, &s), RC_NOTFOUND);
-	assert_int_equal(scratch_create(f->b, ID_A, &s), RC_OK);
-	assert_int_equal(scratch_create(f->b, ID_A, &again), RC_EXISTS);
+	assert_int_equal(scratch_create(f->b, 0, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_create(f->b, 0, ID_A, &again), RC_EXISTS);
 	snprintf(path, sizeof(path), "%s/uploads/%s", f->dir, ID_A);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
@@ -201,7 +204,7 @@ test_full_disk_takes_nothing_of_an_append(void **state)
 	p = tool_bytes(1 << 20, 1);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(blobs_fs_open(fd, dir, false, &b), RC_OK);
-	assert_int_equal(scratch_create(b, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_create(b, 0, ID_A, &s), RC_OK);
 	assert_int_equal(scratch_append(s, "abcd", 4), RC_OK);
 	assert_int_equal(scratch_append(s, p, 1 << 20), RC_NOSPACE);
 	assert_int_equal(scratch_size(s), 4);
@@ -228,10 +231,10 @@ test_blob_is_found_by_its_digest_once_placed(void **state)
 	struct digest d = tool_digest("hello", 5);
 	char path[2 * TOOL_PATH_BYTES];
 	uint64_t size;
-	int fd;
+	struct blob_file file;
 
 	assert_int_equal(
-	    blobs_open(f->b, 0, &d, READ_BLOCKING, &fd, &size), RC_NOTFOUND);
+	    blobs_open(f->b, 0, &d, READ_BLOCKING, &file), RC_NOTFOUND);
 	assert_int_equal(
 	    blobs_stat(f->b, 0, &d, READ_BLOCKING, &size), RC_NOTFOUND);
 	put(f->b, ID_A, 0, &d, "hello", 5);
@@ -242,9 +245,8 @@ test_blob_is_found_by_its_digest_once_placed(void **state)
 	assert_int_equal(blobs_stat(f->b, 0, &d, READ_BLOCKING, &size), RC_OK);
 	assert_int_equal(size, 5);
 	assert_int_equal(blobs_stat(f->b, 0, &d, READ_INLINE, &size), RC_OK);
-	assert_int_equal(
-	    blobs_open(f->b, 0, &d, READ_INLINE, &fd, &size), RC_OK);
-	(void)close(fd);
+	assert_int_equal(blobs_open(f->b, 0, &d, READ_INLINE, &file), RC_OK);
+	blob_file_close(&file);
 }
 
 static void
@@ -256,7 +258,7 @@ test_large_blob_comes_back_whole(void **state)
 	struct digest d = tool_digest(p, n);
 	struct scratch *s = NULL;
 
-	assert_int_equal(scratch_create(f->b, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_create(f->b, 0, ID_A, &s), RC_OK);
 	for (at = 0; at < n; at += len) {
 		len = n - at < step ? n - at : step;
 		assert_int_equal(scratch_append(s, p + at, len), RC_OK);
@@ -355,7 +357,7 @@ test_folder_made_again_is_durable_before_it_is_used(void **state)
 
 	put(f->b, ID_A, 0, &d, "hello", 5);
 	assert_int_equal(blobs_remove(f->b, 0, &d), RC_OK);
-	assert_int_equal(scratch_create(f->b, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_create(f->b, 0, ID_A, &s), RC_OK);
 	assert_int_equal(scratch_append(s, "hello", 5), RC_OK);
 	/* The content's own sync is the first. */
 	syncs_fail(2, EIO);
@@ -438,16 +440,15 @@ test_what_is_no_file_is_not_a_blob(void **state)
 	struct fixture *f = *state;
 	struct digest d = tool_digest("hello", 5);
 	char path[2 * TOOL_PATH_BYTES];
-	uint64_t size;
-	int fd;
+	struct blob_file file;
 
 	put(f->b, ID_A, 0, &d, "hello", 5);
 	assert_int_equal(unlink(tool_blob_path(f->dir, &d, path)), 0);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(
-	    blobs_open(f->b, 0, &d, READ_BLOCKING, &fd, &size), RC_NOTFOUND);
+	    blobs_open(f->b, 0, &d, READ_BLOCKING, &file), RC_NOTFOUND);
 	assert_int_equal(
-	    blobs_open(f->b, 0, &d, READ_INLINE, &fd, &size), RC_NOTFOUND);
+	    blobs_open(f->b, 0, &d, READ_INLINE, &file), RC_NOTFOUND);
 }
 
 static void
@@ -456,15 +457,14 @@ test_too_many_open_files_is_a_limit(void **state)
 	struct fixture *f = *state;
 	struct digest d = tool_digest("hello", 5);
 	struct scratch *s = NULL;
-	uint64_t size;
-	int fd;
+	struct blob_file file;
 	enum rc open_rc, inline_rc, create_rc;
 
 	put(f->b, ID_A, 0, &d, "hello", 5);
 	tool_no_files(true);
-	open_rc = blobs_open(f->b, 0, &d, READ_BLOCKING, &fd, &size);
-	inline_rc = blobs_open(f->b, 0, &d, READ_INLINE, &fd, &size);
-	create_rc = scratch_create(f->b, ID_A, &s);
+	open_rc = blobs_open(f->b, 0, &d, READ_BLOCKING, &file);
+	inline_rc = blobs_open(f->b, 0, &d, READ_INLINE, &file);
+	create_rc = scratch_create(f->b, 0, ID_A, &s);
 	tool_no_files(false);
 	assert_int_equal(open_rc, RC_LIMIT);
 	assert_int_equal(inline_rc, RC_LIMIT);
@@ -496,17 +496,16 @@ test_quarantined_blob_is_kept_aside(void **state)
 	struct fixture *f = *state;
 	struct digest d = tool_digest("hello", 5);
 	uint64_t size;
-	int fd;
+	struct blob_file file;
 
 	put(f->b, ID_A, 0, &d, "hellO", 5);
-	assert_int_equal(
-	    blobs_open(f->b, 0, &d, READ_BLOCKING, &fd, &size), RC_OK);
-	assert_int_equal(blobs_quarantine(f->b, 0, &d, fd), RC_OK);
+	assert_int_equal(blobs_open(f->b, 0, &d, READ_BLOCKING, &file), RC_OK);
+	assert_int_equal(blobs_quarantine(f->b, 0, &d, file.fd), RC_OK);
 	assert_int_equal(quarantined(f), 1);
 	assert_int_equal(
 	    blobs_stat(f->b, 0, &d, READ_BLOCKING, &size), RC_NOTFOUND);
-	assert_int_equal(blobs_quarantine(f->b, 0, &d, fd), RC_NOTFOUND);
-	(void)close(fd);
+	assert_int_equal(blobs_quarantine(f->b, 0, &d, file.fd), RC_NOTFOUND);
+	blob_file_close(&file);
 }
 
 static void
@@ -514,15 +513,13 @@ test_blob_healed_meanwhile_is_not_quarantined(void **state)
 {
 	struct fixture *f = *state;
 	struct digest d = tool_digest("hello", 5);
-	uint64_t size;
-	int fd;
+	struct blob_file file;
 
 	put(f->b, ID_A, 0, &d, "hellO", 5);
-	assert_int_equal(
-	    blobs_open(f->b, 0, &d, READ_BLOCKING, &fd, &size), RC_OK);
+	assert_int_equal(blobs_open(f->b, 0, &d, READ_BLOCKING, &file), RC_OK);
 	put(f->b, ID_A, 0, &d, "hello", 5);
-	assert_int_equal(blobs_quarantine(f->b, 0, &d, fd), RC_BUSY);
-	(void)close(fd);
+	assert_int_equal(blobs_quarantine(f->b, 0, &d, file.fd), RC_BUSY);
+	blob_file_close(&file);
 	assert_int_equal(quarantined(f), 0);
 	assert_blob(f->b, &d, "hello", 5);
 }
@@ -539,7 +536,7 @@ test_content_whose_sync_failed_is_thrown_away(void **state)
 
 	put(f->b, ID_B, 0, &d, "hello", 5);
 	assert_int_equal(blobs_remove(f->b, 0, &d), RC_OK);
-	assert_int_equal(scratch_create(f->b, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_create(f->b, 0, ID_A, &s), RC_OK);
 	assert_int_equal(scratch_append(s, "hello", 5), RC_OK);
 	assert_false(blobs_fs_sync_failed(f->b));
 	syncs_fail(1, EIO);
@@ -561,7 +558,7 @@ test_disk_found_full_by_a_sync_fails_that_content_only(void **state)
 	struct scratch *s = NULL;
 
 	put(f->b, ID_B, 0, &d, "hello", 5);
-	assert_int_equal(scratch_create(f->b, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_create(f->b, 0, ID_A, &s), RC_OK);
 	assert_int_equal(scratch_append(s, "hello", 5), RC_OK);
 	syncs_fail(1, ENOSPC);
 	assert_int_equal(scratch_place(s, 0, &d), RC_NOSPACE);
@@ -579,7 +576,7 @@ test_failed_sync_of_the_folder_is_not_success(void **state)
 	struct scratch *s = NULL;
 
 	put(f->b, ID_B, 0, &d, "hello", 5);
-	assert_int_equal(scratch_create(f->b, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_create(f->b, 0, ID_A, &s), RC_OK);
 	assert_int_equal(scratch_append(s, "hello", 5), RC_OK);
 	syncs_fail(2, EIO);
 	assert_int_equal(scratch_place(s, 0, &d), RC_IO);
@@ -666,7 +663,7 @@ test_walk_finds_scratches(void **state)
 	struct scratch *s = NULL;
 	struct seen seen = { 0 };
 
-	assert_int_equal(scratch_create(f->b, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_create(f->b, 0, ID_A, &s), RC_OK);
 	assert_int_equal(scratch_append(s, "abc", 3), RC_OK);
 	scratch_close(&s);
 	file_drop(f, "uploads/README");
@@ -702,7 +699,7 @@ pusher_run(void *arg)
 		    text, sizeof(text), "%u-%u", i % 2 == 0 ? 0 : p->n, i);
 		digest_of(DIGEST_SHA256, text, len, &d);
 		s = NULL;
-		must(scratch_create(p->b, id, &s) == RC_OK);
+		must(scratch_create(p->b, 0, id, &s) == RC_OK);
 		must(scratch_append(s, text, len) == RC_OK);
 		must(scratch_place(s, 0, &d) == RC_OK);
 		scratch_close(&s);
@@ -749,7 +746,7 @@ comer_run(void *arg)
 	for (i = 0; i < 5 * ROUNDS; i++) {
 		snprintf(id, sizeof(id), "%016x%016x", p->n, i);
 		s = NULL;
-		must(scratch_create(p->b, id, &s) == RC_OK);
+		must(scratch_create(p->b, 0, id, &s) == RC_OK);
 		must(scratch_append(s, "x", 1) == RC_OK);
 		must(scratch_place(s, 0, &d) == RC_OK);
 		scratch_close(&s);
@@ -776,6 +773,275 @@ test_folder_that_comes_and_goes_loses_no_blob(void **state)
 		assert_int_equal(pthread_join(t[i], NULL), 0);
 	assert_true(blobs_folders_removed(f->b) > 0);
 	assert_int_equal(folders_of(f), 255);
+}
+
+/* --- sealed -------------------------------------------------------------- */
+
+static const char *
+sealed_path(
+    struct fixture *f, const struct digest *d, char out[TOOL_PATH_BYTES])
+{
+	char plain[TOOL_PATH_BYTES];
+	size_t n = strlen(f->dir) + strlen("/blobs");
+
+	(void)tool_blob_path(f->dir, d, plain);
+	(void)snprintf(
+	    out, TOOL_PATH_BYTES, "%.*s/k7%.300s", (int)n, plain, plain + n);
+	return (out);
+}
+
+static void
+put_sealed(struct fixture *f, uint32_t scratch, uint32_t domain,
+    const struct digest *d, const char *p, size_t n)
+{
+	struct scratch *s = NULL;
+
+	assert_int_equal(scratch_create(f->b, scratch, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_domain(s), scratch);
+	assert_int_equal(scratch_append(s, p, n), RC_OK);
+	assert_int_equal(scratch_place(s, domain, d), RC_OK);
+	assert_int_equal(scratch_size(s), 0);
+	scratch_close(&s);
+}
+
+static unsigned
+scratches(struct fixture *f)
+{
+	struct seen seen = { 0 };
+
+	assert_int_equal(blobs_scratch_walk(f->b, seen_scratch, &seen), RC_OK);
+	return (seen.scratches);
+}
+
+static void
+assert_sealed_blob(
+    struct fixture *f, const struct digest *d, const char *p, size_t n)
+{
+	char *got = malloc(n + 1);
+	struct blob_file file;
+	uint64_t size;
+
+	assert_int_equal(blobs_stat(f->b, 7, d, READ_BLOCKING, &size), RC_OK);
+	assert_int_equal(size, n);
+	assert_int_equal(blobs_open(f->b, 7, d, READ_INLINE, &file), RC_OK);
+	assert_non_null(file.sealed);
+	assert_int_equal(file.size_bytes, n);
+	assert_int_equal(blob_file_read_all(&file, 0, got, n), RC_OK);
+	assert_memory_equal(got, p, n);
+	blob_file_close(&file);
+	free(got);
+}
+
+static void
+test_content_is_placed_as_its_key_domain_asks(void **state)
+{
+	static const uint32_t domains[] = { 0, 5, 7 };
+	struct fixture *f = *state;
+	char *p = tool_bytes(300000, 1), path[TOOL_PATH_BYTES];
+	struct digest d = tool_digest(p, 300000);
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		put_sealed(f, domains[i], 7, &d, p, 300000);
+		assert_sealed_blob(f, &d, p, 300000);
+		assert_int_equal(tool_file_size(sealed_path(f, &d, path)),
+		    sealed_file_bytes(300000));
+		put_sealed(f, domains[i], 0, &d, p, 300000);
+		assert_blob(f->b, &d, p, 300000);
+		assert_int_equal(scratches(f), 0);
+		assert_int_equal(blobs_remove(f->b, 0, &d), RC_OK);
+		assert_int_equal(blobs_remove(f->b, 7, &d), RC_OK);
+	}
+	free(p);
+}
+
+static void
+test_sealed_scratch_goes_on_after_a_restart(void **state)
+{
+	struct fixture *f = *state;
+	char *p = tool_bytes(300000, 1), path[2 * TOOL_PATH_BYTES];
+	struct digest d = tool_digest(p, 300000);
+	struct scratch *s = NULL, *again = NULL;
+	uint64_t size = 0;
+	int64_t ms;
+
+	assert_int_equal(scratch_create(f->b, 7, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_create(f->b, 7, ID_A, &again), RC_EXISTS);
+	assert_int_equal(scratch_create(f->b, 0, ID_A, &again), RC_EXISTS);
+	assert_int_equal(scratch_append(s, p, 100000), RC_OK);
+	scratch_close(&s);
+	snprintf(path, sizeof(path), "%s/uploads/%s.sealed", f->dir, ID_A);
+	assert_int_equal(tool_file_size(path), sealed_file_bytes(100000));
+	assert_int_equal(scratch_stat(f->b, ID_A, &size, &ms), RC_OK);
+	assert_int_equal(size, 100000);
+	tool_file_truncate(path, tool_file_size(path) - 1);
+	assert_int_equal(scratch_measure(f->b, ID_A, &size), RC_OK);
+	assert_int_equal(size, SEALED_FRAME_BYTES);
+	assert_int_equal(scratch_measure(f->b, ID_B, &size), RC_NOTFOUND);
+	assert_int_equal(scratches(f), 1);
+
+	assert_int_equal(scratch_open(f->b, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_domain(s), 7);
+	size = scratch_size(s);
+	assert_int_equal(size, SEALED_FRAME_BYTES);
+	assert_int_equal(scratch_append(s, p + size, 300000 - size), RC_OK);
+	assert_int_equal(scratch_place(s, 7, &d), RC_OK);
+	scratch_close(&s);
+	assert_sealed_blob(f, &d, p, 300000);
+	assert_int_equal(scratches(f), 0);
+	free(p);
+}
+
+static void
+test_what_is_removed_goes_by_all_its_names(void **state)
+{
+	struct fixture *f = *state;
+	struct scratch *s = NULL;
+
+	assert_int_equal(scratch_create(f->b, 7, ID_A, &s), RC_OK);
+	scratch_close(&s);
+	file_drop(f, "uploads/" ID_A ".copy");
+	file_drop(f, "uploads/" ID_A ".other");
+	assert_int_equal(scratches(f), 2);
+	assert_int_equal(scratch_remove(f->b, ID_A), RC_OK);
+	assert_int_equal(scratches(f), 0);
+}
+
+static void
+test_part_is_sealed_under_a_key_of_its_own(void **state)
+{
+	struct fixture *f = *state;
+	char *p = tool_bytes(200000, 1), *got = malloc(300000);
+	struct scratch *s = NULL;
+	char path[64];
+	ssize_t n;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	/* The next descriptor will be that of the file. */
+	(void)close(fd);
+	assert_int_equal(scratch_unnamed(f->b, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_append(s, p, 200000), RC_OK);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	n = read(fd, got, 300000);
+	assert_in_range(n, 190000, 300000);
+	assert_null(memmem(got, (size_t)n, p + 1000, 16));
+	(void)close(fd);
+	assert_int_equal(scratch_read(s, 0, got, 200000), RC_OK);
+	assert_memory_equal(got, p, 200000);
+	scratch_close(&s);
+	free(got);
+	free(p);
+}
+
+static void
+test_what_no_key_is_here_for_is_locked(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello", 5);
+	struct scratch *s = NULL;
+	struct blob_file file;
+	uint64_t size;
+	int fd = -1;
+
+	assert_int_equal(
+	    scratch_create(f->b, TOOL_DOMAIN_LOCKED, ID_A, &s), RC_LOCKED);
+	assert_null(s);
+	assert_int_equal(scratches(f), 0);
+	/* Nor can it be copied there: the content stays. */
+	assert_int_equal(scratch_create(f->b, 7, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_append(s, "hello", 5), RC_OK);
+	assert_int_equal(scratch_place(s, TOOL_DOMAIN_LOCKED, &d), RC_LOCKED);
+	assert_int_equal(scratch_size(s), 5);
+	assert_int_equal(scratches(f), 1);
+	assert_int_equal(scratch_place(s, 7, &d), RC_OK);
+	scratch_close(&s);
+	assert_int_equal(scratch_create(f->b, 7, ID_A, &s), RC_OK);
+	scratch_close(&s);
+
+	blobs_keys_set(f->b, NULL, NULL);
+	assert_int_equal(
+	    blobs_open(f->b, 7, &d, READ_BLOCKING, &file), RC_LOCKED);
+	assert_int_equal(file.fd, -1);
+	assert_int_equal(scratch_open(f->b, ID_A, &s), RC_LOCKED);
+	assert_int_equal(blobs_stat(f->b, 7, &d, READ_INLINE, &size), RC_OK);
+	assert_int_equal(size, 5);
+	assert_int_equal(
+	    blobs_open_raw(f->b, 7, &d, READ_INLINE, &fd, &size), RC_OK);
+	assert_int_equal(size, sealed_file_bytes(5));
+	(void)close(fd);
+	assert_int_equal(blobs_remove(f->b, 7, &d), RC_OK);
+	assert_int_equal(scratch_remove(f->b, ID_A), RC_OK);
+}
+
+static void
+test_sealed_file_that_is_not_genuine_can_be_put_aside(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello", 5);
+	char path[TOOL_PATH_BYTES];
+	struct blob_file file;
+	uint64_t size;
+	int fd = -1;
+
+	put_sealed(f, 7, 7, &d, "hello", 5);
+	tool_file_flip(sealed_path(f, &d, path), 100);
+	assert_int_equal(
+	    blobs_open(f->b, 7, &d, READ_BLOCKING, &file), RC_CORRUPT);
+	assert_int_equal(
+	    blobs_open_raw(f->b, 7, &d, READ_BLOCKING, &fd, &size), RC_OK);
+	assert_int_equal(blobs_quarantine(f->b, 7, &d, fd), RC_OK);
+	(void)close(fd);
+	assert_int_equal(quarantined(f), 1);
+	assert_int_equal(
+	    blobs_open(f->b, 7, &d, READ_BLOCKING, &file), RC_NOTFOUND);
+}
+
+static void
+test_sealed_blob_of_one_domain_is_none_of_another(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello", 5), e = tool_digest("jello", 5);
+	char from[TOOL_PATH_BYTES], to[TOOL_PATH_BYTES];
+	struct blob_file file;
+
+	put_sealed(f, 5, 5, &d, "hello", 5);
+	put_sealed(f, 7, 7, &d, "hello", 5);
+	put_sealed(f, 7, 7, &e, "jello", 5);
+	(void)sealed_path(f, &d, to);
+	(void)snprintf(from, sizeof(from), "%.200s/blobs/k5/%.200s", f->dir,
+	    strstr(to, "sha256"));
+	assert_int_equal(rename(from, to), 0);
+	assert_int_equal(
+	    blobs_open(f->b, 7, &d, READ_BLOCKING, &file), RC_CORRUPT);
+	assert_int_equal(rename(sealed_path(f, &e, from), to), 0);
+	assert_int_equal(
+	    blobs_open(f->b, 7, &d, READ_BLOCKING, &file), RC_CORRUPT);
+}
+
+static void
+test_copy_whose_sync_failed_leaves_the_content(void **state)
+{
+	struct fixture *f = *state;
+	struct digest d = tool_digest("hello", 5);
+	struct scratch *s = NULL;
+	uint64_t size;
+
+	assert_int_equal(scratch_create(f->b, 0, ID_A, &s), RC_OK);
+	assert_int_equal(scratch_append(s, "hello", 5), RC_OK);
+	syncs_fail(1, ENOSPC);
+	assert_int_equal(scratch_place(s, 7, &d), RC_NOSPACE);
+	syncs_fail(0, 0);
+	assert_int_equal(scratch_size(s), 5);
+	assert_int_equal(scratches(f), 1);
+	assert_int_equal(
+	    blobs_stat(f->b, 7, &d, READ_BLOCKING, &size), RC_NOTFOUND);
+	assert_false(blobs_fs_sync_failed(f->b));
+	assert_int_equal(scratch_place(s, 7, &d), RC_OK);
+	scratch_close(&s);
+	assert_sealed_blob(f, &d, "hello", 5);
+	assert_int_equal(scratches(f), 0);
 }
 
 int
@@ -810,6 +1076,14 @@ main(void)
 		TEST(test_walk_finds_scratches),
 		TEST(test_many_place_the_same_blobs_at_once),
 		TEST(test_folder_that_comes_and_goes_loses_no_blob),
+		TEST(test_content_is_placed_as_its_key_domain_asks),
+		TEST(test_sealed_scratch_goes_on_after_a_restart),
+		TEST(test_what_is_removed_goes_by_all_its_names),
+		TEST(test_part_is_sealed_under_a_key_of_its_own),
+		TEST(test_what_no_key_is_here_for_is_locked),
+		TEST(test_sealed_file_that_is_not_genuine_can_be_put_aside),
+		TEST(test_sealed_blob_of_one_domain_is_none_of_another),
+		TEST(test_copy_whose_sync_failed_leaves_the_content),
 	};
 
 	return (cmocka_run_group_tests_name("blobs", tests, NULL, NULL));

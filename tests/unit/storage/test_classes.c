@@ -263,11 +263,11 @@ layer_read(struct mt *t, const char *repo, const char *name)
 	assert_int_equal(c.kind, CONTENT_FILE);
 	assert_int_equal(c.size_bytes, LAYER_BYTES);
 	p = xmalloc(LAYER_BYTES);
-	assert_int_equal(pread(c.fd, p, LAYER_BYTES, 0), LAYER_BYTES);
+	assert_int_equal(blob_file_read_all(&c.file, 0, p, LAYER_BYTES), RC_OK);
 	is = tool_digest(p, LAYER_BYTES);
 	assert_true(digest_eq(&is, &d));
 	free(p);
-	assert_int_equal(close(c.fd), 0);
+	content_close(&c);
 	return (RC_OK);
 }
 
@@ -826,7 +826,9 @@ long_layer(struct mt *t)
 
 	memset(p, 'x', n);
 	d = tool_digest(p, n);
-	assert_int_equal(upload_start(t->s, APP, d.alg, id), RC_OK);
+	assert_int_equal(
+	    upload_start(t->s, APP, d.alg, &repository_preset_default, id),
+	    RC_OK);
 	assert_int_equal(upload_acquire(t->s, APP, span_of(id), &u), RC_OK);
 	assert_int_equal(upload_write(u, p, n), RC_OK);
 	assert_int_equal(
@@ -969,7 +971,7 @@ removal_add(struct meta_txn *t, void *arg)
 {
 	const struct removal *r = arg;
 
-	return (removal_put(t, r->location, r->digest, 1));
+	return (removal_put(t, r->location, KEY_DOMAIN_PLAIN, r->digest, 1));
 }
 
 static void
@@ -1018,18 +1020,19 @@ a_crash_before_the_change_leaves_a_copy_that_goes(void **state)
 	struct mt *t = *state;
 	struct digest d = image(t, "one"), blob = layer_digest("one");
 	struct tier_place place;
+	struct blob_file file;
 	struct tier_put put = {
 		.key_domain = KEY_DOMAIN_PLAIN,
 		.digest = blob,
+		.file = &file,
 		.size_bytes = LAYER_BYTES,
 	};
-	uint64_t size;
 
 	assert_int_equal(blobs_open(store_blobs(t->s), KEY_DOMAIN_PLAIN, &blob,
-			     READ_BLOCKING, &put.fd, &size),
+			     READ_BLOCKING, &file),
 	    RC_OK);
 	assert_int_equal(tier_put(store_tier(t->s), &put, &place), RC_OK);
-	assert_int_equal(close(put.fd), 0);
+	blob_file_close(&file);
 	assert_true(archive_is_there(t, &blob));
 	mt_reopen(t);
 	gc_grace_set(t->s, 0);

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "storage/content.h"
+#include "storage/keys.h"
 #include "storage/lease.h"
 #include "storage/meta_ops_int.h"
 #include "storage/repositories.h"
@@ -20,6 +21,9 @@
 #define SMALL_BYTES 1000
 #define LARGE_BYTES 20000
 
+/* All tests run twice: plain, and with content sealed. */
+static bool sealed;
+
 struct fixture {
 	char dir[TOOL_PATH_BYTES];
 	struct store_options options;
@@ -28,6 +32,28 @@ struct fixture {
 	char *p;
 	struct digest small, large;
 };
+
+static void
+start(struct fixture *f)
+{
+	f->s = tool_store_open(&f->options);
+	if (!sealed)
+		return;
+	tool_keys_open(f->s);
+	store_encryption_default_set(f->s, ENCRYPTION_AES256);
+}
+
+static const char *
+file_path(struct fixture *f, const struct digest *d, char out[TOOL_PATH_BYTES])
+{
+	char plain[TOOL_PATH_BYTES];
+	size_t n = strlen(f->dir) + strlen("/blobs");
+
+	(void)tool_blob_path(f->dir, d, plain);
+	(void)snprintf(out, TOOL_PATH_BYTES, "%.*s%s%.300s", (int)n, plain,
+	    sealed ? "/k1" : "", plain + n);
+	return (out);
+}
 
 static void
 push(struct fixture *f, const struct digest *d, size_t n)
@@ -45,7 +71,7 @@ setup(void **state)
 	log_set_level(LOG_LVL_ERROR);
 	tool_folder(f->dir);
 	f->options = tool_options(f->dir);
-	f->s = tool_store_open(&f->options);
+	start(f);
 	arena_init(&f->a, 1 << 20);
 	f->p = tool_bytes(LARGE_BYTES, 1);
 	f->small = tool_digest(f->p, SMALL_BYTES);
@@ -76,8 +102,8 @@ open_rc(struct fixture *f, const struct digest *d, enum read_mode mode)
 	enum rc rc;
 
 	rc = content_open(f->s, REPO, d, mode, &f->a, &c);
-	if (rc == RC_OK && c.kind == CONTENT_FILE)
-		(void)close(c.fd);
+	if (rc == RC_OK)
+		content_close(&c);
 	return (rc);
 }
 
@@ -102,7 +128,7 @@ test_small_content_comes_from_memory(void **state)
 	assert_int_equal(c.size_bytes, SMALL_BYTES);
 	assert_int_equal(c.bytes.n, SMALL_BYTES);
 	assert_memory_equal(c.bytes.p, f->p, SMALL_BYTES);
-	assert_int_equal(c.fd, -1);
+	assert_int_equal(c.file.fd, -1);
 	assert_int_equal(
 	    content_stat(f->s, REPO, &f->small, READ_INLINE, &f->a, &size),
 	    RC_OK);
@@ -122,9 +148,11 @@ test_large_content_comes_from_a_file(void **state)
 	    RC_OK);
 	assert_int_equal(c.kind, CONTENT_FILE);
 	assert_int_equal(c.size_bytes, LARGE_BYTES);
-	assert_int_equal(pread(c.fd, got, sizeof(got), 0), LARGE_BYTES);
+	assert_int_equal(c.file.sealed != NULL, sealed);
+	assert_int_equal(
+	    blob_file_read_all(&c.file, 0, got, sizeof(got)), RC_OK);
 	assert_memory_equal(got, f->p, LARGE_BYTES);
-	(void)close(c.fd);
+	content_close(&c);
 	assert_int_equal(
 	    content_stat(f->s, REPO, &f->large, READ_INLINE, &f->a, &size),
 	    RC_OK);
@@ -142,7 +170,7 @@ test_large_value_is_not_copied_on_a_loop(void **state)
 
 	store_close(&f->s);
 	f->options.inline_max_bytes = 1 << 20;
-	f->s = tool_store_open(&f->options);
+	start(f);
 	assert_int_equal(
 	    upload_whole(f->s, REPO, &d, (struct span){ p, 200000 }, SPAN_NONE,
 		&repository_preset_default),
@@ -177,7 +205,7 @@ test_lost_file_is_not_found_until_pushed_again(void **state)
 	struct fixture *f = *state;
 	char path[TOOL_PATH_BYTES];
 
-	assert_int_equal(unlink(tool_blob_path(f->dir, &f->large, path)), 0);
+	assert_int_equal(unlink(file_path(f, &f->large, path)), 0);
 	assert_int_equal(open_rc(f, &f->large, READ_BLOCKING), RC_NOTFOUND);
 	assert_int_equal(stat_rc(f, &f->large, READ_INLINE), RC_NOTFOUND);
 	push(f, &f->large, LARGE_BYTES);
@@ -191,8 +219,7 @@ test_cut_off_file_is_not_found_until_pushed_again(void **state)
 	struct fixture *f = *state;
 	char path[TOOL_PATH_BYTES];
 
-	tool_file_truncate(
-	    tool_blob_path(f->dir, &f->large, path), LARGE_BYTES - 1);
+	tool_file_truncate(file_path(f, &f->large, path), LARGE_BYTES - 1);
 	assert_int_equal(open_rc(f, &f->large, READ_BLOCKING), RC_NOTFOUND);
 	assert_int_equal(stat_rc(f, &f->large, READ_BLOCKING), RC_NOTFOUND);
 	push(f, &f->large, LARGE_BYTES);
@@ -244,7 +271,7 @@ test_what_is_in_use_is_promised_too(void **state)
 
 	/* Without what the upload was promised. */
 	store_close(&f->s);
-	f->s = tool_store_open(&f->options);
+	start(f);
 	leases = meta_leases(store_meta(f->s));
 	assert_int_equal(meta_change(store_meta(f->s), link_use, f, 0), RC_OK);
 	assert_false(lease_held(leases, &f->large));
@@ -253,6 +280,52 @@ test_what_is_in_use_is_promised_too(void **state)
 	assert_true(lease_claim_unpinned(leases, &f->large));
 	assert_int_equal(stat_rc(f, &f->large, READ_INLINE), RC_WOULDBLOCK);
 	lease_give_back(leases, &f->large);
+}
+
+static void
+test_changed_file_is_not_served(void **state)
+{
+	struct fixture *f = *state;
+	char path[TOOL_PATH_BYTES], got[LARGE_BYTES];
+	struct content c;
+
+	if (!sealed)
+		return;
+	(void)file_path(f, &f->large, path);
+	tool_file_flip(path, 40);
+	assert_int_equal(open_rc(f, &f->large, READ_BLOCKING), RC_CORRUPT);
+	assert_int_equal(open_rc(f, &f->large, READ_INLINE), RC_CORRUPT);
+	tool_file_flip(path, 40);
+	tool_file_flip(path, 1000);
+	assert_int_equal(
+	    content_open(f->s, REPO, &f->large, READ_BLOCKING, &f->a, &c),
+	    RC_OK);
+	assert_int_equal(
+	    blob_file_read_all(&c.file, 0, got, sizeof(got)), RC_CORRUPT);
+	content_close(&c);
+	content_close(&c);
+	push(f, &f->large, LARGE_BYTES);
+	test_large_content_comes_from_a_file(state);
+}
+
+static void
+test_what_no_key_is_here_for_is_locked(void **state)
+{
+	struct fixture *f = *state;
+
+	if (!sealed)
+		return;
+	store_close(&f->s);
+	f->s = tool_store_open(&f->options);
+	assert_int_equal(open_rc(f, &f->large, READ_BLOCKING), RC_LOCKED);
+	assert_int_equal(open_rc(f, &f->large, READ_INLINE), RC_LOCKED);
+	assert_int_equal(open_rc(f, &f->small, READ_BLOCKING), RC_LOCKED);
+	/* That it is there can be seen. */
+	assert_int_equal(stat_rc(f, &f->large, READ_BLOCKING), RC_OK);
+	assert_int_equal(stat_rc(f, &f->small, READ_BLOCKING), RC_OK);
+	tool_keys_open(f->s);
+	assert_int_equal(open_rc(f, &f->large, READ_BLOCKING), RC_OK);
+	assert_int_equal(open_rc(f, &f->small, READ_INLINE), RC_OK);
 }
 
 int
@@ -268,7 +341,14 @@ main(void)
 		TEST(test_cut_off_file_is_not_found_until_pushed_again),
 		TEST(test_too_many_open_files_is_a_limit),
 		TEST(test_what_is_in_use_is_promised_too),
+		TEST(test_changed_file_is_not_served),
+		TEST(test_what_no_key_is_here_for_is_locked),
 	};
 
-	return (cmocka_run_group_tests_name("content", tests, NULL, NULL));
+	int failed;
+
+	failed = cmocka_run_group_tests_name("content", tests, NULL, NULL);
+	sealed = true;
+	return (failed + cmocka_run_group_tests_name(
+			     "content, sealed", tests, NULL, NULL));
 }

@@ -859,7 +859,8 @@ an_index_gets_back_what_was_archived_meanwhile(void **state)
 static enum rc
 to_archive(struct meta_txn *t, void *arg)
 {
-	return (blob_moved(t, arg, BLOB_IN_ARCHIVE, BLOB_PLAIN, 12, 3000));
+	return (blob_moved(
+	    t, KEY_DOMAIN_PLAIN, arg, BLOB_IN_ARCHIVE, BLOB_PLAIN, 12, 3000));
 }
 
 static void

@@ -523,23 +523,28 @@ layer_moved(struct meta_txn *t, void *arg)
 	if (rc == RC_OK)
 		rc = link_settle(t, FT_REPO_ID, mv->digest, &link);
 	if (rc == RC_OK)
-		rc = blob_moved(t, mv->digest, BLOB_IN_ARCHIVE,
-		    mv->place.encoding, mv->place.stored_bytes, 7100);
-	return (rc == RC_OK ? removal_drop(t, BLOB_IN_FILE, mv->digest) : rc);
+		rc =
+		    blob_moved(t, KEY_DOMAIN_PLAIN, mv->digest, BLOB_IN_ARCHIVE,
+			mv->place.encoding, mv->place.stored_bytes, 7100);
+	return (rc == RC_OK ? removal_drop(
+				  t, BLOB_IN_FILE, KEY_DOMAIN_PLAIN, mv->digest)
+			    : rc);
 }
 
 /* As the collector does. */
 static void
 layer_archive(struct ft *f, const struct digest *d)
 {
-	struct tier_put put = { .digest = *d };
+	struct blob_file file;
+	struct tier_put put = { .digest = *d, .file = &file };
 	struct moving mv = { .digest = d };
 
 	assert_int_equal(blobs_open(store_blobs(f->s), KEY_DOMAIN_PLAIN, d,
-			     READ_BLOCKING, &put.fd, &put.size_bytes),
+			     READ_BLOCKING, &file),
 	    RC_OK);
+	put.size_bytes = file.size_bytes;
 	assert_int_equal(tier_put(store_tier(f->s), &put, &mv.place), RC_OK);
-	(void)close(put.fd);
+	blob_file_close(&file);
 	assert_int_equal(meta_change(f->m, layer_moved, &mv, 0), RC_OK);
 	assert_int_equal(
 	    blobs_remove(store_blobs(f->s), KEY_DOMAIN_PLAIN, d), RC_OK);

@@ -596,10 +596,11 @@ test_download_in_flight_finishes(void **state)
 	pass(HOUR_MS);
 	(void)gc(t, NULL);
 	assert_false(has_file(t, &d));
-	assert_int_equal(pread(c.fd, bytes, sizeof(bytes), 0), LARGE_BYTES);
+	assert_int_equal(
+	    blob_file_read_all(&c.file, 0, bytes, LARGE_BYTES), RC_OK);
 	got = tool_digest(bytes, sizeof(bytes));
 	assert_true(digest_eq(&got, &d));
-	assert_int_equal(close(c.fd), 0);
+	content_close(&c);
 }
 
 /* --- what a crash leaves ------------------------------------------------- */
@@ -742,8 +743,9 @@ test_stale_uploads_and_files_without_sessions_go(void **state)
 	struct upload *u;
 	struct gc_totals totals;
 
-	assert_int_equal(
-	    upload_start(t->s, SPAN("team/app"), DIGEST_SHA256, id), RC_OK);
+	assert_int_equal(upload_start(t->s, SPAN("team/app"), DIGEST_SHA256,
+			     &repository_preset_default, id),
+	    RC_OK);
 	assert_int_equal(
 	    upload_acquire(t->s, SPAN("team/app"), span_of(id), &u), RC_OK);
 	assert_int_equal(upload_write(u, "abc", 3), RC_OK);

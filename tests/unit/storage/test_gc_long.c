@@ -109,8 +109,9 @@ push_long(struct mt *t, const char *repo, size_t n, unsigned seed)
 	struct digest d = tool_digest(p, n);
 	struct upload *u;
 
-	assert_int_equal(
-	    upload_start(t->s, span_of(repo), DIGEST_SHA256, id), RC_OK);
+	assert_int_equal(upload_start(t->s, span_of(repo), DIGEST_SHA256,
+			     &repository_preset_default, id),
+	    RC_OK);
 	assert_int_equal(
 	    upload_acquire(t->s, span_of(repo), span_of(id), &u), RC_OK);
 	assert_int_equal(upload_write(u, p, n), RC_OK);
@@ -389,8 +390,9 @@ a_step_that_fails_ends_no_other(void **state)
 	struct upload *u;
 
 	push(t, "team/app", LARGE_BYTES, 1);
-	assert_int_equal(
-	    upload_start(t->s, SPAN("team/app"), DIGEST_SHA256, id), RC_OK);
+	assert_int_equal(upload_start(t->s, SPAN("team/app"), DIGEST_SHA256,
+			     &repository_preset_default, id),
+	    RC_OK);
 	assert_int_equal(
 	    upload_acquire(t->s, SPAN("team/app"), span_of(id), &u), RC_OK);
 	assert_int_equal(upload_write(u, "abc", 3), RC_OK);

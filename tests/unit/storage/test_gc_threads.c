@@ -122,7 +122,8 @@ upload(struct pusher *p, const char *repo, const struct layer *layer)
 			 &repository_preset_default) == RC_OK);
 		return;
 	}
-	must(upload_start(s, span_of(repo), DIGEST_SHA256, id) == RC_OK);
+	must(upload_start(s, span_of(repo), DIGEST_SHA256,
+		 &repository_preset_default, id) == RC_OK);
 	must(upload_acquire(s, span_of(repo), span_of(id), &u) == RC_OK);
 	must(upload_write(u, layer->bytes, layer->n) == RC_OK);
 	must(upload_finish(&u, &layer->digest, &repository_preset_default) ==
@@ -194,9 +195,9 @@ layer_read(struct world *w, const char *repo, const struct layer *layer)
 	if (rc == RC_OK) {
 		must(c.size_bytes == layer->n);
 		if (c.kind == CONTENT_FILE) {
-			must(pread(c.fd, got, sizeof(got), 0) ==
-			     (ssize_t)layer->n);
-			must(close(c.fd) == 0);
+			must(blob_file_read_all(&c.file, 0, got, layer->n) ==
+			     RC_OK);
+			content_close(&c);
 			c.bytes.p = got;
 		}
 		must(memcmp(c.bytes.p, layer->bytes, layer->n) == 0);

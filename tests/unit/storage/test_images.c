@@ -1029,7 +1029,8 @@ what_an_image_needs_is_in_use_while_it_is_active(void **state)
 static enum rc
 to_archive(struct meta_txn *t, void *arg)
 {
-	return (blob_moved(t, arg, BLOB_IN_ARCHIVE, BLOB_PLAIN, 12, 3000));
+	return (blob_moved(
+	    t, KEY_DOMAIN_PLAIN, arg, BLOB_IN_ARCHIVE, BLOB_PLAIN, 12, 3000));
 }
 
 static void

@@ -281,8 +281,7 @@ an_immutable_tag_is_not_moved_by_an_import(void **state)
 {
 	const struct repository_create create = {
 		.name = APP,
-		.preset = { .settings = { .mutability = TAGS_IMMUTABLE,
-				.encryption = ENCRYPTION_AES256 } },
+		.preset.settings.mutability = TAGS_IMMUTABLE,
 	};
 	struct manifest_put_result result;
 	struct repository_row row;

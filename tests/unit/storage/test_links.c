@@ -284,7 +284,7 @@ forget(struct meta_txn *t, void *arg)
 {
 	struct act *a = arg;
 
-	return (blob_forget(t, a->digest, a->now_ms));
+	return (blob_forget(t, KEY_DOMAIN_PLAIN, a->digest, a->now_ms));
 }
 
 static enum rc
@@ -292,8 +292,8 @@ move(struct meta_txn *t, void *arg)
 {
 	struct act *a = arg;
 
-	return (blob_moved(t, a->digest, a->location, a->encoding,
-	    a->stored_bytes, a->now_ms));
+	return (blob_moved(t, KEY_DOMAIN_PLAIN, a->digest, a->location,
+	    a->encoding, a->stored_bytes, a->now_ms));
 }
 
 static enum rc
@@ -318,7 +318,7 @@ removed(struct meta_txn *t, void *arg)
 {
 	struct act *a = arg;
 
-	return (removal_drop(t, a->location, a->digest));
+	return (removal_drop(t, a->location, KEY_DOMAIN_PLAIN, a->digest));
 }
 
 /* As format 3 wrote it. */
@@ -669,7 +669,9 @@ holders_of(struct mt *t, const struct digest *d)
 	struct page page;
 
 	assert_int_equal(
-	    meta_blob_holders(t->m, d, 9, &t->arena, &page), RC_OK);
+	    meta_blob_holders(t->m, SPAN("new/one"), &repository_preset_default,
+		d, 9, &t->arena, &page),
+	    RC_OK);
 	return (page.n);
 }
 

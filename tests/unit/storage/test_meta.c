@@ -789,18 +789,24 @@ holders_are_named_up_to_a_bound(void **state)
 	d = mt_blob(t, "b", "x");
 	mt_plain(t, "d", "x", NULL);
 	assert_int_equal(
-	    meta_blob_holders(t->m, &d, 10, &t->arena, &page), RC_OK);
+	    meta_blob_holders(t->m, SPAN("new/one"), &repository_preset_default,
+		&d, 10, &t->arena, &page),
+	    RC_OK);
 	assert_int_equal(page.n, 3);
 	assert_false(page.more);
 	assert_true(span_is(page.items[0], "a"));
 	assert_true(span_is(page.items[2], "c"));
 	assert_int_equal(
-	    meta_blob_holders(t->m, &d, 2, &t->arena, &page), RC_OK);
+	    meta_blob_holders(t->m, SPAN("new/one"), &repository_preset_default,
+		&d, 2, &t->arena, &page),
+	    RC_OK);
 	assert_int_equal(page.n, 2);
 	assert_true(page.more);
 	d = mt_digest("unknown");
 	assert_int_equal(
-	    meta_blob_holders(t->m, &d, 2, &t->arena, &page), RC_OK);
+	    meta_blob_holders(t->m, SPAN("new/one"), &repository_preset_default,
+		&d, 2, &t->arena, &page),
+	    RC_OK);
 	assert_int_equal(page.n, 0);
 }
 

@@ -17,7 +17,7 @@
  * The metadata against a model of them that is a few arrays: whatever is
  * done, in whatever order, both say the same.
  */
-#define REPOS 3
+#define REPOS 5
 #define BLOBS 8
 #define MANIFESTS 10
 #define TAGS 5
@@ -60,7 +60,8 @@ roll(struct model *m, unsigned n)
 static const char *
 repo_name(unsigned r)
 {
-	static const char *const names[REPOS] = { "a", "a/b", "b" };
+	static const char *const names[REPOS] = { "a", "a/b", "k1/a", "k1/b",
+		"k2/a" };
 
 	return (names[r]);
 }
@@ -238,6 +239,12 @@ step_blob_unlink(struct model *m)
 		m->repos[r].blob[b] = false;
 }
 
+static bool
+same_key(unsigned a, unsigned b)
+{
+	return (mt_preset(repo_name(a)) == mt_preset(repo_name(b)));
+}
+
 static void
 step_blob_mount(struct model *m)
 {
@@ -247,9 +254,10 @@ step_blob_mount(struct model *m)
 		.from = span_of(repo_name(from)),
 		.to = span_of(repo_name(to)),
 		.digest = blob_digest(b),
-		.create = &repository_preset_default,
+		.create = mt_preset(repo_name(to)),
 	};
-	enum rc want = m->repos[from].blob[b] ? RC_OK : RC_NOTFOUND;
+	enum rc want =
+	    m->repos[from].blob[b] && same_key(from, to) ? RC_OK : RC_NOTFOUND;
 
 	assert_int_equal(meta_blob_mount(m->t->m, &mount), want);
 	if (want == RC_OK) {
@@ -454,9 +462,14 @@ step_repository_create(struct model *m)
 	unsigned r = roll(m, REPOS), mode = TAGS_MUTABLE + roll(m, 4);
 	const struct repository_create create = {
 		.name = span_of(repo_name(r)),
-		.preset.settings = { .mutability = (enum tag_mutability)mode,
-		    .exclusions = &filter,
-		    .n_exclusions = 1 },
+		.preset.settings = {
+			.mutability = (enum tag_mutability)mode,
+			.exclusions = &filter,
+			.n_exclusions = 1,
+			.encryption =
+			    mt_preset(repo_name(r))->settings.encryption,
+			.kms_key = mt_preset(repo_name(r))->settings.kms_key,
+		},
 	};
 	struct model_repo *repo = &m->repos[r];
 	struct repository_row row;
@@ -719,7 +732,7 @@ compare_access(struct model *m, unsigned r)
 }
 
 static void
-compare_holders(struct model *m, unsigned b)
+compare_holders(struct model *m, unsigned b, unsigned to)
 {
 	struct digest d = blob_digest(b);
 	struct page page;
@@ -727,9 +740,11 @@ compare_holders(struct model *m, unsigned b)
 	unsigned r;
 
 	for (r = 0; r < REPOS; r++)
-		n += m->repos[r].blob[b];
+		n += same_key(r, to) && m->repos[r].blob[b];
 	assert_int_equal(
-	    meta_blob_holders(m->t->m, &d, REPOS, &m->t->arena, &page), RC_OK);
+	    meta_blob_holders(m->t->m, SPAN("new/one"),
+		mt_preset(repo_name(to)), &d, REPOS, &m->t->arena, &page),
+	    RC_OK);
 	assert_int_equal(page.n, n);
 	assert_false(page.more);
 }
@@ -749,8 +764,8 @@ compare(struct model *m)
 		if (m->repos[r].exists)
 			compare_images(m, r);
 	}
-	for (r = 0; r < BLOBS; r++)
-		compare_holders(m, r);
+	for (r = 0; r < BLOBS * REPOS; r++)
+		compare_holders(m, r / REPOS, r % REPOS);
 	mt_check(m->t);
 	arena_reset(&m->t->arena);
 }

@@ -11,6 +11,7 @@
 #include "storage/imports.h"
 #include "storage/records.h"
 #include "storage/replication.h"
+#include "storage/sealed.h"
 #include "storage_tools.h"
 
 /*
@@ -338,6 +339,31 @@ only_the_archive_has_blobs_of_another_length(void **state)
 	p[2] = BLOB_PLAIN;
 	assert_true(rec_blob_read(value, &got));
 	p[sizeof(p) - 1]++;
+	assert_false(rec_blob_read(value, &got));
+}
+
+static void
+content_in_the_archive_may_be_sealed(void **state)
+{
+	struct blob_rec rec = { .location = BLOB_IN_ARCHIVE,
+		.encoding = BLOB_PLAIN,
+		.state = BLOB_SERVED,
+		.size_bytes = 100000,
+		.stored_bytes = sealed_file_bytes(100000) };
+	struct span value;
+	struct blob_rec got;
+	uint8_t p[REC_BLOB_BYTES];
+
+	(void)state;
+	rec_blob_write(&rec, p);
+	value = (struct span){ (char *)p, sizeof(p) };
+	assert_true(rec_blob_read(value, &got));
+	assert_int_equal(got.stored_bytes, rec.stored_bytes);
+	/* Not by any other number of bytes, nor elsewhere. */
+	p[REC_BLOB_BYTES - 1]++;
+	assert_false(rec_blob_read(value, &got));
+	p[REC_BLOB_BYTES - 1]--;
+	p[1] = BLOB_IN_FILE;
 	assert_false(rec_blob_read(value, &got));
 }
 
@@ -934,9 +960,9 @@ keys_of_entities_survive(void **state)
 	assert_int_equal(k.n, 0);
 	key_entity(&k, ENTITY_USER, SPAN_NONE);
 	assert_false(key_read_entity(key_span(&k), &kind, &got));
-	key_entity(&k, ENTITY_BACKFILL, SPAN("x"));
+	key_entity(&k, ENTITY_STACK, SPAN("x"));
 	assert_true(key_read_entity(key_span(&k), &kind, &got));
-	key_entity(&k, ENTITY_BACKFILL + 1, SPAN("x"));
+	key_entity(&k, ENTITY_STACK + 1, SPAN("x"));
 	assert_false(key_read_entity(key_span(&k), &kind, &got));
 	key_entity(&k, 0, SPAN("x"));
 	assert_false(key_read_entity(key_span(&k), &kind, &got));
@@ -1136,6 +1162,7 @@ main(void)
 		cmocka_unit_test(results_of_previews_survive),
 		cmocka_unit_test(blobs_survive_and_unknown_kinds_are_refused),
 		cmocka_unit_test(only_the_archive_has_blobs_of_another_length),
+		cmocka_unit_test(content_in_the_archive_may_be_sealed),
 		cmocka_unit_test(blobs_of_format_3_are_read),
 		cmocka_unit_test(links_survive),
 		cmocka_unit_test(links_of_format_3_are_of_unknown_use),

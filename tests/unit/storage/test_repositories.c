@@ -161,10 +161,10 @@ what_is_not_asked_for_is_at_its_default(void **state)
 	mt_blob(t, "pushed", "x");
 	d = describe(t, "made");
 	assert_int_equal(d.settings.mutability, TAGS_MUTABLE);
-	assert_int_equal(d.settings.encryption, ENCRYPTION_AES256);
+	assert_int_equal(d.settings.encryption, ENCRYPTION_NONE);
 	d = describe(t, "pushed");
 	assert_int_equal(d.settings.mutability, TAGS_MUTABLE);
-	assert_int_equal(d.settings.encryption, ENCRYPTION_AES256);
+	assert_int_equal(d.settings.encryption, ENCRYPTION_NONE);
 	assert_int_equal(d.settings.n_exclusions, 0);
 	assert_false(d.settings.scan_on_push);
 	assert_int_equal(d.settings.kms_key.n, 0);
@@ -256,7 +256,7 @@ assert_is_as_preset(struct mt *t, const char *name)
 
 	assert_int_equal(d.row.created_ms, 4000);
 	assert_int_equal(d.settings.mutability, TAGS_IMMUTABLE_WITH_EXCLUSION);
-	assert_int_equal(d.settings.encryption, ENCRYPTION_AES256);
+	assert_int_equal(d.settings.encryption, ENCRYPTION_NONE);
 	assert_int_equal(d.settings.n_exclusions, 1);
 	assert_true(span_is(d.settings.exclusions[0], "dev-*"));
 	assert_true(d.settings.scan_on_push);
@@ -922,7 +922,9 @@ a_deleted_repository_is_gone_at_once(void **state)
 	    RC_OK);
 	assert_int_equal(referrers.n, 0);
 	assert_int_equal(
-	    meta_blob_holders(t->m, &layer, 9, &t->arena, &page), RC_OK);
+	    meta_blob_holders(t->m, SPAN("new/one"), &repository_preset_default,
+		&layer, 9, &t->arena, &page),
+	    RC_OK);
 	assert_int_equal(page.n, 0);
 	assert_false(page.more);
 	assert_false(ask(t, "team/app", ACCESS_POLICY).exists);
@@ -979,7 +981,9 @@ a_new_one_of_the_name_has_nothing_of_the_old(void **state)
 	assert_int_equal(mt_get(t, "other", "all", &row), RC_OK);
 	assert_true(mt_has_blob(t, "team/app", &layer));
 	assert_int_equal(
-	    meta_blob_holders(t->m, &layer, 9, &t->arena, &page), RC_OK);
+	    meta_blob_holders(t->m, SPAN("new/one"), &repository_preset_default,
+		&layer, 9, &t->arena, &page),
+	    RC_OK);
 	assert_int_equal(page.n, 2);
 	assert_int_equal(mt_stats(t).unreferenced_blobs, 0);
 }

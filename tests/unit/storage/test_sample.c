@@ -16,13 +16,16 @@
 
 #include "base/obj.h"
 #include "meta_tools.h"
+#include "storage/advisories.h"
 #include "storage/collect_int.h"
 #include "storage/content.h"
 #include "storage/deleted.h"
 #include "storage/entities.h"
+#include "storage/findings.h"
 #include "storage/fsck.h"
 #include "storage/images.h"
 #include "storage/imports.h"
+#include "storage/keys.h"
 #include "storage/lifecycles.h"
 #include "storage/meta_ops_int.h"
 #include "storage/replication.h"
@@ -43,12 +46,14 @@ static const struct format {
 	unsigned number;
 	const char *sample;
 	uint64_t repositories, manifests, tags, blobs, links;
+	uint64_t referrers, sessions, files;
 } formats[] = {
-	{ 1, "tests/samples/format-1", 2, 3, 3, 7, 4 },
-	{ 2, "tests/samples/format-2", 3, 3, 3, 7, 5 },
-	{ 3, "tests/samples/format-3", 3, 3, 3, 7, 5 },
-	{ 4, "tests/samples/format-4", 4, 5, 4, 11, 8 },
-	{ 5, "tests/samples/format-5", 5, 6, 5, 12, 8 },
+	{ 1, "tests/samples/format-1", 2, 3, 3, 7, 4, 1, 1, 1 },
+	{ 2, "tests/samples/format-2", 3, 3, 3, 7, 5, 1, 1, 1 },
+	{ 3, "tests/samples/format-3", 3, 3, 3, 7, 5, 1, 1, 1 },
+	{ 4, "tests/samples/format-4", 4, 5, 4, 11, 8, 1, 1, 1 },
+	{ 5, "tests/samples/format-5", 5, 6, 5, 12, 8, 1, 1, 1 },
+	{ 6, "tests/samples/format-6", 7, 8, 6, 17, 11, 2, 2, 3 },
 };
 /* That of the test that runs. */
 static const struct format *format;
@@ -159,7 +164,9 @@ blob_push(struct mt *t, const char *repo, const char *p, size_t n, uint8_t alg)
 	char id[UPLOAD_ID_BYTES];
 
 	digest_of(alg, p, n, &d);
-	assert_int_equal(upload_start(t->s, span_of(repo), alg, id), RC_OK);
+	assert_int_equal(upload_start(t->s, span_of(repo), alg,
+			     &repository_preset_default, id),
+	    RC_OK);
 	assert_int_equal(
 	    upload_acquire(t->s, span_of(repo), span_of(id), &u), RC_OK);
 	assert_int_equal(upload_write(u, p, n), RC_OK);
@@ -194,17 +201,17 @@ manifest_push(struct mt *t, const char *repo, const char *text, const char *tag,
 
 /* As a part since format 3. */
 static void
-session_leave(struct mt *t)
+session_leave(struct mt *t, struct span repo)
 {
 	const struct upload_part_rules rules = { .max_parts = 9 };
 	struct upload_part *part = NULL;
 	struct upload *u = NULL;
 	char id[UPLOAD_ID_BYTES];
 
-	assert_int_equal(
-	    upload_start(t->s, SPAN("team/new"), DIGEST_SHA256, id), RC_OK);
-	assert_int_equal(
-	    upload_acquire(t->s, SPAN("team/new"), span_of(id), &u), RC_OK);
+	assert_int_equal(upload_start(t->s, repo, DIGEST_SHA256,
+			     &repository_preset_default, id),
+	    RC_OK);
+	assert_int_equal(upload_acquire(t->s, repo, span_of(id), &u), RC_OK);
 	assert_int_equal(upload_part_new(t->s, &part), RC_OK);
 	assert_int_equal(
 	    upload_part_write(part, PARTIAL, strlen(PARTIAL)), RC_OK);
@@ -389,8 +396,8 @@ layer_moved(struct meta_txn *m, void *arg)
 		return (rc);
 	if ((rc = link_settle(m, mv->repo, mv->digest, &link)) != RC_OK)
 		return (rc);
-	return (blob_moved(m, mv->digest, BLOB_IN_ARCHIVE, mv->place.encoding,
-	    mv->place.stored_bytes, 10100));
+	return (blob_moved(m, KEY_DOMAIN_PLAIN, mv->digest, BLOB_IN_ARCHIVE,
+	    mv->place.encoding, mv->place.stored_bytes, 10100));
 }
 
 static void
@@ -398,16 +405,18 @@ layer_archive(struct mt *t, const struct digest *d)
 {
 	struct repository_description repo;
 	struct moving mv = { .digest = d };
-	struct tier_put put = { .digest = *d };
+	struct blob_file file;
+	struct tier_put put = { .digest = *d, .file = &file };
 
 	assert_int_equal(
 	    meta_repository_describe(t->m, LATE, &t->arena, &repo), RC_OK);
 	mv.repo = repo.row.id;
 	assert_int_equal(blobs_open(store_blobs(t->s), KEY_DOMAIN_PLAIN, d,
-			     READ_BLOCKING, &put.fd, &put.size_bytes),
+			     READ_BLOCKING, &file),
 	    RC_OK);
+	put.size_bytes = file.size_bytes;
 	assert_int_equal(tier_put(store_tier(t->s), &put, &mv.place), RC_OK);
-	(void)close(put.fd);
+	blob_file_close(&file);
 	assert_int_equal(meta_change(t->m, layer_moved, &mv, 0), RC_OK);
 }
 
@@ -563,6 +572,80 @@ mirrored_make(struct mt *t, const struct sample *s)
 	mirror_make(t);
 }
 
+/* Since format 6. */
+
+#define VAULT SPAN("vault/app")
+#define DEBIAN SPAN("debian:12")
+
+static void
+vault_make(struct mt *t, const struct sample *s)
+{
+	mt_sealed(t, "vault/app", "alias/team");
+	mt_sealed(t, "vault/own", NULL);
+	blob_push(t, "vault/app", EMPTY_JSON, 2, DIGEST_SHA256);
+	blob_push(t, "vault/app", s->layer_text, LAYER_BYTES, DIGEST_SHA256);
+	blob_push(t, "vault/own", s->layer_text, LAYER_BYTES, DIGEST_SHA256);
+	manifest_push(t, "vault/app", s->image_text, "v1", 17000);
+	manifest_push(t, "vault/app", s->signature_text, NULL, 17100);
+	session_leave(t, VAULT);
+}
+
+/* It waits longest. */
+static void
+findings_make(struct mt *t, const struct sample *s)
+{
+	const struct scan_start start = {
+		.repository = VAULT, .digest = s->image, .now_ms = 1
+	};
+	const struct span ecosystem = DEBIAN;
+	const struct scan_findings findings = {
+		.status = SCAN_COMPLETE,
+		.completed_ms = 18000,
+		.revision = 1,
+		.counts = { 1, 0, 2 },
+		.text = SPAN("{\"findings\":[]}"),
+		.ecosystems = &ecosystem,
+		.n_ecosystems = 1,
+	};
+	struct scan_job job;
+
+	assert_int_equal(meta_layer_index_put(t->m, VAULT, &s->layer, 3,
+			     SPAN("some packages"), 17900),
+	    RC_OK);
+	assert_int_equal(meta_scan_start(t->m, &start), RC_OK);
+	assert_int_equal(meta_scan_next(t->m, &t->arena, &job), RC_OK);
+	assert_true(span_eq(job.repository, VAULT));
+	assert_int_equal(meta_scan_complete(t->m, &job, &findings), RC_OK);
+}
+
+static void
+advisories_make(struct mt *t)
+{
+	const struct advisory_row row = { DEBIAN, SPAN("zlib"),
+		SPAN("a record") };
+	const struct span ecosystem = DEBIAN;
+	struct advisory_set set = {
+		.source = SPAN("debian"),
+		.format = SPAN("debian"),
+		.imported_ms = 19000,
+		.advisories = 1,
+		.ecosystems = &ecosystem,
+		.n_ecosystems = 1,
+	};
+
+	assert_int_equal(meta_advisories_begin(t->m, &set.id), RC_OK);
+	assert_int_equal(meta_advisories_add(t->m, set.id, &row, 1), RC_OK);
+	assert_int_equal(meta_advisories_commit(t->m, &set), RC_OK);
+}
+
+static void
+sealed_make(struct mt *t, const struct sample *s)
+{
+	vault_make(t, s);
+	findings_make(t, s);
+	advisories_make(t);
+}
+
 static void
 sample_make(struct mt *t)
 {
@@ -582,7 +665,7 @@ sample_make(struct mt *t)
 	manifest_push(t, "team/app", s.index_text, "multi", 3000);
 	manifest_push(t, "team/app", s.signature_text, NULL, 4000);
 	meta_manifest_pulled(t->m, SPAN("team/app"), &s.image, 5000);
-	session_leave(t);
+	session_leave(t, SPAN("team/new"));
 	repository_make(t);
 	repository_doom(t, &s);
 	entities_make(t);
@@ -591,6 +674,7 @@ sample_make(struct mt *t)
 	template_make(t);
 	late_make(t, &s);
 	mirrored_make(t, &s);
+	sealed_make(t, &s);
 }
 
 /* ${dir} becomes a sample: what only a running process needs goes. */
@@ -601,6 +685,7 @@ make(const char *dir)
 	char path[PATH_MAX];
 
 	t.s = tool_store_open(&t.options);
+	tool_keys_open(t.s);
 	t.m = store_meta(t.s);
 	arena_init(&t.arena, 1 << 20);
 	sample_make(&t);
@@ -610,6 +695,12 @@ make(const char *dir)
 	(void)unlink(path);
 	(void)snprintf(path, sizeof(path), "%s/meta.mdb-lock", dir);
 	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/ballast", dir);
+	(void)unlink(path);
+	/* A server that is tried on a copy finds it. */
+	(void)snprintf(path, sizeof(path), "%s/master.key", dir);
+	tool_file_write(
+	    path, TOOL_MASTER_KEY "\n", strlen(TOOL_MASTER_KEY) + 1);
 	return (0);
 }
 
@@ -678,6 +769,7 @@ static void
 copy_open(struct mt *t)
 {
 	t->s = tool_store_open(&t->options);
+	tool_keys_open(t->s);
 	t->m = store_meta(t->s);
 }
 
@@ -715,9 +807,10 @@ blobs_are_there(struct mt *t, const struct sample *s)
 			     READ_BLOCKING, &t->arena, &c),
 	    RC_OK);
 	assert_int_equal(c.kind, CONTENT_FILE);
-	assert_int_equal(read(c.fd, text, LAYER_BYTES), LAYER_BYTES);
+	assert_int_equal(
+	    blob_file_read_all(&c.file, 0, text, LAYER_BYTES), RC_OK);
 	assert_memory_equal(text, s->layer_text, LAYER_BYTES);
-	(void)close(c.fd);
+	content_close(&c);
 	free(text);
 	assert_int_equal(content_open(t->s, SPAN("other"), &s->note,
 			     READ_BLOCKING, &t->arena, &c),
@@ -729,10 +822,10 @@ blobs_are_there(struct mt *t, const struct sample *s)
 }
 
 static void
-referrers_are_there(struct mt *t, const struct sample *s)
+referrers_are(struct mt *t, struct span repository, const struct sample *s)
 {
 	const struct referrer_query q = {
-		.repository = SPAN("team/app"),
+		.repository = repository,
 		.subject = s->image,
 		.max_rows = 10,
 		.max_bytes = 1 << 16,
@@ -749,6 +842,12 @@ referrers_are_there(struct mt *t, const struct sample *s)
 }
 
 static void
+referrers_are_there(struct mt *t, const struct sample *s)
+{
+	referrers_are(t, SPAN("team/app"), s);
+}
+
+static void
 counts_are_right(struct mt *t)
 {
 	struct store_stats st = mt_stats(t);
@@ -758,16 +857,16 @@ counts_are_right(struct mt *t)
 	assert_int_equal(st.tags, format->tags);
 	assert_int_equal(st.blobs, format->blobs);
 	assert_int_equal(st.blob_links, format->links);
-	assert_int_equal(st.referrers, 1);
-	assert_int_equal(st.upload_sessions, 1);
-	assert_int_equal(st.file_blobs, 1);
-	assert_int_equal(st.file_bytes, LAYER_BYTES);
+	assert_int_equal(st.referrers, format->referrers);
+	assert_int_equal(st.upload_sessions, format->sessions);
+	assert_int_equal(st.file_blobs, format->files);
+	assert_int_equal(st.file_bytes, format->files * LAYER_BYTES);
 	assert_int_equal(st.unreferenced_blobs, 1);
 	assert_int_equal(st.unreferenced_bytes, strlen("orphan"));
 }
 
 static void
-what_is_set_is_there(struct mt *t)
+what_is_set_is_there(struct mt *t, bool sealed)
 {
 	struct repository_description d;
 	struct repository_access access;
@@ -780,8 +879,14 @@ what_is_set_is_there(struct mt *t)
 	assert_int_equal(d.settings.n_exclusions, 1);
 	assert_true(span_is(d.settings.exclusions[0], "dev-*"));
 	assert_true(d.settings.scan_on_push);
-	assert_int_equal(d.settings.encryption, ENCRYPTION_KMS);
-	assert_true(span_is(d.settings.kms_key, "alias/key"));
+	/* Before format 6 that was only said. */
+	if (sealed) {
+		assert_int_equal(d.settings.encryption, ENCRYPTION_KMS);
+		assert_true(span_is(d.settings.kms_key, "alias/key"));
+	} else {
+		assert_int_equal(d.settings.encryption, ENCRYPTION_NONE);
+		assert_int_equal(d.settings.kms_key.n, 0);
+	}
 	assert_int_equal(d.n_tags, 1);
 	assert_true(span_is(d.tags[0].key, "stage"));
 	assert_true(span_is(d.tags[0].value, "prod"));
@@ -818,7 +923,8 @@ what_is_to_go_goes_on(struct mt *t)
 	while (more)
 		assert_int_equal(
 		    meta_repository_purge(t->m, 1, NULL, &more), RC_OK);
-	assert_int_equal(mt_stats(t).blob_links, format->number < 4 ? 4 : 7);
+	assert_int_equal(mt_stats(t).blob_links,
+	    format->number < 4 ? 4 : (format->number < 6 ? 7 : 10));
 	mt_check(t);
 }
 
@@ -1105,6 +1211,84 @@ nothing_is_mirrored(struct mt *t, const struct sample *s)
 	assert_int_equal(n, 0);
 }
 
+static void
+vault_content_is(struct mt *t, const char *repo, const struct sample *s)
+{
+	char *text = malloc(LAYER_BYTES);
+	struct content c;
+
+	assert_int_equal(content_open(t->s, span_of(repo), &s->layer,
+			     READ_BLOCKING, &t->arena, &c),
+	    RC_OK);
+	assert_int_equal(c.kind, CONTENT_FILE);
+	assert_int_equal(
+	    blob_file_read_all(&c.file, 0, text, LAYER_BYTES), RC_OK);
+	assert_memory_equal(text, s->layer_text, LAYER_BYTES);
+	content_close(&c);
+	free(text);
+}
+
+static enum rc
+record_is(void *arg, struct span record)
+{
+	(void)arg;
+	assert_true(span_is(record, "a record"));
+	return (RC_EXISTS);
+}
+
+static void
+findings_are_there(struct mt *t, const struct sample *s)
+{
+	struct scan_findings f;
+	struct span bytes;
+
+	assert_int_equal(
+	    meta_findings_get(t->m, VAULT, &s->image, true, &t->arena, &f),
+	    RC_OK);
+	assert_int_equal(f.completed_ms, 18000);
+	assert_int_equal(f.counts[2], 2);
+	assert_true(span_is(f.text, "{\"findings\":[]}"));
+	assert_int_equal(
+	    meta_layer_index_get(t->m, VAULT, &s->layer, 3, &t->arena, &bytes),
+	    RC_OK);
+	assert_true(span_is(bytes, "some packages"));
+	assert_int_equal(meta_advisories_find(t->m, DEBIAN, SPAN("zlib"),
+			     &t->arena, record_is, NULL),
+	    RC_EXISTS);
+}
+
+static void
+sealed_is_there(struct mt *t, const struct sample *s)
+{
+	struct manifest_row row;
+	struct key_row *keys;
+	size_t n;
+
+	/* "alias/key" of team/made, "alias/team", and the registry's own. */
+	assert_int_equal(keys_list(t->s, &t->arena, &keys, &n), RC_OK);
+	assert_int_equal(n, 3);
+	assert_true(span_is(keys[1].name, "kms/team"));
+	assert_true(keys[1].here);
+	assert_int_equal(keys[1].repositories, 1);
+	assert_int_equal(mt_get(t, "vault/app", "v1", &row), RC_OK);
+	assert_true(span_is(row.text, s->image_text));
+	assert_true(mt_has_blob(t, "vault/app", &s->config));
+	vault_content_is(t, "vault/app", s);
+	vault_content_is(t, "vault/own", s);
+	referrers_are(t, VAULT, s);
+	findings_are_there(t, s);
+}
+
+/* None of it was known before format 6. */
+static void
+nothing_is_sealed(struct mt *t)
+{
+	size_t n;
+
+	assert_int_equal(store_keys_count(t->s, &n), RC_OK);
+	assert_int_equal(n, 0);
+}
+
 static struct link_rec
 link_of(struct mt *t, const char *repository, const struct digest *d)
 {
@@ -1143,6 +1327,10 @@ static void
 what_it_knew_is_there(struct mt *t, const struct sample *s)
 {
 	store_undelete_set(t->s, UNDELETE_MS);
+	if (format->number >= 6)
+		sealed_is_there(t, s);
+	else
+		nothing_is_sealed(t);
 	if (format->number >= 5)
 		mirrored_is_there(t, s);
 	else
@@ -1157,7 +1345,7 @@ what_it_knew_is_there(struct mt *t, const struct sample *s)
 		nothing_is_set(t);
 		return;
 	}
-	what_is_set_is_there(t);
+	what_is_set_is_there(t, format->number >= 6);
 	entities_are_there(t, format->number < 3 ? 1 : 2);
 }
 
@@ -1189,21 +1377,24 @@ an_upload_of_the_sample_goes_on(void **state)
 	struct upload_row *rows;
 	struct mt *t = *state;
 	struct digest d = mt_digest(PARTIAL ", and the rest");
-	size_t n;
+	size_t i, n;
 
 	copy_open(t);
 	assert_int_equal(
 	    meta_upload_page(t->m, SPAN_NONE, 10, &t->arena, &rows, &n), RC_OK);
-	assert_int_equal(n, 1);
-	assert_true(span_is(rows[0].repository, "team/new"));
-	assert_int_equal(rows[0].parts, format->number < 3 ? 0 : 1);
-	assert_int_equal(
-	    upload_acquire(t->s, SPAN("team/new"), span_of(rows[0].id), &u),
-	    RC_OK);
-	assert_int_equal(upload_offset(u), strlen(PARTIAL));
-	assert_int_equal(upload_write(u, ", and the rest", 14), RC_OK);
-	assert_int_equal(
-	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+	assert_int_equal(n, format->sessions);
+	for (i = 0; i < n; i++) {
+		assert_true(span_is(rows[i].repository, "team/new") ||
+			    span_eq(rows[i].repository, VAULT));
+		assert_int_equal(rows[i].parts, format->number < 3 ? 0 : 1);
+		assert_int_equal(upload_acquire(t->s, rows[i].repository,
+				     span_of(rows[i].id), &u),
+		    RC_OK);
+		assert_int_equal(upload_offset(u), strlen(PARTIAL));
+		assert_int_equal(upload_write(u, ", and the rest", 14), RC_OK);
+		assert_int_equal(
+		    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+	}
 	assert_int_equal(mt_stats(t).upload_sessions, 0);
 	mt_check(t);
 }
@@ -1292,15 +1483,20 @@ opening_brings_the_sample_up_to_date(void **state)
 	}
 	if (format->number < 4)
 		late_make(t, &s);
-	mirrored_make(t, &s);
+	if (format->number < 5)
+		mirrored_make(t, &s);
+	sealed_make(t, &s);
 	mt_reopen(t);
 	store_undelete_set(t->s, UNDELETE_MS);
-	what_is_set_is_there(t);
+	what_is_set_is_there(t, format->number < 2);
 	entities_are_there(t, 2);
 	images_are_there(t, &s);
 	lives_are_there(t, &s);
 	late_is_there(t, &s);
 	mirrored_is_there(t, &s);
+	vault_content_is(t, "vault/app", &s);
+	referrers_are(t, VAULT, &s);
+	findings_are_there(t, &s);
 	mt_check(t);
 }
 
@@ -1449,8 +1645,8 @@ who_only_reads_reads_it_as_it_is(void **state)
 	cmocka_unit_test_prestate_setup_teardown( \
 	    f, copy_setup, mt_teardown, (void *)(uintptr_t)&formats[(n)-1])
 #define TEST_BEFORE_4(f) TEST_OF(1, f), TEST_OF(2, f), TEST_OF(3, f)
-#define TEST_OLD(f) TEST_BEFORE_4(f), TEST_OF(4, f)
-#define TEST(f) TEST_OLD(f), TEST_OF(5, f)
+#define TEST_OLD(f) TEST_BEFORE_4(f), TEST_OF(4, f), TEST_OF(5, f)
+#define TEST(f) TEST_OLD(f), TEST_OF(6, f)
 
 int
 main(int argc, char **argv)

@@ -30,7 +30,7 @@
 
 extern char **environ;
 
-#define FORMAT_NOW "registryd-format 5\n"
+#define FORMAT_NOW "registryd-format 6\n"
 
 /* A folder for each test, and a registry in it that is not open. */
 struct place {
@@ -228,11 +228,11 @@ a_newer_format_is_refused(void **state)
 	struct place *p = *state;
 
 	registry_new(p);
-	file_put(p, "format", "registryd-format 6\n");
+	file_put(p, "format", "registryd-format 7\n");
 	assert_int_equal(open_rc(p), RC_VERSION);
-	assert_non_null(strstr(p->why, "format 6"));
+	assert_non_null(strstr(p->why, "format 7"));
 	assert_non_null(strstr(p->why, "newer"));
-	file_is(p, "format", "registryd-format 6\n");
+	file_is(p, "format", "registryd-format 7\n");
 	p->options.read_only = true;
 	assert_int_equal(open_rc(p), RC_VERSION);
 }
@@ -313,7 +313,7 @@ metadata_that_were_cut_off_give_errors(void **state)
 	assert_int_not_equal(rc, RC_OK);
 }
 
-static unsigned n_steps_run[8];
+static unsigned n_steps_run[9];
 
 static enum rc
 step_run(struct meta_txn *t, void *arg)
@@ -348,27 +348,27 @@ uploads_rows(struct store *s)
 static void
 an_older_format_goes_up_step_by_step(void **state)
 {
-	const struct store_upgrade good[] = { { 6, step_run, false },
-		{ 5, step_run, false } };
-	const struct store_upgrade bad[] = { { 5, step_run, false },
-		{ 6, step_fail, false } };
+	const struct store_upgrade good[] = { { 7, step_run, false },
+		{ 6, step_run, false } };
+	const struct store_upgrade bad[] = { { 6, step_run, false },
+		{ 7, step_fail, false } };
 	struct place *p = *state;
 	struct store *s = tool_store_open(&p->options);
 
 	memset(n_steps_run, 0, sizeof(n_steps_run));
-	assert_int_equal(store_upgrade_run(s, bad, 2, 7, p->why), RC_CORRUPT);
+	assert_int_equal(store_upgrade_run(s, bad, 2, 8, p->why), RC_CORRUPT);
 	assert_non_null(strstr(p->why, "upgrade"));
 	/* What the first has done stays, of the second nothing. */
-	assert_int_equal(n_steps_run[5], 1);
+	assert_int_equal(n_steps_run[6], 1);
 	assert_int_equal(uploads_rows(s), 1);
-	assert_int_equal(store_upgrade_run(s, good, 2, 7, p->why), RC_OK);
-	assert_int_equal(n_steps_run[5], 1);
+	assert_int_equal(store_upgrade_run(s, good, 2, 8, p->why), RC_OK);
 	assert_int_equal(n_steps_run[6], 1);
-	assert_int_equal(store_upgrade_run(s, good, 2, 7, p->why), RC_OK);
-	assert_int_equal(n_steps_run[6], 1);
+	assert_int_equal(n_steps_run[7], 1);
+	assert_int_equal(store_upgrade_run(s, good, 2, 8, p->why), RC_OK);
+	assert_int_equal(n_steps_run[7], 1);
 	/* No way on from here, and none back. */
-	assert_int_equal(store_upgrade_run(s, good, 2, 8, p->why), RC_VERSION);
-	assert_int_equal(store_upgrade_run(s, good, 2, 6, p->why), RC_VERSION);
+	assert_int_equal(store_upgrade_run(s, good, 2, 9, p->why), RC_VERSION);
+	assert_int_equal(store_upgrade_run(s, good, 2, 7, p->why), RC_VERSION);
 	store_close(&s);
 	/* The metadata know better than the file. */
 	assert_int_equal(open_rc(p), RC_VERSION);
@@ -377,8 +377,8 @@ an_older_format_goes_up_step_by_step(void **state)
 static void
 who_only_reads_runs_no_step(void **state)
 {
-	const struct store_upgrade steps[] = { { 5, step_run, true },
-		{ 6, step_run, false } };
+	const struct store_upgrade steps[] = { { 6, step_run, true },
+		{ 7, step_run, false } };
 	struct place *p = *state;
 	struct store *s;
 
@@ -386,10 +386,10 @@ who_only_reads_runs_no_step(void **state)
 	memset(n_steps_run, 0, sizeof(n_steps_run));
 	p->options.read_only = true;
 	s = tool_store_open(&p->options);
-	assert_int_equal(store_upgrade_run(s, steps, 2, 6, p->why), RC_OK);
-	assert_int_equal(store_upgrade_run(s, steps, 2, 7, p->why), RC_VERSION);
+	assert_int_equal(store_upgrade_run(s, steps, 2, 7, p->why), RC_OK);
+	assert_int_equal(store_upgrade_run(s, steps, 2, 8, p->why), RC_VERSION);
 	assert_non_null(strstr(p->why, "start registryd"));
-	assert_int_equal(n_steps_run[5], 0);
+	assert_int_equal(n_steps_run[6], 0);
 	store_close(&s);
 }
 

@@ -15,6 +15,7 @@
 #include "base/hex.h"
 #include "base/mem.h"
 #include "storage/blobs.h"
+#include "storage/sealed.h"
 #include "storage/store_int.h"
 #include "storage/tier.h"
 #include "storage_tools.h"
@@ -25,6 +26,9 @@
  */
 #define ID "0123456789abcdef0123456789abcdef"
 #define LEFT_OVER "put-0123456789abcdef0123456789abcdef-7"
+
+/* All tests run twice: plain, and with content sealed. */
+static uint32_t domain = KEY_DOMAIN_PLAIN;
 
 struct tt {
 	char dir[TOOL_PATH_BYTES];     /* the registry's */
@@ -63,7 +67,12 @@ open_tier(struct tt *t, const char *dir, bool read_only, struct tier **tier_r)
 {
 	const struct tier_owner owner = { recall, adopt, t };
 
-	return (tier_open(dir, read_only, &owner, tier_r));
+	enum rc rc;
+
+	rc = tier_open(dir, read_only, &owner, tier_r);
+	if (rc == RC_OK)
+		tier_keys_set(*tier_r, tool_key, NULL);
+	return (rc);
 }
 
 static int
@@ -81,6 +90,7 @@ setup(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(blobs_fs_open(fd, t->dir, false, &t->blobs), RC_OK);
 	assert_int_equal(close(fd), 0);
+	blobs_keys_set(t->blobs, tool_key, NULL);
 	assert_int_equal(open_tier(t, t->archive, false, &t->tier), RC_OK);
 	*state = t;
 	return (0);
@@ -131,34 +141,42 @@ piece_hard(size_t n, unsigned seed)
 	return (c);
 }
 
-static int
+static struct blob_file *
 source(struct tt *t, const struct piece *c)
 {
 	char path[TOOL_PATH_BYTES + 16];
-	int fd;
+	struct blob_file *f = xcalloc(1, sizeof(*f));
 
 	(void)snprintf(path, sizeof(path), "%s/source", t->other);
 	tool_file_write(path, c->p, c->n);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
+	f->fd = open(path, O_RDONLY | O_CLOEXEC);
+	f->size_bytes = c->n;
+	assert_true(f->fd >= 0);
 	assert_int_equal(unlink(path), 0);
-	return (fd);
+	return (f);
+}
+
+static void
+source_close(struct blob_file *f)
+{
+	blob_file_close(f);
+	free(f);
 }
 
 static enum rc
 put_as(struct tt *t, struct piece *c, const struct digest *d, uint64_t size)
 {
 	struct tier_put put = {
-		.key_domain = KEY_DOMAIN_PLAIN,
+		.key_domain = domain,
 		.digest = *d,
-		.fd = source(t, c),
+		.file = source(t, c),
 		.size_bytes = size,
 		.pace.stop = &t->stop,
 	};
 	enum rc rc;
 
 	rc = tier_put(t->tier, &put, &c->place);
-	assert_int_equal(close(put.fd), 0);
+	source_close(put.file);
 	return (rc);
 }
 
@@ -172,7 +190,7 @@ static enum rc
 verify(struct tt *t, const struct piece *c)
 {
 	return (tier_verify(
-	    t->tier, KEY_DOMAIN_PLAIN, &c->digest, &c->place, c->n, &t->stop));
+	    t->tier, domain, &c->digest, &c->place, c->n, &t->stop));
 }
 
 /* RC_OK: and it is the same. */
@@ -184,9 +202,8 @@ get(struct tt *t, const struct piece *c)
 	char *p = xmalloc(c->n + 1);
 	enum rc rc;
 
-	assert_int_equal(scratch_create(t->blobs, ID, &s), RC_OK);
-	rc = tier_get(
-	    t->tier, KEY_DOMAIN_PLAIN, &c->digest, &c->place, c->n, s, &pace);
+	assert_int_equal(scratch_create(t->blobs, domain, ID, &s), RC_OK);
+	rc = tier_get(t->tier, domain, &c->digest, &c->place, c->n, s, &pace);
 	if (rc == RC_OK) {
 		assert_int_equal(scratch_size(s), c->n);
 		assert_int_equal(scratch_read(s, 0, p, c->n), RC_OK);
@@ -204,7 +221,8 @@ path_of(struct tt *t, const struct piece *c, char out[TOOL_PATH_BYTES])
 	char hex[2 * DIGEST_BYTES_MAX + 1];
 
 	hex_encode(c->digest.bytes, digest_len(c->digest.alg), hex);
-	(void)snprintf(out, TOOL_PATH_BYTES, "%.300s/%s/%.2s/%s", t->archive,
+	(void)snprintf(out, TOOL_PATH_BYTES, "%.300s/%s%s/%.2s/%s", t->archive,
+	    domain != KEY_DOMAIN_PLAIN ? "k7/" : "",
 	    digest_alg_name(c->digest.alg), hex, hex);
 	return (out);
 }
@@ -243,7 +261,9 @@ goes_round(struct tt *t, struct piece *c, enum blob_encoding encoding)
 	assert_int_equal(
 	    tool_file_size(path_of(t, c, path)), c->place.stored_bytes);
 	if (encoding == BLOB_PLAIN)
-		assert_int_equal(c->place.stored_bytes, c->n);
+		assert_int_equal(c->place.stored_bytes,
+		    domain != KEY_DOMAIN_PLAIN ? sealed_file_bytes(c->n)
+					       : c->n);
 	else
 		assert_in_range(c->place.stored_bytes, 1, c->n - 1);
 	assert_int_equal(verify(t, c), RC_OK);
@@ -346,7 +366,7 @@ content_of_other_algorithms_and_domains_has_its_own_place(void **state)
 
 	digest_of(DIGEST_SHA512, c.p, c.n, &d);
 	p.digest = d;
-	p.fd = source(t, &c);
+	p.file = source(t, &c);
 	assert_int_equal(tier_put(t->tier, &p, &c.place), RC_OK);
 	assert_int_equal(
 	    tier_verify(t->tier, 7, &d, &c.place, c.n, NULL), RC_OK);
@@ -355,7 +375,7 @@ content_of_other_algorithms_and_domains_has_its_own_place(void **state)
 	assert_int_equal(tier_remove(t->tier, 0, &d), RC_NOTFOUND);
 	assert_int_equal(tier_remove(t->tier, 7, &d), RC_OK);
 	assert_int_equal(entries(t), 0);
-	assert_int_equal(close(p.fd), 0);
+	source_close(p.file);
 	piece_free(&c);
 }
 
@@ -432,7 +452,8 @@ damage_is_seen_wherever_it_is(void **state)
 			tool_file_flip(path, n * i / 16);
 			assert_int_equal(verify(t, &c), RC_OK);
 		}
-		assert_int_equal(tier_remove(t->tier, 0, &c.digest), RC_OK);
+		assert_int_equal(
+		    tier_remove(t->tier, domain, &c.digest), RC_OK);
 		piece_free(&c);
 	}
 }
@@ -504,12 +525,12 @@ what_is_not_there_is_not_found(void **state)
 	/* Nor is the folder. */
 	assert_int_equal(verify(t, &c), RC_NOTFOUND);
 	assert_int_equal(get(t, &c), RC_NOTFOUND);
-	assert_int_equal(tier_remove(t->tier, 0, &c.digest), RC_NOTFOUND);
+	assert_int_equal(tier_remove(t->tier, domain, &c.digest), RC_NOTFOUND);
 	assert_false(tool_exists(t->archive));
 	assert_int_equal(put(t, &c), RC_OK);
-	assert_int_equal(tier_remove(t->tier, 0, &c.digest), RC_OK);
+	assert_int_equal(tier_remove(t->tier, domain, &c.digest), RC_OK);
 	assert_int_equal(verify(t, &c), RC_NOTFOUND);
-	assert_int_equal(tier_remove(t->tier, 0, &c.digest), RC_NOTFOUND);
+	assert_int_equal(tier_remove(t->tier, domain, &c.digest), RC_NOTFOUND);
 	piece_free(&c);
 }
 
@@ -528,8 +549,7 @@ find(struct tt *t, const struct piece *c, struct tier_place *place_r,
 	err = dup(STDERR_FILENO);
 	assert_true(err >= 0);
 	assert_int_equal(dup2(to, STDERR_FILENO), STDERR_FILENO);
-	rc = tier_find(
-	    t->tier, KEY_DOMAIN_PLAIN, &c->digest, place_r, size_r, &t->stop);
+	rc = tier_find(t->tier, domain, &c->digest, place_r, size_r, &t->stop);
 	assert_int_equal(dup2(err, STDERR_FILENO), STDERR_FILENO);
 	assert_int_equal(close(err), 0);
 	*said_r = lseek(to, 0, SEEK_END) > 0;
@@ -619,20 +639,21 @@ static enum rc
 go_with_others(
     struct tt *t, struct piece *c, struct others *in, struct others *out)
 {
-	struct tier_put p = { .digest = c->digest, .size_bytes = c->n };
+	struct tier_put p = {
+		.key_domain = domain, .digest = c->digest, .size_bytes = c->n
+	};
 	struct tier_pace pace = { .between = others_turn, .arg = out };
 	struct scratch *s;
 	enum rc rc;
 
-	p.fd = source(t, c);
+	p.file = source(t, c);
 	p.pace = (struct tier_pace){ .between = others_turn, .arg = in };
 	rc = tier_put(t->tier, &p, &c->place);
-	assert_int_equal(close(p.fd), 0);
+	source_close(p.file);
 	if (rc != RC_OK)
 		return (rc);
-	assert_int_equal(scratch_create(t->blobs, ID, &s), RC_OK);
-	rc = tier_get(
-	    t->tier, KEY_DOMAIN_PLAIN, &c->digest, &c->place, c->n, s, &pace);
+	assert_int_equal(scratch_create(t->blobs, domain, ID, &s), RC_OK);
+	rc = tier_get(t->tier, domain, &c->digest, &c->place, c->n, s, &pace);
 	scratch_close(&s);
 	assert_int_equal(scratch_remove(t->blobs, ID), RC_OK);
 	return (rc);
@@ -696,10 +717,10 @@ folders_go_when_they_are_empty(void **state)
 	assert_int_equal(put(t, &a), RC_OK);
 	assert_int_equal(put(t, &b), RC_OK);
 	assert_int_equal(entries(t), 1);
-	assert_int_equal(tier_remove(t->tier, 0, &a.digest), RC_OK);
+	assert_int_equal(tier_remove(t->tier, domain, &a.digest), RC_OK);
 	assert_int_equal(entries(t), 1);
 	assert_int_equal(verify(t, &b), RC_OK);
-	assert_int_equal(tier_remove(t->tier, 0, &b.digest), RC_OK);
+	assert_int_equal(tier_remove(t->tier, domain, &b.digest), RC_OK);
 	assert_int_equal(entries(t), 0);
 	assert_true(tool_exists(t->archive));
 	assert_int_equal(put(t, &a), RC_OK);
@@ -721,7 +742,7 @@ see(void *arg, uint32_t key_domain, const struct digest *d, uint64_t size,
 {
 	struct seen *seen = arg;
 
-	assert_int_equal(key_domain, 0);
+	assert_int_equal(key_domain, d != NULL ? domain : 0);
 	if (d == NULL) {
 		seen->others++;
 		(void)snprintf(
@@ -805,13 +826,13 @@ two_registries_do_not_share_an_archive(void **state)
 	/* It may be made by either. */
 	assert_int_equal(open_tier(t, t->archive, false, &other), RC_OK);
 	assert_int_equal(put(t, &c), RC_OK);
-	assert_int_equal(tier_remove(other, 0, &c.digest), RC_BUSY);
+	assert_int_equal(tier_remove(other, domain, &c.digest), RC_BUSY);
 	tier_close(&other);
 	assert_int_equal(open_tier(t, t->archive, false, &other), RC_BUSY);
 	/* Reading harms nobody. */
 	assert_int_equal(open_tier(t, t->archive, true, &reader), RC_OK);
 	assert_int_equal(
-	    tier_verify(reader, 0, &c.digest, &c.place, c.n, NULL), RC_OK);
+	    tier_verify(reader, domain, &c.digest, &c.place, c.n, NULL), RC_OK);
 	tier_close(&reader);
 	piece_free(&c);
 }
@@ -907,8 +928,8 @@ the_archive_of_another_registry_is_left_alone(void **state)
 	assert_int_equal(put(t, &more), RC_MISSING);
 	assert_int_equal(t->id, 0);
 	assert_int_equal(
-	    tier_stat(t->tier, 0, &c.digest, &stored), RC_NOTFOUND);
-	assert_int_equal(tier_remove(t->tier, 0, &c.digest), RC_NOTFOUND);
+	    tier_stat(t->tier, domain, &c.digest, &stored), RC_NOTFOUND);
+	assert_int_equal(tier_remove(t->tier, domain, &c.digest), RC_NOTFOUND);
 	assert_int_equal(tier_sweep(t->tier, &n), RC_OK);
 	assert_true(tool_exists(path));
 	assert_true(tool_exists(path_of(t, &c, path)));
@@ -928,7 +949,7 @@ one_that_was_the_archive_before_is_not_taken_for_it(void **state)
 	(void)snprintf(here, sizeof(here), "%.400s/here", t->other);
 	/* All came out of it again, and its disk went. */
 	assert_int_equal(put(t, &c), RC_OK);
-	assert_int_equal(tier_remove(t->tier, 0, &c.digest), RC_OK);
+	assert_int_equal(tier_remove(t->tier, domain, &c.digest), RC_OK);
 	assert_int_equal(rename(t->archive, away), 0);
 	tier_close(&t->tier);
 	assert_int_equal(open_tier(t, t->archive, false, &t->tier), RC_OK);
@@ -1002,6 +1023,73 @@ a_full_disk_says_so_and_keeps_nothing(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* --- sealed -------------------------------------------------------------- */
+
+static void
+nothing_of_what_is_sealed_can_be_read_there(void **state)
+{
+	struct tt *t = *state;
+	struct piece c = piece_hard((size_t)1 << 20, 5);
+	char path[TOOL_PATH_BYTES];
+	char *p = xmalloc((size_t)2 << 20);
+	size_t n;
+	int fd;
+
+	assert_int_equal(put(t, &c), RC_OK);
+	fd = open(path_of(t, &c, path), O_RDONLY | O_CLOEXEC);
+	n = (size_t)read(fd, p, (size_t)2 << 20);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(n, c.place.stored_bytes);
+	assert_int_equal(
+	    memmem(p, n, c.p + 70000, 20) == NULL, domain != KEY_DOMAIN_PLAIN);
+	free(p);
+	piece_free(&c);
+}
+
+static void
+what_no_key_is_here_for_is_locked(void **state)
+{
+	struct tt *t = *state;
+	struct piece c = piece_soft(100000);
+	uint32_t was = domain;
+	uint64_t size;
+
+	domain = TOOL_DOMAIN_LOCKED;
+	assert_int_equal(put(t, &c), RC_LOCKED);
+	assert_int_equal(entries(t), 0);
+	domain = 7;
+	assert_int_equal(put(t, &c), RC_OK);
+	tier_close(&t->tier);
+	assert_int_equal(open_tier(t, t->archive, false, &t->tier), RC_OK);
+	tier_keys_set(t->tier, NULL, NULL);
+	assert_int_equal(verify(t, &c), RC_LOCKED);
+	assert_int_equal(get(t, &c), RC_LOCKED);
+	assert_int_equal(
+	    tier_find(t->tier, domain, &c.digest, &c.place, &size, NULL),
+	    RC_LOCKED);
+	assert_int_equal(tier_stat(t->tier, domain, &c.digest, &size), RC_OK);
+	assert_int_equal(tier_remove(t->tier, domain, &c.digest), RC_OK);
+	domain = was;
+	piece_free(&c);
+}
+
+static void
+a_file_of_other_content_is_not_taken_for_it(void **state)
+{
+	struct tt *t = *state;
+	struct piece a = piece_hard(200000, 1), b = piece_hard(200000, 2);
+	char from[TOOL_PATH_BYTES], to[TOOL_PATH_BYTES];
+
+	assert_int_equal(put(t, &a), RC_OK);
+	assert_int_equal(put(t, &b), RC_OK);
+	assert_int_equal(a.place.stored_bytes, b.place.stored_bytes);
+	assert_int_equal(rename(path_of(t, &a, from), path_of(t, &b, to)), 0);
+	assert_int_equal(verify(t, &b), RC_CORRUPT);
+	assert_int_equal(get(t, &b), RC_CORRUPT);
+	piece_free(&a);
+	piece_free(&b);
+}
+
 int
 main(void)
 {
@@ -1034,7 +1122,15 @@ main(void)
 		TEST(a_folder_that_cannot_be_one_is_refused),
 		TEST(the_disk_is_the_same_or_another),
 		TEST(a_full_disk_says_so_and_keeps_nothing),
+		TEST(nothing_of_what_is_sealed_can_be_read_there),
+		TEST(what_no_key_is_here_for_is_locked),
+		TEST(a_file_of_other_content_is_not_taken_for_it),
 	};
 
-	return (cmocka_run_group_tests_name("tier", tests, NULL, NULL));
+	int failed;
+
+	failed = cmocka_run_group_tests_name("tier", tests, NULL, NULL);
+	domain = 7;
+	return (failed +
+		cmocka_run_group_tests_name("tier, sealed", tests, NULL, NULL));
 }

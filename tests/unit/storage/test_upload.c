@@ -17,9 +17,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/obj.h"
+#include "storage/collect_int.h"
 #include "storage/content.h"
+#include "storage/keys.h"
 #include "storage/meta_int.h"
+#include "storage/records.h"
 #include "storage/repositories.h"
+#include "storage/sealed.h"
 #include "storage/upload.h"
 #include "storage_tools.h"
 
@@ -32,12 +36,23 @@ struct fixture {
 	struct store *s;
 };
 
+/* All tests run twice: plain, and with content sealed. */
+static bool sealed;
+
 /* Syncs of content that fail when told so; the database has its own. */
 static _Atomic int sync_errno;
+/* What somebody else does meanwhile, once. */
+typedef void meanwhile_fn(void *arg);
+static meanwhile_fn *_Atomic sync_meanwhile;
+static void *sync_meanwhile_arg;
 
 int
 fdatasync(int fd)
 {
+	meanwhile_fn *meanwhile = atomic_exchange(&sync_meanwhile, NULL);
+
+	if (meanwhile != NULL)
+		meanwhile(sync_meanwhile_arg);
 	if (sync_errno != 0) {
 		errno = sync_errno;
 		return (-1);
@@ -93,6 +108,16 @@ openat(int fd, const char *path, int flags, ...)
 	return ((int)syscall(SYS_openat, fd, path, flags, mode));
 }
 
+static void
+store_start(struct fixture *f)
+{
+	f->s = tool_store_open(&f->options);
+	if (!sealed)
+		return;
+	tool_keys_open(f->s);
+	store_encryption_default_set(f->s, ENCRYPTION_AES256);
+}
+
 static int
 setup(void **state)
 {
@@ -101,7 +126,7 @@ setup(void **state)
 	log_set_level(LOG_LVL_ERROR);
 	tool_folder(f->dir);
 	f->options = tool_options(f->dir);
-	f->s = tool_store_open(&f->options);
+	store_start(f);
 	*state = f;
 	return (0);
 }
@@ -125,7 +150,7 @@ static void
 reopen(struct fixture *f)
 {
 	store_close(&f->s);
-	f->s = tool_store_open(&f->options);
+	store_start(f);
 }
 
 /* --- short words --------------------------------------------------------- */
@@ -133,7 +158,8 @@ reopen(struct fixture *f)
 static void
 start(struct fixture *f, char id[UPLOAD_ID_BYTES])
 {
-	assert_int_equal(upload_start(f->s, REPO, DIGEST_SHA256, id), RC_OK);
+	assert_int_equal(
+	    upload_start(f->s, REPO, DIGEST_SHA256, NULL, id), RC_OK);
 }
 
 static struct upload *
@@ -214,9 +240,11 @@ assert_content(
 		assert_int_equal(c.bytes.n, n);
 		assert_memory_equal(c.bytes.p, p, n);
 	} else {
-		assert_int_equal(pread(c.fd, got, n + 1, 0), n);
+		assert_int_equal(blob_file_read_all(&c.file, 0, got, n), RC_OK);
 		assert_memory_equal(got, p, n);
-		(void)close(c.fd);
+		assert_int_equal(
+		    blob_file_read_all(&c.file, 0, got, n + 1), RC_RANGE);
+		content_close(&c);
 	}
 	arena_reset(&a);
 	free(got);
@@ -225,8 +253,16 @@ assert_content(
 static const char *
 scratch_path(struct fixture *f, const char *id, char out[2 * TOOL_PATH_BYTES])
 {
-	snprintf(out, 2 * TOOL_PATH_BYTES, "%s/uploads/%s", f->dir, id);
+	snprintf(out, 2 * TOOL_PATH_BYTES, "%s/uploads/%s%s", f->dir, id,
+	    sealed ? ".sealed" : "");
 	return (out);
+}
+
+/* Of so much content. */
+static uint64_t
+file_bytes(uint64_t n)
+{
+	return (sealed ? sealed_file_bytes(n) : n);
 }
 
 static unsigned
@@ -255,7 +291,7 @@ push(struct fixture *f, size_t n, size_t step, uint8_t announced, uint8_t alg)
 	struct digest d;
 
 	digest_of(alg, p, n, &d);
-	assert_int_equal(upload_start(f->s, REPO, announced, id), RC_OK);
+	assert_int_equal(upload_start(f->s, REPO, announced, NULL, id), RC_OK);
 	u = acquire(f, id);
 	write_all(u, p, n, step);
 	assert_int_equal(upload_offset(u), n);
@@ -531,11 +567,13 @@ test_what_a_crash_left_of_a_scratch_is_the_offset(void **state)
 	struct digest d = tool_digest("abXY", 4);
 	char id[UPLOAD_ID_BYTES];
 
+	if (sealed) /* whole frames: below */
+		return;
 	start(f, id);
 	append(f, id, "abcdef", 6);
 	store_close(&f->s);
 	tool_file_truncate(scratch_path(f, id, path), 2);
-	f->s = tool_store_open(&f->options);
+	store_start(f);
 	assert_int_equal(status(f, id), 2);
 	append(f, id, "XY", 2);
 	finish(f, id, &d);
@@ -554,7 +592,7 @@ test_row_without_a_scratch_starts_anew(void **state)
 	append(f, id, "abcdef", 6);
 	store_close(&f->s);
 	assert_int_equal(unlink(scratch_path(f, id, path)), 0);
-	f->s = tool_store_open(&f->options);
+	store_start(f);
 	assert_int_equal(status(f, id), 0);
 	append(f, id, "new", 3);
 	finish(f, id, &d);
@@ -622,14 +660,14 @@ test_number_of_sessions_is_bounded_over_restarts(void **state)
 	for (i = 0; i < 3; i++)
 		start(f, id[i]);
 	assert_int_equal(
-	    upload_start(f->s, REPO, DIGEST_SHA256, more), RC_LIMIT);
+	    upload_start(f->s, REPO, DIGEST_SHA256, NULL, more), RC_LIMIT);
 	reopen(f);
 	assert_int_equal(
-	    upload_start(f->s, REPO, DIGEST_SHA256, more), RC_LIMIT);
+	    upload_start(f->s, REPO, DIGEST_SHA256, NULL, more), RC_LIMIT);
 	assert_int_equal(upload_cancel(f->s, REPO, span_of(id[0])), RC_OK);
 	start(f, more);
 	assert_int_equal(
-	    upload_start(f->s, REPO, DIGEST_SHA256, id[0]), RC_LIMIT);
+	    upload_start(f->s, REPO, DIGEST_SHA256, NULL, id[0]), RC_LIMIT);
 	finish(f, id[1], &d);
 	start(f, id[0]);
 }
@@ -647,7 +685,7 @@ test_reserve_of_the_disk_is_kept(void **state)
 	f->options.reserve_bytes = UINT64_MAX / 2;
 	f->s = tool_store_open(&f->options);
 	assert_int_equal(
-	    upload_start(f->s, REPO, DIGEST_SHA256, more), RC_NOSPACE);
+	    upload_start(f->s, REPO, DIGEST_SHA256, NULL, more), RC_NOSPACE);
 	u = acquire(f, id);
 	assert_int_equal(upload_write(u, "hello", 5), RC_NOSPACE);
 	assert_int_equal(upload_offset(u), 0);
@@ -903,7 +941,7 @@ test_expired_session_is_gone_before_the_sweep(void **state)
 	store_close(&f->s);
 	/* Enough to start one in time. */
 	f->options.upload_lifetime_ms = 2000;
-	f->s = tool_store_open(&f->options);
+	store_start(f);
 	start(f, id);
 	append(f, id, "abc", 3);
 	(void)usleep(2050 * 1000);
@@ -964,7 +1002,7 @@ push_one(struct store *s, const char *p, size_t n)
 	struct upload *u = NULL;
 	char id[UPLOAD_ID_BYTES];
 
-	must(upload_start(s, REPO, DIGEST_SHA256, id) == RC_OK);
+	must(upload_start(s, REPO, DIGEST_SHA256, NULL, id) == RC_OK);
 	must(upload_acquire(s, REPO, span_of(id), &u) == RC_OK);
 	must(upload_write(u, p, n / 2) == RC_OK);
 	must(upload_write(u, p + n / 2, n - n / 2) == RC_OK);
@@ -1117,10 +1155,9 @@ test_sweep_runs_beside_pushes(void **state)
 static bool
 scratch_is_there(struct fixture *f, const char *id)
 {
-	char path[TOOL_PATH_BYTES + 64];
+	char path[2 * TOOL_PATH_BYTES];
 
-	(void)snprintf(path, sizeof(path), "%s/uploads/%s", f->dir, id);
-	return (access(path, F_OK) == 0);
+	return (access(scratch_path(f, id, path), F_OK) == 0);
 }
 
 static void
@@ -1345,14 +1382,16 @@ test_joined_part_is_kept_at_once(void **state)
 	u = acquire(f, id);
 	write_all(u, "early", 5, 5); /* in memory */
 	assert_int_equal(join(f, u, "late", 4, 0), RC_OK);
-	assert_int_equal(tool_file_size(scratch_path(f, id, path)), 9);
+	assert_int_equal(
+	    tool_file_size(scratch_path(f, id, path)), file_bytes(9));
 	assert_int_equal(
 	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
 	assert_content(f, &d, "earlylate", 9);
 	start(f, id);
 	u = acquire(f, id);
 	assert_int_equal(join(f, u, "late", 4, 0), RC_OK);
-	assert_int_equal(tool_file_size(scratch_path(f, id, path)), 4);
+	assert_int_equal(
+	    tool_file_size(scratch_path(f, id, path)), file_bytes(4));
 	upload_release(&u);
 }
 
@@ -1713,12 +1752,15 @@ test_note_of_a_session_that_is_gone_makes_none(void **state)
 /* --- readers while it comes ---------------------------------------------- */
 
 static void
-assert_reads(int fd, const char *p, size_t n)
+assert_reads(struct blob_file *file, const char *p, size_t n)
 {
 	char *got = malloc(n + 1);
+	size_t more;
 
-	assert_int_equal(pread(fd, got, n + 1, 0), n);
+	assert_int_equal(blob_file_read_all(file, 0, got, n), RC_OK);
 	assert_memory_equal(got, p, n);
+	assert_int_equal(blob_file_read(file, n, got, 1, true, &more), RC_OK);
+	assert_int_equal(more, 0);
 	free(got);
 }
 
@@ -1730,20 +1772,23 @@ test_reader_sees_what_was_taken_and_what_follows(void **state)
 	char *p = tool_bytes(100000, 11);
 	struct digest d = tool_digest(p, 100000);
 	struct upload *u;
-	int fd = -1;
+	struct blob_file file;
 
 	start(f, id);
 	u = acquire(f, id);
 	write_all(u, p, 1000, 1000);
-	assert_int_equal(upload_reader(u, &fd), RC_OK);
-	assert_reads(fd, p, 1000);
+	assert_int_equal(upload_reader(u, &file), RC_OK);
+	assert_reads(&file, p, 1000);
 	write_all(u, p + 1000, 99000, 7000);
-	assert_reads(fd, p, 100000);
+	/* Whole frames, until it is known what it is. */
+	assert_reads(&file, p, sealed ? SEALED_FRAME_BYTES : 100000);
+	assert_int_equal(upload_verify(u, &d), RC_OK);
+	assert_reads(&file, p, 100000);
 	assert_int_equal(
 	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
-	assert_reads(fd, p, 100000);
+	assert_reads(&file, p, 100000);
 	assert_content(f, &d, p, 100000);
-	(void)close(fd);
+	blob_file_close(&file);
 	free(p);
 }
 
@@ -1755,24 +1800,25 @@ test_reader_of_short_content_outlives_the_session(void **state)
 	struct digest d = tool_digest("hello world", 11);
 	char id[UPLOAD_ID_BYTES];
 	struct upload *u;
-	int fd = -1;
+	struct blob_file file;
 
 	start(f, id);
 	u = acquire(f, id);
-	assert_int_equal(upload_reader(u, &fd), RC_OK);
-	assert_reads(fd, "", 0);
+	assert_int_equal(upload_reader(u, &file), RC_OK);
+	assert_reads(&file, "", 0);
 	write_all(u, "hello", 5, 5);
-	assert_reads(fd, "hello", 5);
+	assert_reads(&file, "hello", sealed ? 0 : 5);
 	upload_release(&u);
+	assert_reads(&file, "hello", 5);
 	u = acquire(f, id);
 	write_all(u, " world", 6, 6);
-	assert_reads(fd, "hello world", 11);
+	assert_reads(&file, "hello world", sealed ? 5 : 11);
 	assert_int_equal(
 	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
-	assert_reads(fd, "hello world", 11);
+	assert_reads(&file, "hello world", 11);
 	assert_content(f, &d, "hello world", 11);
 	assert_int_equal(scratches(f), 0);
-	(void)close(fd);
+	blob_file_close(&file);
 }
 
 static void
@@ -1782,18 +1828,18 @@ test_reader_of_a_session_left_empty_sees_what_comes_later(void **state)
 	struct digest d = tool_digest("late", 4);
 	char id[UPLOAD_ID_BYTES];
 	struct upload *u;
-	int fd = -1;
+	struct blob_file file;
 
 	start(f, id);
 	u = acquire(f, id);
-	assert_int_equal(upload_reader(u, &fd), RC_OK);
+	assert_int_equal(upload_reader(u, &file), RC_OK);
 	upload_release(&u);
 	u = acquire(f, id);
 	write_all(u, "late", 4, 4);
 	assert_int_equal(
 	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
-	assert_reads(fd, "late", 4);
-	(void)close(fd);
+	assert_reads(&file, "late", 4);
+	blob_file_close(&file);
 }
 
 static void
@@ -1802,16 +1848,16 @@ test_reader_outlives_a_cancelled_session(void **state)
 	struct fixture *f = *state;
 	char id[UPLOAD_ID_BYTES];
 	struct upload *u;
-	int fd = -1;
+	struct blob_file file;
 
 	start(f, id);
 	u = acquire(f, id);
 	write_all(u, "hello", 5, 5);
-	assert_int_equal(upload_reader(u, &fd), RC_OK);
+	assert_int_equal(upload_reader(u, &file), RC_OK);
 	upload_release(&u);
 	assert_int_equal(upload_cancel(f->s, REPO, span_of(id)), RC_OK);
-	assert_reads(fd, "hello", 5);
-	(void)close(fd);
+	assert_reads(&file, "hello", 5);
+	blob_file_close(&file);
 }
 
 static void
@@ -1820,18 +1866,18 @@ test_reader_without_a_descriptor_left_is_refused(void **state)
 	struct fixture *f = *state;
 	char id[UPLOAD_ID_BYTES];
 	struct upload *u;
-	int fd = -1;
+	struct blob_file file;
 
 	start(f, id);
 	u = acquire(f, id);
 	write_all(u, "hello", 5, 5);
 	tool_no_files(true);
-	assert_int_equal(upload_reader(u, &fd), RC_LIMIT);
+	assert_int_equal(upload_reader(u, &file), RC_LIMIT);
 	tool_no_files(false);
 	assert_int_equal(upload_offset(u), 5);
-	assert_int_equal(upload_reader(u, &fd), RC_OK);
-	assert_reads(fd, "hello", 5);
-	(void)close(fd);
+	assert_int_equal(upload_reader(u, &file), RC_OK);
+	assert_reads(&file, "hello", 5);
+	blob_file_close(&file);
 	upload_release(&u);
 }
 
@@ -1845,7 +1891,7 @@ verify(size_t n, uint8_t announced, uint8_t alg, struct fixture *f)
 
 	digest_of(alg, p, n, &d);
 	digest_of(alg, p, n / 2, &part);
-	assert_int_equal(upload_start(f->s, REPO, announced, id), RC_OK);
+	assert_int_equal(upload_start(f->s, REPO, announced, NULL, id), RC_OK);
 	u = acquire(f, id);
 	write_all(u, p, n / 2, 70000);
 	assert_int_equal(upload_verify(u, &part), RC_OK);
@@ -1889,6 +1935,323 @@ test_what_was_verified_and_then_cut_is_hashed_anew(void **state)
 	assert_int_equal(
 	    upload_finish(&u, &short_one, &repository_preset_default), RC_OK);
 	assert_content(f, &short_one, "hello", 5);
+}
+
+/* --- sealed -------------------------------------------------------------- */
+
+/* Is it anywhere in the folder, in whatever file? */
+static bool
+on_disk(const struct fixture *f, const char *below, const char *text)
+{
+	char command[TOOL_PATH_BYTES + 256];
+
+	(void)snprintf(command, sizeof(command),
+	    "grep -r -a -q -F -e '%s' '%.400s/%s'", text, f->dir, below);
+	return (system(command) == 0);
+}
+
+static const struct repository_preset *
+preset_of(enum encryption_type type)
+{
+	static struct repository_preset preset;
+
+	preset = repository_preset_default;
+	preset.settings.encryption = type;
+	return (&preset);
+}
+
+static void
+repository_make(struct store *s, enum encryption_type type)
+{
+	struct repository_create create = {
+		.name = REPO, .preset = *preset_of(type), .now_ms = 1
+	};
+	struct repository_row row;
+
+	must(meta_repository_create(store_meta(s), &create, &row) == RC_OK);
+	must((repo_domain(row.id) != 0) == (type != ENCRYPTION_NONE));
+}
+
+static void
+repository_drop(struct store *s)
+{
+	struct repository_description was;
+	struct arena a;
+
+	arena_init(&a, 65536);
+	must(meta_repository_delete(store_meta(s), REPO, true, &a, &was) ==
+	     RC_OK);
+	arena_reset(&a);
+}
+
+/* Where its file is: in the clear, sealed, or both. */
+static void
+assert_lies(
+    struct fixture *f, const struct digest *d, bool plain, bool is_sealed)
+{
+	char path[2 * TOOL_PATH_BYTES], file[TOOL_PATH_BYTES];
+	size_t n = strlen(f->dir) + strlen("/blobs");
+
+	(void)tool_blob_path(f->dir, d, file);
+	assert_int_equal(tool_exists(file), plain);
+	(void)snprintf(path, sizeof(path), "%.*s/k1%s", (int)n, file, file + n);
+	assert_int_equal(tool_exists(path), is_sealed);
+}
+
+#define PLAINTEXT "this is what nobody may find on a disk that was stolen"
+
+/* ${n} bytes, full of it. */
+static char *
+telling(size_t n)
+{
+	static const char text[] = PLAINTEXT "\n";
+	char *p = malloc(n);
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		p[i] = text[i % (sizeof(text) - 1)];
+	return (p);
+}
+
+static void
+test_nothing_that_is_sealed_is_in_the_clear_on_the_disk(void **state)
+{
+	struct fixture *f = *state;
+	static const size_t sizes[] = { 300, 4000, 50000, 700000 };
+	char id[UPLOAD_ID_BYTES], *p = telling(700000);
+	struct digest d;
+	struct upload *u;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(sizes); i++) {
+		d = tool_digest(p, sizes[i]);
+		start(f, id);
+		u = acquire(f, id);
+		write_all(u, p, sizes[i] / 2, 30000);
+		upload_release(&u);
+		assert_int_equal(on_disk(f, ".", PLAINTEXT), !sealed);
+		reopen(f);
+		assert_int_equal(status(f, id), sizes[i] / 2);
+		u = acquire(f, id);
+		assert_int_equal(join(f, u, p + sizes[i] / 2, 100, 0), RC_OK);
+		write_all(u, p + sizes[i] / 2 + 100, sizes[i] / 2 - 100, 30000);
+		assert_int_equal(
+		    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+		assert_content(f, &d, p, sizes[i]);
+		assert_int_equal(scratches(f), 0);
+		assert_int_equal(on_disk(f, ".", PLAINTEXT), !sealed);
+	}
+	d = tool_digest(p, 200000);
+	assert_int_equal(upload_whole(f->s, REPO, &d,
+			     (struct span){ p, 200000 }, SPAN_NONE, NULL),
+	    RC_OK);
+	assert_content(f, &d, p, 200000);
+	assert_int_equal(on_disk(f, ".", PLAINTEXT), !sealed);
+	free(p);
+}
+
+static void
+test_torn_frame_of_a_crash_is_not_counted(void **state)
+{
+	struct fixture *f = *state;
+	char path[2 * TOOL_PATH_BYTES], id[UPLOAD_ID_BYTES];
+	char *p = tool_bytes(200000, 3);
+	struct digest d = tool_digest(p, 200000);
+	struct upload *u;
+
+	start(f, id);
+	append(f, id, p, 150000);
+	store_close(&f->s);
+	tool_file_truncate(
+	    scratch_path(f, id, path), (int64_t)sealed_file_bytes(140000));
+	store_start(f);
+	assert_int_equal(status(f, id), 2 * SEALED_FRAME_BYTES);
+	u = acquire(f, id);
+	assert_int_equal(upload_offset(u), 2 * SEALED_FRAME_BYTES);
+	write_all(u, p + upload_offset(u), 200000 - upload_offset(u), 9000);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+	assert_content(f, &d, p, 200000);
+	free(p);
+}
+
+static void
+test_changed_scratch_starts_anew(void **state)
+{
+	struct fixture *f = *state;
+	char path[2 * TOOL_PATH_BYTES], id[UPLOAD_ID_BYTES];
+	char *p = tool_bytes(200000, 3);
+	struct digest d = tool_digest(p, 200000);
+	struct upload *u;
+
+	start(f, id);
+	append(f, id, p, 150000);
+	store_close(&f->s);
+	tool_file_flip(scratch_path(f, id, path), 70000);
+	store_start(f);
+	/* The end of it is as it was. */
+	assert_int_equal(status(f, id), 150000);
+	u = acquire(f, id);
+	assert_int_equal(upload_write(u, "x", 1), RC_IO);
+	assert_int_equal(upload_offset(u), 0);
+	write_all(u, p, 200000, 9000);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+	assert_content(f, &d, p, 200000);
+	free(p);
+}
+
+static void
+test_session_without_its_key_waits_for_it(void **state)
+{
+	struct fixture *f = *state;
+	char *p = tool_bytes(100000, 3);
+	struct digest d = tool_digest(p, 100000);
+	char id[UPLOAD_ID_BYTES];
+	struct upload *u = NULL;
+	char other[UPLOAD_ID_BYTES];
+
+	start(f, id);
+	append(f, id, p, 100000);
+	start(f, other);
+	append(f, other, p, 100000);
+	store_close(&f->s);
+	f->s = tool_store_open(&f->options);
+	assert_int_equal(status(f, id), 100000);
+	u = acquire(f, id);
+	assert_int_equal(upload_write(u, p, 1), RC_LOCKED);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_LOCKED);
+	assert_int_equal(upload_offset(u), 100000);
+	upload_release(&u);
+	assert_int_equal(upload_cancel(f->s, REPO, span_of(other)), RC_OK);
+	reopen(f);
+	finish(f, id, &d);
+	assert_content(f, &d, p, 100000);
+	free(p);
+}
+
+/* A session begins as ${first} would be, and ends in a repository that was made
+ * as ${then} meanwhile. */
+static void
+moves(struct fixture *f, enum encryption_type first, enum encryption_type then,
+    size_t n, bool restart)
+{
+	char id[UPLOAD_ID_BYTES], *p = telling(n);
+	struct digest d = tool_digest(p, n);
+	bool is_sealed = then != ENCRYPTION_NONE;
+
+	assert_int_equal(
+	    upload_start(f->s, REPO, DIGEST_SHA256,
+		first == ENCRYPTION_DEFAULT ? NULL : preset_of(first), id),
+	    RC_OK);
+	append(f, id, p, n);
+	if (first != ENCRYPTION_NONE)
+		assert_false(on_disk(f, "uploads", PLAINTEXT));
+	if (restart)
+		reopen(f);
+	repository_make(f->s, then);
+	finish(f, id, &d);
+	assert_content(f, &d, p, n);
+	assert_int_equal(scratches(f), 0);
+	if (n > f->options.inline_max_bytes)
+		assert_lies(f, &d, !is_sealed, is_sealed);
+	free(p);
+}
+
+static void
+test_content_ends_as_its_repository_keeps_it(void **state)
+{
+	static const enum encryption_type types[] = { ENCRYPTION_NONE,
+		ENCRYPTION_AES256, ENCRYPTION_DEFAULT };
+	struct fixture *f = *state;
+	size_t i, j, k;
+
+	for (i = 0; i < ARRAY_LEN(types); i++)
+		for (j = 0; j < 2; j++)
+			for (k = 0; k < 4; k++) {
+				moves(f, types[i], types[j],
+				    k < 2 ? 300000 + 10 * i + j : 900,
+				    k % 2 == 0);
+				repository_drop(f->s);
+			}
+}
+
+struct meanwhile {
+	struct fixture *f;
+	enum encryption_type then;
+};
+
+static void
+made_anew(void *arg)
+{
+	const struct meanwhile *m = arg;
+
+	repository_drop(m->f->s);
+	repository_make(m->f->s, m->then);
+}
+
+static void
+test_repository_made_anew_in_the_last_moment_gets_it_in_its_way(void **state)
+{
+	struct fixture *f = *state;
+	struct meanwhile m = { .f = f };
+	char id[UPLOAD_ID_BYTES], *p = telling(300000);
+	struct digest d;
+	size_t i;
+
+	repository_make(f->s, ENCRYPTION_AES256);
+	for (i = 0; i < 2; i++) {
+		d = tool_digest(p, 300000 - i);
+		start(f, id);
+		append(f, id, p, 300000 - i);
+		m.then = i == 0 ? ENCRYPTION_NONE : ENCRYPTION_AES256;
+		sync_meanwhile_arg = &m;
+		sync_meanwhile = made_anew;
+		finish(f, id, &d);
+		assert_null(sync_meanwhile);
+		assert_content(f, &d, p, 300000 - i);
+		/* The first place is for the collector. */
+		assert_lies(f, &d, true, true);
+		assert_true(store_orphans_suspected(f->s));
+		assert_int_equal(scratches(f), 0);
+	}
+	free(p);
+}
+
+static void
+test_rewound_content_is_sealed_anew(void **state)
+{
+	struct fixture *f = *state;
+	char id[UPLOAD_ID_BYTES], *p = tool_bytes(300000, 3);
+	char path[2 * TOOL_PATH_BYTES], file[TOOL_PATH_BYTES];
+	struct digest d = tool_digest(p, 300000);
+	uint8_t was[32], is[32];
+	struct upload *u;
+	size_t n;
+	int fd;
+
+	start(f, id);
+	append(f, id, p, 200000);
+	fd = open(scratch_path(f, id, path), O_RDONLY | O_CLOEXEC);
+	assert_int_equal(pread(fd, was, 32, 16), 32);
+	(void)close(fd);
+	u = acquire(f, id);
+	assert_int_equal(upload_rewind(u, 100000), RC_OK);
+	write_all(u, p + 100000, 200000, 9000);
+	assert_int_equal(
+	    upload_finish(&u, &d, &repository_preset_default), RC_OK);
+	assert_content(f, &d, p, 300000);
+	assert_int_equal(scratches(f), 0);
+	(void)tool_blob_path(f->dir, &d, file);
+	n = strlen(f->dir) + strlen("/blobs");
+	(void)snprintf(path, sizeof(path), "%.*s/k1%s", (int)n, file, file + n);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, is, 32, 16), 32);
+	assert_memory_not_equal(was, is, 32);
+	(void)close(fd);
+	free(p);
 }
 
 int
@@ -1956,7 +2319,25 @@ main(void)
 		TEST(test_reader_without_a_descriptor_left_is_refused),
 		TEST(test_content_can_be_verified_before_it_is_a_blob),
 		TEST(test_what_was_verified_and_then_cut_is_hashed_anew),
+		TEST(test_nothing_that_is_sealed_is_in_the_clear_on_the_disk),
 	};
 
-	return (cmocka_run_group_tests_name("upload", tests, NULL, NULL));
+	const struct CMUnitTest only_sealed[] = {
+		TEST(test_torn_frame_of_a_crash_is_not_counted),
+		TEST(test_changed_scratch_starts_anew),
+		TEST(test_session_without_its_key_waits_for_it),
+		TEST(test_content_ends_as_its_repository_keeps_it),
+		TEST(
+		    test_repository_made_anew_in_the_last_moment_gets_it_in_its_way),
+		TEST(test_rewound_content_is_sealed_anew),
+	};
+	int failed;
+
+	failed = cmocka_run_group_tests_name("upload", tests, NULL, NULL);
+	sealed = true;
+	failed +=
+	    cmocka_run_group_tests_name("upload, sealed", tests, NULL, NULL);
+	failed += cmocka_run_group_tests_name(
+	    "upload, only sealed", only_sealed, NULL, NULL);
+	return (failed);
 }
