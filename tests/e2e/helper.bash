@@ -736,7 +736,7 @@ ecr() {
 	local operation=$1 body=${2:-"{}"}
 	shift
 	[ $# -eq 0 ] || shift
-	signed --target "AmazonEC2ContainerRegistry_V20150921.$operation" \
+	signed --target "${TARGET:-AmazonEC2ContainerRegistry_V20150921}.$operation" \
 		--body "$body" "$@"
 }
 

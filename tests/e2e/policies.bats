@@ -241,6 +241,16 @@ registry_needs() {
 	simple DeleteRepositoryCreationTemplate "{$template}"
 }
 
+# Those that "registryctl apply" has for itself.
+stacks_need() {
+	local TARGET=Registryd_V20261122 stack="\"stackName\":\"s$BATS_TEST_NUMBER\""
+	ecr_needs PutStack registryd:PutStack \
+		"{$stack,\"revision\":0,\"resources\":[]}"
+	ecr_needs GetStack registryd:GetStack "{$stack}"
+	ecr_needs ListStacks registryd:ListStacks '{}'
+	ecr_needs DeleteStack registryd:DeleteStack "{$stack}"
+}
+
 @test "each operation of the ECR endpoint asks for its action, and for no other" {
 	local name policy
 	shared
@@ -268,6 +278,7 @@ registry_needs() {
 	ecr_needs GetRegistryPolicy ecr:GetRegistryPolicy '{}'
 	ecr_needs DeleteRegistryPolicy ecr:DeleteRegistryPolicy '{}'
 	registry_needs
+	stacks_need
 	sed -nE 's/.*\{ "([A-Z][A-Za-z]*)", ACCESS_(REPOSITORY|REGISTRY|LISTED).*/\1/p' \
 		"$TOP/registryd/permissions.c" | sort -u >"$W/want"
 	[ -s "$W/want" ] || fail 'the table is not where it was'
