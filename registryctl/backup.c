@@ -385,7 +385,7 @@ locked_show(uint64_t locked)
 	if (locked == 0)
 		return;
 	print_count(locked, "blob is", "blobs are");
-	(void)puts(" encrypted, and only their length and header were checked, "
+	(void)puts(" encrypted, and only length and header were checked, "
 		   "as the key is not here: registryctl fsck verifies them "
 		   "where it is");
 }

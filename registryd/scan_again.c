@@ -33,11 +33,11 @@ struct scan_again {
 	_Atomic uint64_t images;
 	int64_t look_ns; /* not before, unless due */
 	/* A round. */
-	json_t *marks;	 /* of now, by ecosystem */
-	json_t *noted;	 /* as they stand in the store */
-	json_t *changed; /* an array of ecosystems */
-	size_t at;	 /* in it */
-	int64_t began_ms;
+	json_t *marks;	   /* of now, by ecosystem */
+	json_t *noted;	   /* as they stand in the store */
+	json_t *changed;   /* an array of ecosystems */
+	size_t at;	   /* in it */
+	uint64_t revision; /* that the marks are of, or a later one */
 	struct scanned_position position;
 	struct arena page;
 	struct scanned_image *rows;
@@ -183,7 +183,6 @@ round_begin(struct scan_again *sa)
 	marks_compare(sa->marks, sa->noted, false, sa->changed);
 	marks_compare(sa->noted, sa->marks, true, sa->changed);
 	sa->at = 0;
-	sa->began_ms = clock_real_ms();
 	sa->position = (struct scanned_position){ 0 };
 	if (json_array_size(sa->changed) == 0)
 		round_clear(sa);
@@ -200,7 +199,10 @@ round_look(struct scan_again *sa)
 	if (!atomic_exchange(&sa->due, false) && now_ns < sa->look_ns)
 		return (false);
 	sa->look_ns = now_ns + LOOK_NS;
+	/* Sets that come in between are of the next round. */
 	if (marks_of_now(sa, &sa->marks) != RC_OK ||
+	    meta_advisories_revision(store_meta(sa->store), &sa->revision) !=
+		RC_OK ||
 	    marks_noted(sa, &sa->noted) != RC_OK) {
 		round_clear(sa);
 		return (false);
@@ -277,22 +279,45 @@ image_match(struct scan_image *si, uint64_t was_revision, struct arena *a)
 	    &si->digest, was_revision, &f));
 }
 
-/* One that was matched since the round began needs not be once more. */
+struct again {
+	uint64_t revision; /* one that was matched with these is let be */
+	uint64_t was;	   /* with which it was found at the last look */
+	bool tried, matched;
+};
+
 static enum rc
-image_again(struct scan_again *sa, struct scan_image *si)
+image_look(struct scan_image *si, struct again *g)
 {
 	struct scan_findings was;
 	struct arena a;
 	enum rc rc;
 
 	arena_init(&a, SCAN_IMAGE_BYTES);
-	rc = meta_findings_get(store_meta(sa->store), si->repository,
+	rc = meta_findings_get(store_meta(si->store), si->repository,
 	    &si->digest, false, &a, &was);
-	if (rc == RC_OK && was.completed_ms < sa->began_ms) {
+	g->matched = rc == RC_OK && was.revision < g->revision &&
+		     !(g->tried && was.revision == g->was);
+	if (g->matched) {
+		g->was = was.revision;
 		rc = image_match(si, was.revision, &a);
-		atomic_fetch_add(&sa->images, 1);
 	}
+	g->tried = true;
 	arena_reset(&a);
+	return (rc);
+}
+
+/* What somebody else has found meanwhile may be older than what is wanted. */
+static enum rc
+image_again(struct scan_image *si, uint64_t revision, bool *matched_r)
+{
+	struct again g = { .revision = revision };
+	enum rc rc;
+
+	*matched_r = false;
+	do {
+		rc = image_look(si, &g);
+		*matched_r |= g.matched;
+	} while (g.matched && rc == RC_NOTFOUND);
 	return (rc);
 }
 
@@ -340,6 +365,7 @@ round_step(struct scan_again *sa, const struct scan_settings *settings,
 		.settings = settings,
 		.stop = stop,
 	};
+	bool matched;
 	enum rc rc;
 
 	if (sa->row == sa->n_rows && (rc = page_next(sa)) != RC_OK)
@@ -348,7 +374,30 @@ round_step(struct scan_again *sa, const struct scan_settings *settings,
 		return (ecosystem_next(sa));
 	si.repository = sa->rows[sa->row].repository;
 	si.digest = sa->rows[sa->row++].digest;
-	return (image_judge(&si, image_again(sa, &si)));
+	rc = image_again(&si, sa->revision, &matched);
+	if (matched)
+		atomic_fetch_add(&sa->images, 1);
+	return (image_judge(&si, rc));
+}
+
+void
+scan_again_image(const struct scan_image *scanned)
+{
+	struct scan_image si = {
+		.store = scanned->store,
+		.repository = scanned->repository,
+		.digest = scanned->digest,
+		.settings = scanned->settings,
+		.stop = scanned->stop,
+	};
+	uint64_t revision;
+	bool matched;
+	enum rc rc;
+
+	rc = meta_advisories_revision(store_meta(si.store), &revision);
+	if (rc == RC_OK)
+		rc = image_again(&si, revision, &matched);
+	(void)image_judge(&si, rc);
 }
 
 /* A store that does not take it is asked again at the next look. */

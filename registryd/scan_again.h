@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "registryd/scan_image.h"
 #include "registryd/settings.h"
 #include "storage/store.h"
 
@@ -25,6 +26,11 @@ void scan_again_due(struct scan_again *);
  * anything to be done.  False: there is not.  One thread. */
 bool scan_again_step(struct scan_again *, const struct scan_settings *,
     const _Atomic bool *stop);
+
+/** scan_again_image(si): one whose scan has just ended, if advisories have come
+ * while it was matched: a round may have gone by before it was there to be
+ * found.  Any thread. */
+void scan_again_image(const struct scan_image *);
 
 /** scan_again_runs(sa), scan_again_images(sa): whether it is at it; how many
  * images since the start.  Any thread. */

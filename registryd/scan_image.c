@@ -53,6 +53,7 @@ struct feeding {
 	struct content content;
 	uint64_t at;
 	char *chunk;
+	struct hasher *hasher; /* of all that was read */
 	enum rc rc;
 };
 
@@ -70,8 +71,11 @@ feed(void *arg, const void **p_r)
 		    &f->content.file, f->at, f->chunk, CHUNK_BYTES, true, &n);
 		*p_r = f->chunk;
 	}
+	if (f->rc != RC_OK)
+		return (-1);
 	f->at += n;
-	return (f->rc == RC_OK ? (long)n : -1);
+	hasher_update(f->hasher, *p_r, n);
+	return ((long)n);
 }
 
 static struct sandbox_limits
@@ -99,7 +103,6 @@ index_make(struct scan_image *si, struct feeding *f, int64_t end_ns,
 	enum rc rc;
 
 	rc = sandbox_run(&limits, feed, f, si->stop, out, why);
-	si->bytes_read += f->at;
 	if (rc == RC_IO && f->rc != RC_OK)
 		return (f->rc);
 	if (rc != RC_OK)
@@ -109,6 +112,43 @@ index_make(struct scan_image *si, struct feeding *f, int64_t end_ns,
 		(void)snprintf(why, LAYER_WHY_BYTES,
 		    "the process that read the layer wrote what it cannot "
 		    "have found");
+	return (rc);
+}
+
+/* What the process did not want of it. */
+static enum rc
+rest_read(struct scan_image *si, struct feeding *f, int64_t end_ns)
+{
+	const void *p;
+	long n;
+
+	while ((n = feed(f, &p)) > 0) {
+		if (si->stop != NULL && atomic_load(si->stop))
+			return (RC_CANCELLED);
+		if (clock_mono_ns() >= end_ns)
+			return (RC_TIMEOUT);
+	}
+	return (n == 0 ? RC_OK : f->rc);
+}
+
+/* Is it what was pushed?  Else what was found in it is of no use, and what is
+ * wrong with it nobody's fault who made it. */
+static enum rc
+content_check(struct scan_image *si, const struct digest *d, struct feeding *f,
+    int64_t end_ns, char why[LAYER_WHY_BYTES])
+{
+	struct digest is;
+	enum rc rc;
+
+	rc = rest_read(si, f, end_ns);
+	hasher_final(f->hasher, &is);
+	if (rc == RC_OK && !digest_eq(&is, d))
+		rc = RC_CORRUPT;
+	if (rc != RC_OK)
+		(void)snprintf(why, LAYER_WHY_BYTES, "%s",
+		    rc == RC_CORRUPT
+			? "its content is damaged here: registryctl fsck"
+			: rc_text(rc));
 	return (rc);
 }
 
@@ -133,9 +173,15 @@ layer_read(struct scan_image *si, const struct descriptor *layer,
     struct feeding *f, int64_t end_ns, struct buf *out)
 {
 	char digest[DIGEST_STR_BYTES], why[LAYER_WHY_BYTES];
-	enum rc rc;
+	enum rc rc, checked;
 
 	rc = index_make(si, f, end_ns, out, why);
+	if (rc == RC_OK || rc == RC_INVALID) {
+		checked = content_check(si, &layer->digest, f, end_ns, why);
+		if (checked != RC_OK)
+			rc = checked;
+	}
+	si->bytes_read += f->at;
 	if (rc == RC_OK || rc == RC_CANCELLED)
 		return (rc);
 	return (fail(
@@ -155,8 +201,10 @@ layer_index_new(struct scan_image *si, const struct descriptor *layer,
 	if ((rc = layer_open(si, layer, a, &f.content)) != RC_OK)
 		return (rc);
 	f.chunk = xmalloc(CHUNK_BYTES);
+	f.hasher = hasher_new(layer->digest.alg);
 	buf_init(&out, LAYER_INDEX_MAX_BYTES);
 	rc = layer_read(si, layer, &f, end_ns, &out);
+	hasher_free(&f.hasher);
 	free(f.chunk);
 	content_close(&f.content);
 	if (rc == RC_OK) {
@@ -446,6 +494,8 @@ systems_check(
 
 struct finding_db {
 	struct meta *m;
+	const _Atomic bool *stop;
+	int64_t end_ns;
 	struct arena records, parsed;
 	advisory_fn *fn;
 	void *arg;
@@ -472,6 +522,11 @@ advisories_for(void *arg, struct span ecosystem, struct span package,
 	struct finding_db *db = arg;
 	enum rc rc;
 
+	/* As many packages as one likes can be of a source with thousands. */
+	if (db->stop != NULL && atomic_load(db->stop))
+		return (RC_CANCELLED);
+	if (clock_mono_ns() >= db->end_ns)
+		return (RC_TIMEOUT);
 	db->fn = fn;
 	db->arg = fn_arg;
 	rc = meta_advisories_find(
@@ -484,7 +539,12 @@ static enum rc
 packages_match(struct scan_image *si, const struct inventory *inv,
     struct arena *a, struct findings *found_r)
 {
-	struct finding_db db = { .m = store_meta(si->store) };
+	int64_t timeout_ms = si->settings->timeout_ms;
+	struct finding_db db = {
+		.m = store_meta(si->store),
+		.stop = si->stop,
+		.end_ns = clock_mono_ns() + timeout_ms * NS_PER_MS,
+	};
 	enum rc rc;
 
 	arena_init(&db.records, FIND_BYTES);
@@ -492,7 +552,14 @@ packages_match(struct scan_image *si, const struct inventory *inv,
 	rc = match(inv, advisories_for, &db, a, found_r);
 	arena_reset(&db.records);
 	arena_reset(&db.parsed);
-	return (rc);
+	if (rc == RC_TIMEOUT)
+		return (fail(si, rc,
+		    "matching its packages takes longer than %" PRId64 " ms",
+		    timeout_ms));
+	if (rc != RC_OK)
+		return (fail(
+		    si, rc, "the advisories cannot be read: %s", rc_text(rc)));
+	return (RC_OK);
 }
 
 /* --- findings, as the ECR API tells them --------------------------------- */
@@ -738,8 +805,7 @@ scan_image_match(struct scan_image *si, const struct inventory *inv,
 		return (store_failure(si, rc));
 	blind = is_blind(&s);
 	if (!blind && (rc = packages_match(si, inv, a, &found)) != RC_OK)
-		return (fail(
-		    si, rc, "the advisories cannot be read: %s", rc_text(rc)));
+		return (rc);
 	f_r->status = blind ? SCAN_FAILED : SCAN_COMPLETE;
 	f_r->revision = s.revision;
 	f_r->updated_ms = s.updated_ms;

@@ -48,7 +48,7 @@ RC_MUST_USE enum rc scan_image_inventory(
 /**
  * scan_image_match(si, inventory, arena, f_r):
  * All but .completed_ms.  RC_UNSUPPORTED: there is nothing in it that advisories
- * could be about; RC_TOOBIG; those of the store.
+ * could be about; RC_TOOBIG; RC_TIMEOUT; RC_CANCELLED; those of the store.
  */
 RC_MUST_USE enum rc scan_image_match(struct scan_image *,
     const struct inventory *, struct arena *, struct scan_findings *f_r);

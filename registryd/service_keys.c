@@ -100,7 +100,9 @@ service_keys_open(struct service *svc, char why[SERVICE_WHY_BYTES])
 	rc = keys_make(svc, svc->settings, false, why);
 	if (rc == RC_NOTFOUND && why[0] == '\0')
 		return (RC_OK);
-	if (rc == RC_NOTFOUND || rc == RC_MISSING || rc == RC_DENIED) {
+	/* Users have secrets under it: without it they cannot be served. */
+	if (svc->settings->auth == AUTH_NONE &&
+	    (rc == RC_NOTFOUND || rc == RC_MISSING || rc == RC_DENIED)) {
 		n = strlen(why);
 		(void)snprintf(why + n, SERVICE_WHY_BYTES - n,
 		    ".  With \"encryption.missing-keys: serve\" all other "
@@ -251,11 +253,16 @@ encryption_locked(struct call *c, const char *what)
 {
 	struct span key = key_of(c);
 
+	if (key.n == 0)
+		return (call_fail(c, OCI_KEY_MISSING, detail_of(c),
+		    "%s: repository '" SPAN_FMT
+		    "' is to be encrypted, and cannot be: the master key of "
+		    "the server is missing, or is another one",
+		    what, SPAN_ARG(c->repository)));
 	return (call_fail(c, OCI_KEY_MISSING, detail_of(c),
 	    "%s: the content of repository '" SPAN_FMT
-	    "' is encrypted, and its key%s" SPAN_FMT
-	    "%s is not here: the master key of the server is missing, or is "
+	    "' is encrypted, and its key '" SPAN_FMT
+	    "' is not here: the master key of the server is missing, or is "
 	    "another one",
-	    what, SPAN_ARG(c->repository), key.n > 0 ? " '" : "", SPAN_ARG(key),
-	    key.n > 0 ? "'" : ""));
+	    what, SPAN_ARG(c->repository), SPAN_ARG(key)));
 }

@@ -290,13 +290,15 @@ job_scan(struct scanner *sc, const struct scan_job *job,
 	rc = image_scan(&si, &a, &f);
 	atomic_fetch_add(&n->scan_layers, si.layers_read);
 	atomic_fetch_add(&n->scan_bytes, si.bytes_read);
-	if (rc == RC_OK)
-		rc = job_complete(sc, job, &f);
-	else if (rc == RC_MISSING && may_arrive(sc, job) &&
-		 job_give(sc, job, arrival_look_ns(job)))
+	if (rc == RC_OK) {
+		if ((rc = job_complete(sc, job, &f)) == RC_OK)
+			scan_again_image(&si);
+	} else if (rc == RC_MISSING && may_arrive(sc, job) &&
+		   job_give(sc, job, arrival_look_ns(job))) {
 		rc = RC_AWAIT;
-	else
+	} else {
 		rc = job_judge(sc, job, &si, rc);
+	}
 	arena_reset(&a);
 	return (rc);
 }

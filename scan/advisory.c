@@ -250,6 +250,7 @@ struct file {
 	advisory_read_fn *read;
 	void *arg;
 	bool failed; /* .read did */
+	bool begun;  /* there was something to be read */
 	uint64_t bytes;
 	struct advisory_reader *reader;
 	struct split split;
@@ -261,6 +262,7 @@ file_read(struct archive *a, void *arg, const void **p_r)
 	struct file *f = arg;
 	long n = f->read(f->arg, p_r);
 
+	f->begun |= n > 0;
 	if (n >= 0)
 		return (n);
 	f->failed = true;
@@ -275,6 +277,9 @@ archive_wrong(struct file *f, struct archive *a)
 
 	if (f->failed)
 		return (RC_IO);
+	if (!f->begun)
+		return (
+		    reader_wrong(f->reader, SPAN_NONE, "the file is empty"));
 	return (reader_wrong(f->reader, SPAN_NONE, "%s",
 	    text != NULL ? text : "it cannot be unpacked"));
 }
@@ -395,6 +400,8 @@ advisories_read(advisory_read_fn *read, void *arg, advisory_take_fn *take,
 	rc = file_unpack(&f);
 	if (rc == RC_OK && tally_r->format == 0)
 		rc = reader_wrong(&r, SPAN_NONE, "there is no advisory in it");
+	if (tally_r->format == ADVISORY_OSV)
+		osv_source(&r);
 	split_free(&f.split);
 	buf_free(&r.package);
 	arena_reset(&r.arena);

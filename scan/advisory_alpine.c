@@ -1,5 +1,6 @@
 #include "scan/advisory_int.h"
 #include "scan/version.h"
+#include "scan/version_int.h"
 
 /*
  * Alpine's security database, one file for each repository of a release:
@@ -8,7 +9,8 @@
  *	    {"name": ..., "secfixes": {VERSION: ["CVE-... GHSA-...", ...]}}}]}
  *
  * Fixed in version "0": no package ever had it.  Several names of one problem
- * stand in one text; the first CVE is what it is called here.
+ * stand in one text; the first CVE is what it is called here.  Some have words
+ * behind it: "CVE-2017-2616 (+ regression fix)".
  */
 #define TRACKER "https://security.alpinelinux.org/vuln/"
 
@@ -16,6 +18,20 @@ struct place {
 	struct span ecosystem;
 	struct span package;
 };
+
+/* A letter first, and a number somewhere. */
+static bool
+is_name(struct span word)
+{
+	size_t i;
+
+	if (!is_alnum(word.p[0]) || is_digit(word.p[0]))
+		return (false);
+	for (i = 1; i < word.n; i++)
+		if (is_digit(word.p[i]))
+			return (true);
+	return (false);
+}
 
 /* One of "secfixes". */
 static enum rc
@@ -34,7 +50,7 @@ fix_take(struct advisory_reader *r, const struct place *at, struct span version,
 				       !span_has_prefix(a.id, SPAN("CVE-")))) {
 			a.record_id = a.id;
 			a.id = name;
-		} else if (a.record_id.n == 0) {
+		} else if (a.record_id.n == 0 && is_name(name)) {
 			a.record_id = name;
 		}
 	}

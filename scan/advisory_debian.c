@@ -9,8 +9,9 @@
  *	    {"status": "open"|"resolved"|"undetermined", "fixed_version": ...,
  *	     "urgency": ...}}}}}
  *
- * "resolved" in version "0": that release never had it.  "undetermined": nobody
- * knows yet whether it has, and so nothing is said of it here either.
+ * "resolved" in version "0", or in none: that release never had it.
+ * "undetermined": nobody knows yet whether it has, and so nothing is said of it
+ * here either.
  */
 #define TRACKER "https://security-tracker.debian.org/tracker/"
 
@@ -44,7 +45,8 @@ entry_take(struct advisory_reader *r, struct span package, const char *release,
 	struct version_range range = { .fixed = e->fixed };
 	struct span ecosystem;
 
-	if (span_is(e->status, "undetermined") || span_is(e->fixed, "0"))
+	if (span_is(e->status, "undetermined") || span_is(e->fixed, "0") ||
+	    (span_is(e->status, "resolved") && e->fixed.n == 0))
 		return (RC_OK);
 	if (ecosystem_of_debian(span_of(release), &r->arena, &ecosystem) !=
 	    RC_OK) {

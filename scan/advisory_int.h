@@ -76,6 +76,8 @@ struct advisory_reader {
 	struct advisory_tally *tally;
 	struct arena arena; /* of the record at hand */
 	struct buf package; /* the last one of a Debian file */
+	uint32_t families;  /* of OSV: that all records are about, a bit each */
+	bool has_families;  /* there was one about any */
 };
 
 /** reader_wrong(r, id, fmt, ...): RC_INVALID, with the reason. */
@@ -103,6 +105,8 @@ RC_MUST_USE enum rc debian_read(struct advisory_reader *, struct span package,
     struct span id, const json_t *);
 RC_MUST_USE enum rc alpine_read(struct advisory_reader *, const json_t *);
 RC_MUST_USE enum rc osv_read(struct advisory_reader *, const json_t *);
+/** osv_source(r): what an import of them is called, behind the last one. */
+void osv_source(struct advisory_reader *);
 
 /** package_name_normal(type, name, arena, name_r): as advisories and packages
  * are to be compared. */

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -118,19 +119,45 @@ package_name_normal(enum package_type type, struct span name, struct arena *a,
 	return (RC_OK);
 }
 
-/* "osv:npm", "osv:debian" */
-static enum rc
-source_tell(struct advisory_reader *r, struct span ecosystem)
+/*
+ * The file of an ecosystem has records that are about others, too, and each of
+ * those stands in theirs: what all records have in common is whose it is.
+ */
+static uint32_t
+family_of(const json_t *affected)
 {
-	struct span rest = ecosystem, family = SPAN_NONE;
-	const char *source;
+	const json_t *package = json_object_get(affected, "package");
+	unsigned family;
+	struct span text;
 
-	(void)span_split(&rest, ':', &family);
-	source = arena_printf(&r->arena, "osv:" SPAN_FMT, SPAN_ARG(family));
-	if (source == NULL)
-		return (RC_TOOBIG);
-	reader_source(r, span_of(source), SPAN("osv"));
-	return (RC_OK);
+	if (json_get_str(package, "ecosystem", &text) != RC_OK ||
+	    !ecosystem_family_osv(text, &family))
+		return (0);
+	return ((uint32_t)1 << family);
+}
+
+static void
+families_note(struct advisory_reader *r, uint32_t families)
+{
+	if (families == 0)
+		return;
+	r->families = r->has_families ? r->families & families : families;
+	r->has_families = true;
+}
+
+/* "osv:npm", "osv:debian" */
+void
+osv_source(struct advisory_reader *r)
+{
+	unsigned family = 0;
+	bool one;
+
+	one = r->families != 0 && (r->families & (r->families - 1)) == 0;
+	while (one && r->families >> family != 1)
+		family++;
+	(void)snprintf(r->tally->source, ADVISORY_SOURCE_MAX_BYTES + 1,
+	    "osv%s%s", one ? ":" : "",
+	    one ? ecosystem_family_text(family) : "");
 }
 
 static enum rc
@@ -154,7 +181,7 @@ affected_take(struct advisory_reader *r, const json_t *doc,
 		rc = osv_ranges(r, a->id, affected, type, a);
 	if (rc == RC_NOTFOUND)
 		return (RC_UNSUPPORTED);
-	if (rc != RC_OK || (rc = source_tell(r, ecosystem)) != RC_OK)
+	if (rc != RC_OK)
 		return (rc);
 	a->binary = ecosystem_binary(ecosystem);
 	osv_severity(doc, affected, a);
@@ -209,12 +236,12 @@ osv_read(struct advisory_reader *r, const json_t *doc)
 	struct advisory a = { .id = SPAN_NONE }, one;
 	json_t *affected, *element;
 	struct span id, withdrawn;
+	uint32_t families = 0;
 	size_t i;
 	enum rc rc;
 
 	if (json_get_str(doc, "id", &id) != RC_OK || id.n == 0)
 		return (reader_wrong(r, SPAN_NONE, "a record has no id"));
-	reader_source(r, SPAN_NONE, SPAN("osv"));
 	time_note(r, doc);
 	if (json_get_str(doc, "withdrawn", &withdrawn) == RC_OK) {
 		r->tally->withdrawn++;
@@ -229,6 +256,7 @@ osv_read(struct advisory_reader *r, const json_t *doc)
 		return (rc);
 	json_array_foreach(affected, i, element)
 	{
+		families |= family_of(element);
 		one = a;
 		rc = affected_take(r, doc, element, &one);
 		if (rc == RC_UNSUPPORTED)
@@ -236,5 +264,6 @@ osv_read(struct advisory_reader *r, const json_t *doc)
 		else if (rc != RC_OK)
 			return (rc);
 	}
+	families_note(r, families);
 	return (RC_OK);
 }

@@ -104,11 +104,13 @@ alpine_release(struct span version)
 
 /* --- by os-release ------------------------------------------------------- */
 
-/* Which part of VERSION_ID names a release. */
+/* Those that some advisories can be imported for; nobody publishes those of
+ * CentOS, Oracle, Amazon or Fedora in a format that is read here.  Which part
+ * of VERSION_ID names a release. */
 enum release {
 	RELEASE_MAJOR,
 	RELEASE_MINOR,
-	RELEASE_ALL,
+	RELEASE_ALL, /* of OSV's names only */
 	RELEASE_NONE,
 	RELEASE_DEBIAN,
 	RELEASE_ALPINE,
@@ -128,15 +130,12 @@ static const struct system {
 	{ "rocky", PACKAGE_RPM, RELEASE_MAJOR, NULL },
 	{ "almalinux", PACKAGE_RPM, RELEASE_MAJOR, NULL },
 	{ "rhel", PACKAGE_RPM, RELEASE_MAJOR, "redhat" },
-	{ "centos", PACKAGE_RPM, RELEASE_MAJOR, NULL },
-	{ "ol", PACKAGE_RPM, RELEASE_MAJOR, "oracle" },
-	{ "amzn", PACKAGE_RPM, RELEASE_MAJOR, "amazon" },
-	{ "fedora", PACKAGE_RPM, RELEASE_MAJOR, NULL },
 	{ "mageia", PACKAGE_RPM, RELEASE_MAJOR, NULL },
 	{ "sles", PACKAGE_RPM, RELEASE_MINOR, NULL },
 	{ "opensuse-leap", PACKAGE_RPM, RELEASE_MINOR, NULL },
 	{ "opensuse-tumbleweed", PACKAGE_RPM, RELEASE_NONE, NULL },
 	{ "azurelinux", PACKAGE_RPM, RELEASE_MAJOR, NULL },
+	{ "mariner", PACKAGE_RPM, RELEASE_MAJOR, "azurelinux" },
 	{ "photon", PACKAGE_RPM, RELEASE_MINOR, NULL },
 };
 
@@ -162,7 +161,6 @@ release_of(const struct os_release *os, enum release release)
 	wrong("a release of no known kind");
 }
 
-/* Of a distribution that is not known here: by its own words. */
 static enum rc
 system_of(const struct os_release *os, enum package_type type, struct arena *a,
     struct span *e_r)
@@ -184,8 +182,7 @@ system_of(const struct os_release *os, enum package_type type, struct arena *a,
 		return (name_make(a, span_of(s->name != NULL ? s->name : s->id),
 		    release, RC_NOTFOUND, e_r));
 	}
-	return (name_make(
-	    a, os->id, release_of(os, RELEASE_ALL), RC_NOTFOUND, e_r));
+	return (RC_NOTFOUND);
 }
 
 enum rc
@@ -305,6 +302,29 @@ static const struct osv {
 	{ "PyPI", "pypi", PACKAGE_PYPI, RELEASE_NONE },
 };
 
+bool
+ecosystem_family_osv(struct span name, unsigned *family_r)
+{
+	struct span family = SPAN_NONE;
+	unsigned i;
+
+	_Static_assert(ARRAY_LEN(osvs) <= ECOSYSTEM_FAMILIES_MAX, "too many");
+	(void)span_split(&name, ':', &family);
+	for (i = 0; i < ARRAY_LEN(osvs); i++)
+		if (span_is(family, osvs[i].name)) {
+			*family_r = i;
+			return (true);
+		}
+	return (false);
+}
+
+const char *
+ecosystem_family_text(unsigned family)
+{
+	must(family < ARRAY_LEN(osvs));
+	return (osvs[family].id[0] != '\0' ? osvs[family].id : "opensuse");
+}
+
 /* What stands behind the name of the ecosystem, by the rules of each. */
 static enum rc
 osv_release(const struct osv *o, struct span rest, struct arena *a,
@@ -340,23 +360,20 @@ enum rc
 ecosystem_of_osv(struct span name, struct arena *a, struct span *e_r,
     enum package_type *type_r)
 {
-	struct span rest = name, family = SPAN_NONE, id, release = SPAN_NONE;
+	struct span rest = name, head, id, release = SPAN_NONE;
 	const struct osv *o;
-	size_t i;
+	unsigned family;
 	enum rc rc;
 
-	(void)span_split(&rest, ':', &family);
-	for (i = 0; i < ARRAY_LEN(osvs); i++) {
-		o = &osvs[i];
-		if (!span_is(family, o->name))
-			continue;
-		id = span_of(o->id);
-		if ((rc = osv_release(o, rest, a, &id, &release)) != RC_OK)
-			return (rc);
-		*type_r = o->type;
-		return (name_make(a, id, release, RC_UNSUPPORTED, e_r));
-	}
-	return (RC_UNSUPPORTED);
+	if (!ecosystem_family_osv(name, &family))
+		return (RC_UNSUPPORTED);
+	o = &osvs[family];
+	(void)span_split(&rest, ':', &head);
+	id = span_of(o->id);
+	if ((rc = osv_release(o, rest, a, &id, &release)) != RC_OK)
+		return (rc);
+	*type_r = o->type;
+	return (name_make(a, id, release, RC_UNSUPPORTED, e_r));
 }
 
 /* --- by their own advisories --------------------------------------------- */

@@ -88,6 +88,16 @@ ranges_match(const struct matcher *m, struct span version, struct advisory *a)
 	return (n);
 }
 
+/* "1.1" and "1.1.0" are one to Python. */
+static bool
+version_same(enum package_type type, struct span a, struct span b)
+{
+	int order;
+
+	return (span_eq(a, b) ||
+		(version_compare(type, a, b, &order) == RC_OK && order == 0));
+}
+
 static bool
 affected(const struct matcher *m, struct advisory *a)
 {
@@ -100,7 +110,7 @@ affected(const struct matcher *m, struct advisory *a)
 	if (a->n_ranges > 0 || all)
 		return (true);
 	for (i = 0; i < a->n_versions; i++)
-		if (span_eq(a->versions[i], version))
+		if (version_same(m->package->type, a->versions[i], version))
 			return (true);
 	return (false);
 }

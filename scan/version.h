@@ -34,6 +34,12 @@ RC_MUST_USE enum rc ecosystem_of(const struct os_release *, enum package_type,
  * "Alpine:v3.18", "PyPI").  RC_UNSUPPORTED. */
 RC_MUST_USE enum rc ecosystem_of_osv(struct span name, struct arena *,
     struct span *e_r, enum package_type *type_r);
+/** ecosystem_family_osv(name, family_r): of which family it is, whether or not its
+ * release is known here; below ECOSYSTEM_FAMILIES_MAX.  False: of none that is.
+ * ecosystem_family_text(family): "debian". */
+#define ECOSYSTEM_FAMILIES_MAX 32
+bool ecosystem_family_osv(struct span name, unsigned *family_r);
+const char *ecosystem_family_text(unsigned family);
 /** ecosystem_of_debian(codename, arena, e_r), ecosystem_of_alpine(version, ...):
  * of a release as those distributions' own advisories call it ("bookworm",
  * "v3.18", "edge").  RC_UNSUPPORTED. */

@@ -467,6 +467,98 @@ record_seal(struct meta_txn *t, struct key_record *rec)
 	return (ring != NULL ? RC_OK : RC_LOCKED);
 }
 
+/* The next behind ${domain} whose key is not here; 0: none. */
+static uint32_t
+entry_locked(struct keys *keys, uint32_t domain)
+{
+	const struct keys_entry *e;
+	uint32_t found = 0;
+	size_t i;
+
+	keys_lock(keys);
+	for (i = 0; i < keys->n_entries && found == 0; i++) {
+		e = &keys->entries[i];
+		if (!e->here && e->key_domain > domain)
+			found = e->key_domain;
+	}
+	keys_unlock(keys);
+	return (found);
+}
+
+/* Has it repositories, deleted ones among them? */
+static enum rc
+domain_used(struct meta_txn *t, uint32_t domain, bool *used_r)
+{
+	static const enum meta_table tables[] = {
+		TABLE_REPOSITORY_NAMES,
+		TABLE_DOOMED,
+	};
+	struct rec_key prefix;
+	struct kv_walk w;
+	size_t i;
+	enum rc rc = RC_NOTFOUND;
+
+	key_repo(&prefix, (uint64_t)domain << 32);
+	prefix.n = sizeof(domain);
+	for (i = 0; i < ARRAY_LEN(tables) && rc == RC_NOTFOUND; i++) {
+		rc = kv_walk_begin(
+		    t, tables[i], key_span(&prefix), SPAN_NONE, &w);
+		if (rc != RC_OK)
+			return (rc);
+		rc = kv_walk_next(&w);
+		kv_walk_end(&w);
+	}
+	*used_r = rc == RC_OK;
+	return (rc == RC_NOTFOUND ? RC_OK : rc);
+}
+
+/* RC_LOCKED: it is under another master key; one that is damaged is not. */
+static enum rc
+domain_foreign(struct meta_txn *t, const struct keyring *ring, uint32_t domain)
+{
+	struct key_record rec;
+	struct seal_key key;
+	struct arena a;
+	bool old;
+	enum rc rc;
+
+	arena_init(&a, RECORD_ARENA_BYTES);
+	rc = key_record_load(t, domain, &a, &rec);
+	if (rc == RC_OK)
+		rc = key_record_unwrap(ring, &rec, &key, &old);
+	mem_wipe(&key, sizeof(key));
+	arena_reset(&a);
+	return (rc == RC_NOTFOUND || rc == RC_MISSING ? RC_LOCKED : RC_OK);
+}
+
+/*
+ * May keys be made under this master key?  Not while there are repositories
+ * that it does not open: it is most likely the wrong one, and what was made
+ * under it would be lost when the right one is put back.
+ */
+static enum rc
+ring_check(struct meta_txn *t)
+{
+	struct keys *keys = t->m->keys;
+	const struct keyring *ring;
+	uint32_t domain = 0;
+	uint64_t number;
+	bool used;
+	enum rc rc;
+
+	if ((rc = meta_number_get(t, NUMBER_KEY_RING, &number)) != RC_OK)
+		return (rc);
+	keys_lock(keys);
+	ring = keys_ring(keys, number);
+	keys_unlock(keys);
+	while (rc == RC_OK && (domain = entry_locked(keys, domain)) != 0) {
+		rc = domain_used(t, domain, &used);
+		if (rc == RC_OK && used)
+			rc = domain_foreign(t, ring, domain);
+	}
+	return (rc);
+}
+
 static enum rc
 domain_make(struct meta_txn *t, const struct finding *f, uint32_t *domain_r)
 {
@@ -476,6 +568,8 @@ domain_make(struct meta_txn *t, const struct finding *f, uint32_t *domain_r)
 	};
 	enum rc rc;
 
+	if ((rc = ring_check(t)) != RC_OK)
+		return (rc);
 	if ((rc = number_take(t, f->last, &rec.key_domain)) != RC_OK)
 		return (rc);
 	if ((rc = record_seal(t, &rec)) != RC_OK)
@@ -491,6 +585,7 @@ keys_take(
 {
 	struct domain_name name;
 	struct finding f = { 0 };
+	struct seal_key key;
 	enum rc rc;
 
 	*domain_r = KEY_DOMAIN_PLAIN;
@@ -501,7 +596,11 @@ keys_take(
 	if ((rc = find_all(t, &f)) != RC_OK)
 		return (rc);
 	*domain_r = f.found;
-	return (f.found != 0 ? RC_OK : domain_make(t, &f, domain_r));
+	if (f.found == 0)
+		return (domain_make(t, &f, domain_r));
+	rc = keys_load(t, f.found, &key);
+	mem_wipe(&key, sizeof(key));
+	return (rc);
 }
 
 enum rc
@@ -544,6 +643,43 @@ keys_domain(struct store *s, const struct repository_settings *settings,
 	rc = meta_change(s->meta, domain_take, &taking, 0);
 	*domain_r = taking.key_domain;
 	return (rc == RC_LOCKED ? RC_MISSING : rc);
+}
+
+struct choice {
+	struct meta_txn *t;
+	uint32_t key_domain;
+};
+
+/* RC_EXISTS: that one. */
+static enum rc
+record_choose(void *arg, const struct key_record *rec, bool bad)
+{
+	struct choice *choice = arg;
+	struct seal_key key;
+	bool here;
+
+	(void)bad;
+	here = keys_load(choice->t, rec->key_domain, &key) == RC_OK;
+	mem_wipe(&key, sizeof(key));
+	if (here || choice->key_domain == KEY_DOMAIN_PLAIN)
+		choice->key_domain = rec->key_domain;
+	return (here ? RC_EXISTS : RC_OK);
+}
+
+enum rc
+keys_some(struct store *s, uint32_t *domain_r)
+{
+	struct choice choice = { .key_domain = KEY_DOMAIN_PLAIN };
+	struct meta_txn t;
+	enum rc rc;
+
+	if ((rc = meta_read_begin(s->meta, &t)) != RC_OK)
+		return (rc);
+	choice.t = &t;
+	rc = key_record_walk(&t, 1, record_choose, &choice);
+	meta_read_end(&t);
+	*domain_r = choice.key_domain;
+	return (rc == RC_EXISTS ? RC_OK : rc);
 }
 
 /* --- what a repository says of itself ------------------------------------ */

@@ -63,7 +63,8 @@ RC_MUST_USE enum rc keys_get(struct store *, uint32_t key_domain,
 
 /** keys_domain(s, settings, domain_r): of a repository with these settings
  * (.encryption and .kms_key; none said: the store's default), made if it is
- * not there yet.  RC_MISSING: there is no keyring; RC_TOOBIG: a name longer
+ * not there yet.  RC_MISSING: there is no keyring, or it does not
+ * open the keys that repositories have; RC_TOOBIG: a name longer
  * than KEY_NAME_MAX_BYTES; RC_INVALID: one with a NUL in it; RC_LIMIT: there
  * are 2^32 of them; as a change of meta.h.  Workers. */
 RC_MUST_USE enum rc keys_domain(

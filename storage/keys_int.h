@@ -62,10 +62,15 @@ RC_MUST_USE enum rc keys_find(
     struct meta_txn *, const struct repository_settings *, uint32_t *domain_r);
 
 /** keys_take(t, settings, domain_r): in a change: made, if it is not there.
- * RC_LOCKED: there is no ring; RC_TOOBIG; RC_LIMIT: there are no numbers left.
+ * RC_LOCKED: there is no ring, or not that which opens it, or others that have
+ * repositories; RC_TOOBIG; RC_LIMIT: there are no numbers left.
  */
 RC_MUST_USE enum rc keys_take(
     struct meta_txn *, const struct repository_settings *, uint32_t *domain_r);
+
+/** keys_some(s, domain_r): any domain, one whose key is here if there is one;
+ * KEY_DOMAIN_PLAIN: there is none.  Workers. */
+RC_MUST_USE enum rc keys_some(struct store *, uint32_t *domain_r);
 
 /** keys_truth(t, repo, settings): what is true of the encryption of that
  * repository, in place of what its row says.  What it puts there borrows from

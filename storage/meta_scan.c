@@ -76,7 +76,14 @@ scan_get(struct meta_txn *t, uint64_t repo, const struct digest *d,
 	scan_r->started_ms = rec.started_ms;
 	scan_r->ended_ms = rec.ended_ms;
 	key_repo_digest(&k, repo, d);
-	return (reason_open(t, repo, &k, rec.reason, a, &scan_r->reason));
+	rc = reason_open(t, repo, &k, rec.reason, a, &scan_r->reason);
+	/* Who waits for the end of a scan is to be told something. */
+	if (rc == RC_OK && scan_r->status == SCAN_FAILED &&
+	    scan_r->reason.n == 0)
+		scan_r->reason = SPAN("why cannot be said: the key that the "
+				      "image is sealed under is not here, or "
+				      "was not when the scan ended");
+	return (rc);
 }
 
 #define SEALED_REASON_MAX_BYTES \

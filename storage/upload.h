@@ -29,7 +29,7 @@ struct upload;
 /** upload_start(s, repository, alg, create, id_r): a new session.  Never waits:
  * loop or worker.  What it takes is kept as the repository keeps content; of
  * one that is not there, as it would be made: of ${create} (NULL: not known;
- * then sealed, to be on the safe side).  RC_LIMIT too many sessions; RC_NOSPACE
+ * then sealed, if there is a key, to be on the safe side).  RC_LIMIT too many sessions; RC_NOSPACE
  * below the reserve. */
 RC_MUST_USE enum rc
 upload_start(struct store *, struct span repository, uint8_t alg,
@@ -39,6 +39,12 @@ upload_start(struct store *, struct span repository, uint8_t alg,
  * that repository (or it has expired); RC_BUSY. */
 RC_MUST_USE enum rc upload_acquire(struct store *, struct span repository,
     struct span id, struct upload **u_r);
+
+/** upload_wishes(u): is it known how a repository that is not there yet would
+ * keep what is taken, or too late for that?  Not after a restart.
+ * upload_wish(u, create): as for upload_start().  Any thread that holds ${u}. */
+bool upload_wishes(const struct upload *);
+void upload_wish(struct upload *, const struct repository_preset *create);
 
 /** upload_offset(u): bytes taken so far.  Any thread that holds ${u}. */
 uint64_t upload_offset(const struct upload *);

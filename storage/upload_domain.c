@@ -2,16 +2,17 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "storage/keys.h"
+#include "base/obj.h"
+#include "storage/keys_int.h"
 #include "storage/records.h"
 #include "storage/store_int.h"
 #include "storage/upload_int.h"
 
 /*
  * Under which key content is kept: as its repository keeps it, for life; of one
- * that is not there as it would be made.  When nobody has said how, or nobody
- * remembers (after a restart), it is sealed: nothing is written in the clear
- * that is not to be.  At its end content is copied if that was wrong.
+ * that is not there as it would be made.  When nobody has said how, it is sealed
+ * if there is a key: nothing is written in the clear that is not to be.  At its
+ * end content is copied if that was wrong.
  */
 
 struct upload_wish *
@@ -47,13 +48,28 @@ upload_domain_of(struct store *s, struct span repository,
 	return (rc == RC_MISSING ? RC_LOCKED : rc);
 }
 
+/* Nobody has said.  A key that is there already will do; where there is none
+ * nothing is sealed, and none is made for what nobody has asked for. */
+static enum rc
+domain_unsaid(struct store *s, uint32_t *domain_r)
+{
+	const struct repository_settings settings = {
+		.encryption = ENCRYPTION_DEFAULT,
+	};
+	enum rc rc;
+
+	rc = keys_domain(s, &settings, domain_r);
+	if (rc == RC_OK && *domain_r == KEY_DOMAIN_PLAIN)
+		rc = keys_some(s, domain_r);
+	return (rc == RC_MISSING ? RC_LOCKED : rc);
+}
+
 enum rc
 upload_domain(const struct upload *u, uint32_t *domain_r)
 {
+	struct store *s = u->table->store;
 	const struct upload_wish *wish = u->wish;
-	struct repository_settings settings = {
-		.encryption = ENCRYPTION_AES256,
-	};
+	struct repository_settings settings = { 0 };
 	enum rc rc;
 
 	if (wish != NULL) {
@@ -62,10 +78,23 @@ upload_domain(const struct upload *u, uint32_t *domain_r)
 		    (struct span){ wish->kms_key, wish->kms_key_n };
 	}
 	rc = upload_domain_of(
-	    u->table->store, upload_repository(u), &settings, domain_r);
-	if (rc != RC_LOCKED || wish != NULL)
-		return (rc);
-	/* There is no key at all, and so nothing that is to be sealed. */
-	*domain_r = KEY_DOMAIN_PLAIN;
-	return (RC_OK);
+	    s, upload_repository(u), wish != NULL ? &settings : NULL, domain_r);
+	return (rc == RC_NOTFOUND ? domain_unsaid(s, domain_r) : rc);
+}
+
+bool
+upload_wishes(const struct upload *u)
+{
+
+	OBJ_CHECK(u, UPLOAD_MAGIC);
+	return (u->wish != NULL || u->offset_bytes > 0);
+}
+
+void
+upload_wish(struct upload *u, const struct repository_preset *create)
+{
+
+	OBJ_CHECK(u, UPLOAD_MAGIC);
+	free(u->wish);
+	u->wish = upload_wish_new(create);
 }

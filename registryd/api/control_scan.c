@@ -325,8 +325,9 @@ format_of(struct call *c, enum sbom_format *format_r)
 	return (RC_OK);
 }
 
-/* Who attaches it needs to know to what; the time is that of the scan, so that
- * the document is the same until there is another one. */
+/* Who attaches it needs to know to what; the time is when the scan began, which
+ * advisories that come later leave as it is, so that the document is the same
+ * until there is another scan. */
 static void
 sbom_json(enum sbom_format format, struct span name,
     const struct image_row *row, const struct inventory *inv, struct buf *out)
@@ -336,8 +337,9 @@ sbom_json(enum sbom_format format, struct span name,
 		.repository = name,
 		.digest = span_of(digest_str(&row->manifest.digest, digest)),
 		.tag = row->n_tags > 0 ? row->tags[0] : SPAN_NONE,
-		.created_ms = row->scan.ended_ms != 0 ? row->scan.ended_ms
-						      : row->manifest.pushed_ms,
+		.created_ms = row->scan.started_ms != 0
+				  ? row->scan.started_ms
+				  : row->manifest.pushed_ms,
 	};
 
 	buf_printf(out, "{\"media_type\":\"%s\",\"subject\":{\"mediaType\":",

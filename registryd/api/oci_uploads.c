@@ -215,6 +215,21 @@ session_start(struct call *c, uint8_t alg, char id[UPLOAD_ID_BYTES])
 	    c->settings->upload_sessions));
 }
 
+/* After a restart nobody remembers what its start has said of a repository that
+ * is not there yet. */
+static enum rc
+session_recall(struct call *c)
+{
+	const struct repository_preset *create;
+	enum rc rc;
+
+	if (upload_wishes(c->upload))
+		return (RC_OK);
+	if ((rc = oci_push_preset(c, &create)) == RC_OK)
+		upload_wish(c->upload, create);
+	return (rc);
+}
+
 /* Acquire the session of the path, at the offset the request says. */
 static enum rc
 session_acquire(struct call *c, const struct job *j)
@@ -225,6 +240,8 @@ session_acquire(struct call *c, const struct job *j)
 	if (rc != RC_OK)
 		return (session_fail(c, rc));
 	c->upload_from = upload_offset(c->upload);
+	if ((rc = session_recall(c)) != RC_OK)
+		return (rc);
 	if (!j->ranged || j->first == c->upload_from)
 		return (length_admit(c, c->upload_from));
 	session_headers(c, c->part, c->upload_from);

@@ -211,6 +211,43 @@ starts_not() {
 	image_same t/app v1
 }
 
+@test "after a restart an upload is kept as the repository will be that its push makes" {
+	local mark sealed plain
+	server_start
+	ecr CreateRepositoryCreationTemplate '{"prefix":"later","appliedFor":
+		["CREATE_ON_PUSH"],"encryptionConfiguration":{"encryptionType":
+		"KMS","kmsKey":
+		"arn:aws:kms:us-east-1:000000000000:key/later"}}'
+	expect 200
+	mark=$(mark)
+	random_file "$W/noise" 300000
+	{ cat "$W/noise"; echo "$mark"; cat "$W/noise"; } >"$W/all"
+	http POST /v2/later/app/blobs/uploads/
+	sealed=$(header Location)
+	http POST /v2/other/app/blobs/uploads/
+	plain=$(header Location)
+	# Sessions are written down a moment later.
+	sleep 2
+	server_kill
+	server_start --data "$DATA"
+	http PATCH "$plain" --data-binary "@$W/noise"
+	expect 202
+	upload_put "$(header Location)" "$(digest_of "$W/noise")"
+	expect 201
+	assert_eq "$(encryption other/app)" null
+	# Nobody has needed a key yet, and so there is none.
+	ctl_run --output json key list
+	assert_eq "$(jq -c .keys <<<"$out")" '[]'
+	http PATCH "$sealed" --data-binary "@$W/all"
+	expect 202
+	! on_disk "$mark" || fail "in $(grep -rlaF "$mark" "$DATA")"
+	upload_put "$(header Location)" "$(digest_of "$W/all")"
+	expect 201
+	! on_disk "$mark" || fail "in $(grep -rlaF "$mark" "$DATA")"
+	ctl_run --output json key list
+	assert_eq "$(jq -c '[.keys[].name]' <<<"$out")" '["kms/later"]'
+}
+
 @test "an unfinished upload lies encrypted, and goes on after kill -9" {
 	local location mark
 	server_start
@@ -474,6 +511,10 @@ large_file() {
 	assert_in "$out" "${LARGE#*:}"
 }
 
+files_are() { # NUMBER
+	[ "$(find "$DATA/blobs" -type f -name "${LARGE#*:}" | wc -l)" = "$1" ]
+}
+
 @test "what the cache fetches for an encrypted repository lies encrypted" {
 	need docker-registry
 	proxy_start
@@ -511,8 +552,8 @@ large_file() {
 	expect 200
 	cmp "$BODY" "$W/img/layer"
 	on_disk "${MARKS[0]}" || fail 'the plain one is not'
-	assert_eq "$(find "$DATA/blobs" -type f -name "${LARGE#*:}" | wc -l)" 2 \
-		'files'
+	# A client has all of it before it has its place.
+	wait_for 30 files_are 2
 	ctl_run fsck
 	assert_eq "$code" 0 "fsck: $out"
 }
@@ -686,6 +727,42 @@ all_readable() {
 	ctl gc >/dev/null
 }
 
+@test "missing-keys: serve makes no keys under a wrong master key" {
+	local before
+	server_start
+	repository n/app "$SEALED"
+	image_marked n/app v1
+	server_stop
+	mv "$KEYS/master.key" "$W/kept"
+	tr 0-9a-f 1-9a-f0 <"$W/kept" >"$KEYS/master.key"
+	chmod 600 "$KEYS/master.key"
+	before=$(sha256sum "$KEYS/master.key")
+	REGISTRYD_ENCRYPTION_MISSING_KEYS=serve server_start --data "$DATA"
+	for how in "$SEALED" '{"encryptionType":"KMS","kmsKey":"new"}'; do
+		ecr CreateRepository "{\"repositoryName\":\"n/new\",
+			\"encryptionConfiguration\":$how}"
+		expect_aws KmsException n/new
+	done
+	repository n/plain
+	ecr StartImageScan '{"repositoryName":"n/app","imageId":{"imageTag":"v1"}}'
+	expect 200
+	failed() {
+		ecr DescribeImageScanFindings \
+			'{"repositoryName":"n/app","imageId":{"imageTag":"v1"}}'
+		[ "$(jq -r .imageScanStatus.status "$BODY")" = FAILED ]
+	}
+	wait_for 60 failed
+	assert_in "$(jq -r .imageScanStatus.description "$BODY")" 'key'
+	ctl_run --output json key list
+	assert_eq "$(jq -c '[.keys[].name]' <<<"$out")" '["AES256"]'
+	server_stop
+	assert_eq "$(sha256sum "$KEYS/master.key")" "$before"
+	# With the right one nothing is missing.
+	cp "$W/kept" "$KEYS/master.key"
+	server_start --data "$DATA"
+	image_same n/app v1
+}
+
 @test "with users: one master key for their secrets and the content, replaced at once" {
 	auth_server_start
 	ecr CreateRepository '{"repositoryName":"w/app",
@@ -710,6 +787,8 @@ all_readable() {
 		--data "$DATA" 2>&1 </dev/null) || code=$?
 	[ "$code" != 0 ] || fail 'it started'
 	assert_in "$out" AES256
+	# That would not help: users have secrets under it.
+	assert_eq "${out/missing-keys/}" "$out" 'what is advised'
 	[ ! -e "$KEYS/master.key" ] || fail 'a new one was made'
 }
 

@@ -361,6 +361,32 @@ osv() {
 	scanned odd bare failed 'scan.jobs is 0'
 }
 
+@test "a layer that is damaged on the disk is not looked at as if it were whole" {
+	local root=$W/root hash
+	server_start
+	debian_advisories "$W/adv.json" hole CVE-2024-12 1.2-3
+	import "$W/adv.json"
+	repository app
+	os_release "$root" debian 12 'Debian GNU/Linux 12 (bookworm)' bookworm
+	mkdir -p "$root/var/lib/dpkg"
+	printf 'Package: hole\nStatus: install ok installed\nVersion: 1.2-2\n' \
+		>"$root/var/lib/dpkg/status"
+	head -c 300000 /dev/urandom >"$root/zz"
+	layer "$root" "$W/root.tar"
+	LAYERS=("$W/root.tar")
+	push app v1
+	hash=$(digest_of "$W/root.tar" | cut -d : -f 2)
+	sed -i 's/Version: 1.2-2/Version: 1.2-3/' \
+		"$DATA/blobs/sha256/${hash:0:2}/$hash"
+	ctl scan start app:v1 >/dev/null
+	scanned app v1 failed 'its content is damaged here'
+	# What is whole again is read again.
+	sed -i 's/Version: 1.2-3/Version: 1.2-2/' \
+		"$DATA/blobs/sha256/${hash:0:2}/$hash"
+	ctl scan start app:v1 >/dev/null
+	wait_for 60 is_now app v1 complete 1 || fail "$(cat "$W/scan")"
+}
+
 # --- advisories that come later -----------------------------------------------
 
 # is_now REPOSITORY TAG STATUS N: that many findings
@@ -477,6 +503,12 @@ rules() { # FILTER
 	ctl scan sbom app:v1 --attach >"$W/out"
 	ctl scan sbom app:v1 --attach >"$W/again"
 	cmp "$W/out" "$W/again"
+	# What is known of packages changes nothing of what they are.
+	debian_advisories "$W/adv.json" hole CVE-2024-8 1.2-1
+	import "$W/adv.json"
+	wait_for 60 is_now app v1 complete 0 || fail "$(cat "$W/scan")"
+	ctl scan sbom app:v1 --attach >"$W/again"
+	cmp "$W/out" "$W/again"
 	ctl scan sbom app:v1 --format spdx --attach >/dev/null
 	http GET "/v2/app/referrers/$DIGEST"
 	expect 200
@@ -564,6 +596,26 @@ hostile() {
 	push bad good
 	scanned bad good complete
 	found CVE-2024-10:hole
+}
+
+@test "packages that many advisories are about take no longer than a scan may" {
+	local i
+	server_start --config <(echo 'scan: {timeout: 1s}')
+	repository app "$on_push"
+	jq -nc '{linux: ([range(8000) | {("CVE-2020-\(.)"): {releases: {bookworm:
+		{status: "resolved", fixed_version: "6.1-\(.)",
+		urgency: "low"}}}}] | add)}' >"$W/adv.json"
+	import "$W/adv.json"
+	os_release "$W/root" debian 12 'Debian GNU/Linux 12 (bookworm)' bookworm
+	mkdir -p "$W/root/var/lib/dpkg"
+	for ((i = 0; i < 3000; i++)); do
+		printf 'Package: p%s\nStatus: install ok installed\n' "$i"
+		printf 'Source: linux\nVersion: 9999-1\n\n'
+	done >"$W/root/var/lib/dpkg/status"
+	layer "$W/root" "$W/root.tar.gz"
+	LAYERS=("$W/root.tar.gz")
+	push app v1
+	scanned app v1 failed 'matching its packages takes longer than 1000 ms'
 }
 
 @test "a server that can start no process serves, and says so" {

@@ -133,6 +133,7 @@ refused(const char *file, enum rc rc, const char *why)
 	"\"urgency\": \"high**\", \"nodsa\": \"Minor\"}, " \
 	"\"sid\": {\"status\": \"resolved\", \"fixed_version\": \"0\", " \
 	"\"urgency\": \"low\"}, " \
+	"\"forky\": {\"status\": \"resolved\", \"urgency\": \"low\"}, " \
 	"\"trixie\": {\"status\": \"undetermined\", \"urgency\": \"low\"}}}," \
 	"\"TEMP-1\": {\"releases\": {}}},\n \"zlib\" : { \"CVE-2023-45853\" " \
 	":{\"releases\": {\"bookworm\": {\"status\": \"open\", \"urgency\": " \
@@ -196,7 +197,8 @@ a_debian_file_that_is_damaged_is_refused_with_the_place(void **state)
 	"[{\"pkg\": {\"name\": \"openssl\", \"secfixes\": {" \
 	"\"0\": [\"CVE-2022-1292\"], " \
 	"\"3.1.4-r0\": [\"CVE-2023-5363\", \"GHSA-a CVE-2023-5678 XSA-1\"], " \
-	"\"3.1.4-r1\": [\"XSA-2\"], \"3.1.0-r0\": null}}}, " \
+	"\"3.1.4-r1\": [\"XSA-2\"], \"3.1.0-r0\": null, " \
+	"\"3.1.4-r2\": [\"CVE-2017-2616 (+ regression fix)\"]}}}, " \
 	"{\"pkg\": {\"name\": \"none\", \"secfixes\": []}}, " \
 	"{\"pkg\": {\"name\": \"nothing\"}}]"
 
@@ -209,10 +211,11 @@ secdb_tells_in_which_version_it_was_fixed(void **state)
 	gives(SPAN(ALPINE("main", ALPINE_PACKAGES)),
 	    "alpine:3.18 openssl CVE-2023-5363 UNDEFINED <3.1.4-r0\n"
 	    "alpine:3.18 openssl CVE-2023-5678=GHSA-a UNDEFINED <3.1.4-r0\n"
-	    "alpine:3.18 openssl XSA-2 UNDEFINED <3.1.4-r1\n");
+	    "alpine:3.18 openssl XSA-2 UNDEFINED <3.1.4-r1\n"
+	    "alpine:3.18 openssl CVE-2017-2616 UNDEFINED <3.1.4-r2\n");
 	take_in(SPAN(ALPINE("community", ALPINE_PACKAGES)), 100, &o);
 	assert_int_equal(o.tally.format, ADVISORY_ALPINE);
-	assert_int_equal(o.tally.advisories, 3);
+	assert_int_equal(o.tally.advisories, 4);
 	assert_string_equal(o.tally.source, "alpine:3.18/community");
 	buf_free(&o.lines);
 }
@@ -288,6 +291,47 @@ a_record_of_osv_is_called_by_its_cve(void **state)
 		      RANGE("ECOSYSTEM", "{\"introduced\": \"0\"}, "
 					 "{\"fixed\": \"0:1-2.el9\"}")))),
 	    "rocky:9 a RLSA-2024:1 UNDEFINED <0:1-2.el9\n");
+}
+
+static void
+source_is(const char *file, const char *source)
+{
+	struct outcome o;
+
+	take_in(span_of(file), 100, &o);
+	assert_int_equal(o.rc, RC_OK);
+	assert_string_equal(o.tally.source, source);
+	buf_free(&o.lines);
+}
+
+/* A file of npm's has records that are in Python's, too, and the other way
+ * round: neither may take the place of the other. */
+static void
+a_file_of_osv_is_of_what_all_of_its_records_are_about(void **state)
+{
+#define EVER RANGE("ECOSYSTEM", "{\"introduced\": \"0\"}")
+#define OF_NPM AFFECTED("npm", "a", EVER)
+#define OF_PYPI AFFECTED("PyPI", "a", EVER)
+#define BOTH OSV("GHSA-2", "", OF_NPM ", " OF_PYPI)
+	(void)state;
+	source_is("[" BOTH ", " OSV("GHSA-1", "", OF_NPM) "]", "osv:npm");
+	source_is(OSV("GHSA-3", "", OF_PYPI) "\n" BOTH, "osv:pypi");
+	source_is(BOTH, "osv");
+	source_is(OSV("GHSA-1", "", OF_NPM) OSV("GHSA-3", "", OF_PYPI), "osv");
+	/* Releases that are not known here count; other families do not. */
+	source_is(
+	    OSV("S-1", "",
+		AFFECTED("SUSE:Manager 4", "a", EVER) ", " AFFECTED(
+		    "openSUSE:Leap 15.5", "a", EVER)) OSV("S-2", "",
+		AFFECTED("SUSE:Linux Enterprise Server 15 SP5", "a", EVER)),
+	    "osv:sles");
+	source_is(OSV("O-1", "",
+		      AFFECTED("openSUSE:Leap 15.5", "a", EVER) ", " AFFECTED(
+			  "openSUSE:Tumbleweed", "a", EVER)),
+	    "osv:opensuse");
+	source_is(OSV("GO-1", "", AFFECTED("Go", "a", EVER))
+		      OSV("GHSA-1", "", OF_NPM),
+	    "osv:npm");
 }
 
 #define NPM_AFFECTED(more) OSV("CVE-1", "", AFFECTED("npm", "a", more))
@@ -447,7 +491,7 @@ what_is_no_file_of_advisories_is_refused(void **state)
 	static const struct {
 		const char *file, *why;
 	} cases[] = {
-		{ "", "" },
+		{ "", "the file is empty" },
 		{ " ", "nothing is in it" },
 		{ "<html>", "byte 0" },
 		{ "7", "byte 0" },
@@ -774,6 +818,8 @@ main(void)
 		cmocka_unit_test(secdb_tells_in_which_version_it_was_fixed),
 		cmocka_unit_test(a_secdb_that_is_damaged_is_refused),
 		cmocka_unit_test(a_record_of_osv_is_called_by_its_cve),
+		cmocka_unit_test(
+		    a_file_of_osv_is_of_what_all_of_its_records_are_about),
 		cmocka_unit_test(events_in_any_order_become_ranges),
 		cmocka_unit_test(versions_that_no_range_has_are_kept),
 		cmocka_unit_test(

@@ -202,6 +202,33 @@ ranges_and_versions_say_who_is_affected(void **state)
 }
 
 static void
+versions_that_are_the_same_need_not_look_the_same(void **state)
+{
+	static struct span versions[] = { SPAN_INIT("1.1.0") };
+	static struct package packages[] = {
+		{ .type = PACKAGE_PYPI,
+		    .name = SPAN_INIT("a"),
+		    .version = SPAN_INIT("1.1") },
+		{ .type = PACKAGE_PYPI,
+		    .name = SPAN_INIT("a"),
+		    .version = SPAN_INIT("1.1.post1") },
+	};
+	const struct known rows[] = {
+		{ "pypi", "a",
+		    { .id = SPAN_INIT("CVE-1"),
+			.versions = versions,
+			.n_versions = 1 } },
+	};
+	struct world w;
+
+	(void)state;
+	MATCH(&w, &debian, packages, rows);
+	assert_int_equal(w.found.n, 1);
+	assert_true(w.found.rows[0].package == &packages[0]);
+	arena_reset(&w.arena);
+}
+
+static void
 advisories_about_binary_packages_count_for_these(void **state)
 {
 	static const struct os_release alma = {
@@ -376,6 +403,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_package_is_looked_up_by_its_source),
 		cmocka_unit_test(ranges_and_versions_say_who_is_affected),
+		cmocka_unit_test(
+		    versions_that_are_the_same_need_not_look_the_same),
 		cmocka_unit_test(
 		    advisories_about_binary_packages_count_for_these),
 		cmocka_unit_test(the_epoch_of_an_rpm_is_that_of_its_package),

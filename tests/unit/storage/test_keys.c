@@ -15,10 +15,13 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "meta_tools.h"
+#include "storage/blobs.h"
 #include "storage/fsck.h"
 #include "storage/keys.h"
 #include "storage/keys_int.h"
 #include "storage/meta_ops_int.h"
+#include "storage/store_int.h"
+#include "storage/upload.h"
 
 /*
  * Keys of repositories: how they are named and made, what becomes of them when
@@ -506,11 +509,6 @@ those_whose_keys_are_there_are_served(void **state)
 	assert_int_equal(keys_open(t, "b", true, why), RC_OK);
 	locked_is(t);
 	assert_int_equal(mt_put(t, &image, &digest, &result), RC_LOCKED);
-	/* With another key things go on. */
-	mt_sealed(t, "new", "alias/new");
-	mt_plain(t, "new", "text", "v1");
-	assert_int_equal(get(t, "new"), RC_OK);
-	assert_true(list(t, 3)[2].here);
 	/* What cannot be read can be deleted. */
 	assert_int_equal(
 	    meta_repository_delete(t->m, SPAN("own"), true, &t->arena, &d),
@@ -523,7 +521,134 @@ those_whose_keys_are_there_are_served(void **state)
 	restart(t);
 	turn_to(t, "ba");
 	assert_int_equal(get(t, "team/app"), RC_OK);
+}
+
+static enum rc
+sealed_create(struct mt *t, const char *repo, const char *kms_key)
+{
+	const struct repository_create create = {
+		.name = span_of(repo),
+		.preset.settings.encryption = ENCRYPTION_KMS,
+		.preset.settings.kms_key = span_of(kms_key),
+	};
+	struct repository_row row;
+
+	return (meta_repository_create(t->m, &create, &row));
+}
+
+static void
+gone_make(struct mt *t, const char *repo)
+{
+	struct repository_description d;
+	bool more = true;
+
+	assert_int_equal(
+	    meta_repository_delete(t->m, span_of(repo), true, &t->arena, &d),
+	    RC_OK);
+	while (more)
+		assert_int_equal(
+		    meta_repository_purge(t->m, 9, NULL, &more), RC_OK);
+}
+
+static void
+under_a_wrong_master_key_no_key_is_made(void **state)
+{
+	struct mt *t = *state;
+	char why[STORE_WHY_BYTES];
+
+	restart(t);
+	turn_to(t, "a");
+	sealed_fill(t);
+	restart(t);
+	assert_int_equal(keys_open(t, "b", true, why), RC_OK);
+	assert_int_equal(sealed_create(t, "new", "new"), RC_LOCKED);
+	/* Nor is there a repository of one that is not here. */
+	assert_int_equal(sealed_create(t, "team/lib", "team"), RC_LOCKED);
+	assert_int_equal(count(t), 2);
+	gone_make(t, "own");
+	assert_int_equal(sealed_create(t, "new", "new"), RC_LOCKED);
+	mt_check(t);
+	/* When nobody needs the lost ones any more, it is the right one. */
+	gone_make(t, "team/app");
+	assert_int_equal(sealed_create(t, "new", "new"), RC_OK);
+	mt_plain(t, "new", "text", "v1");
 	assert_int_equal(get(t, "new"), RC_OK);
+	assert_true(list(t, 3)[2].here);
+	assert_int_equal(sealed_create(t, "team/lib", "team"), RC_LOCKED);
+	mt_check(t);
+}
+
+/* --- uploads that nobody has said anything of ---------------------------- */
+
+#define PUSHED_BYTES 100000 /* not in memory */
+
+/* Sets ${id}. */
+static uint32_t
+pushed_domain(struct mt *t, char id[UPLOAD_ID_BYTES])
+{
+	struct upload *u;
+	struct scratch *scratch;
+	uint32_t domain;
+	char *text;
+
+	assert_int_equal(
+	    upload_start(t->s, SPAN("later"), DIGEST_SHA256, NULL, id), RC_OK);
+	assert_int_equal(
+	    upload_acquire(t->s, SPAN("later"), span_of(id), &u), RC_OK);
+	assert_false(upload_wishes(u));
+	text = tool_bytes(PUSHED_BYTES, 3);
+	assert_int_equal(upload_write(u, text, PUSHED_BYTES), RC_OK);
+	free(text);
+	assert_true(upload_wishes(u));
+	upload_release(&u);
+	assert_int_equal(scratch_open(t->s->blobs, id, &scratch), RC_OK);
+	domain = scratch_domain(scratch);
+	scratch_close(&scratch);
+	return (domain);
+}
+
+static void
+what_nobody_has_said_is_sealed_by_keys_that_are_there(void **state)
+{
+	struct mt *t = *state;
+	char id[UPLOAD_ID_BYTES];
+
+	assert_int_equal(pushed_domain(t, id), KEY_DOMAIN_PLAIN);
+	assert_int_equal(count(t), 0);
+	mt_sealed(t, "team/app", "alias/team");
+	assert_int_equal(pushed_domain(t, id), mt_domain(t, "team/app"));
+	assert_int_equal(count(t), 1);
+	store_encryption_default_set(t->s, ENCRYPTION_AES256);
+	assert_int_equal(pushed_domain(t, id), 2);
+	assert_int_equal(count(t), 2);
+}
+
+static void
+what_an_upload_forgot_can_be_said_again(void **state)
+{
+	const struct repository_preset create = {
+		.settings.encryption = ENCRYPTION_KMS,
+		.settings.kms_key = SPAN("later"),
+	};
+	struct mt *t = *state;
+	struct scratch *scratch;
+	struct upload *u;
+	char id[UPLOAD_ID_BYTES], *text;
+
+	mt_sealed(t, "own", NULL);
+	assert_int_equal(
+	    upload_start(t->s, SPAN("later"), DIGEST_SHA256, NULL, id), RC_OK);
+	assert_int_equal(
+	    upload_acquire(t->s, SPAN("later"), span_of(id), &u), RC_OK);
+	upload_wish(u, &create);
+	text = tool_bytes(PUSHED_BYTES, 3);
+	assert_int_equal(upload_write(u, text, PUSHED_BYTES), RC_OK);
+	free(text);
+	upload_release(&u);
+	assert_int_equal(scratch_open(t->s->blobs, id, &scratch), RC_OK);
+	assert_int_equal(scratch_domain(scratch), 2);
+	scratch_close(&scratch);
+	assert_true(span_is(list(t, 2)[1].name, "kms/later"));
 }
 
 /* --- another master key, on purpose -------------------------------------- */
@@ -603,12 +728,16 @@ what_lacks_a_key_is_not_wrapped_anew(void **state)
 	char why[STORE_WHY_BYTES];
 	size_t n = 7;
 
+	/* One that has no repositories does not keep others from being made. */
 	restart(t);
-	turn_to(t, "a");
+	turn_to(t, "b");
+	mt_sealed(t, "old", "alias/old");
+	gone_make(t, "old");
+	restart(t);
+	assert_int_equal(keys_open(t, "a", true, why), RC_OK);
 	sealed_fill(t);
 	restart(t);
 	assert_int_equal(keys_open(t, "b", true, why), RC_OK);
-	mt_sealed(t, "new", "alias/new");
 	assert_int_equal(store_keys_rewrap(t->s, &n), RC_MISSING);
 	assert_int_equal(n, 0);
 	/* A rotation of what is here passes them over. */
@@ -616,7 +745,7 @@ what_lacks_a_key_is_not_wrapped_anew(void **state)
 	restart(t);
 	turn_to(t, "ca");
 	assert_int_equal(get(t, "team/app"), RC_OK);
-	assert_true(list(t, 3)[2].here);
+	assert_true(list(t, 3)[0].here);
 }
 
 /* Makes domains, and reads their keys, while others change the master key. */
@@ -897,6 +1026,9 @@ main(void)
 		TEST(without_a_master_key_nothing_is_encrypted),
 		TEST(another_master_key_is_found_out_and_told),
 		TEST(those_whose_keys_are_there_are_served),
+		TEST(under_a_wrong_master_key_no_key_is_made),
+		TEST(what_nobody_has_said_is_sealed_by_keys_that_are_there),
+		TEST(what_an_upload_forgot_can_be_said_again),
 		TEST(a_rotation_leaves_all_readable_by_the_new_key_alone),
 		TEST(a_start_finishes_a_rotation),
 		TEST(a_ring_that_would_lose_keys_is_refused),
