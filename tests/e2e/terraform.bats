@@ -86,6 +86,7 @@ tf_settled() { # OPTION...
 	ecr CreateRepository '{"repositoryName": "tf/app",
 	    "imageTagMutability": "IMMUTABLE",
 	    "imageScanningConfiguration": {"scanOnPush": true},
+	    "encryptionConfiguration": {"encryptionType": "AES256"},
 	    "tags": [{"Key": "team", "Value": "blue"},
 	    {"Key": "managed-by", "Value": "terraform"}]}'
 	expect 200
@@ -98,7 +99,9 @@ tf_settled() { # OPTION...
 }
 
 @test "the requests that terraform makes for its resources, replayed" {
-	server_start --config <(printf 'account-id: "123456789012"\n')
+	# A registry that encrypts what does not say, as ECR.
+	REGISTRYD_ENCRYPTION_DEFAULT=aes256 server_start \
+		--config <(printf 'account-id: "123456789012"\n')
 	"$PYTHON" "$BATS_TEST_DIRNAME/replay.py" \
 		"$BATS_TEST_DIRNAME/terraform/requests.json" "$URL"
 	server_stop
