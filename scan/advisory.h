@@ -66,7 +66,7 @@ struct advisory_tally {
  * damaged: ${why} says where (byte offset, record's id); RC_TOOBIG; RC_IO:
  * ${read} failed; what ${take} returns.
  */
-RC_MUST_USE enum rc advisories_read(advisory_read_fn *, void *arg,
+RC_MUST_USE enum rc advisories_read(advisory_read_fn *read, void *arg,
     advisory_take_fn *take, void *take_arg, char why[ADVISORY_WHY_BYTES],
     struct advisory_tally *tally_r);
 

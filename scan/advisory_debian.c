@@ -40,9 +40,10 @@ entry_read(struct advisory_reader *r, struct span id, const char *release,
 
 static enum rc
 entry_take(struct advisory_reader *r, struct span package, const char *release,
-    const struct entry *e, struct advisory *a)
+    const struct entry *e, const struct advisory *common)
 {
 	struct version_range range = { .fixed = e->fixed };
+	struct advisory a = *common;
 	struct span ecosystem;
 
 	if (span_is(e->status, "undetermined") || span_is(e->fixed, "0") ||
@@ -53,10 +54,10 @@ entry_take(struct advisory_reader *r, struct span package, const char *release,
 		r->tally->skipped++;
 		return (RC_OK);
 	}
-	a->severity = severity_of_words(e->urgency);
-	a->ranges = &range;
-	a->n_ranges = e->fixed.n > 0 ? 1 : 0;
-	return (reader_take(r, ecosystem, package, a));
+	a.severity = severity_of_words(e->urgency);
+	a.ranges = &range;
+	a.n_ranges = e->fixed.n > 0 ? 1 : 0;
+	return (reader_take(r, ecosystem, package, &a));
 }
 
 enum rc

@@ -33,15 +33,15 @@ struct advisory_imported {
 #define ADVISORY_ECOSYSTEMS_MAX 4096
 
 /**
- * advisory_import(import, read, arg, arena, why, imported_r):
+ * advisory_import(import, read, arg, arena, why, out):
  * The codes of advisories_read() and those of meta.h; RC_INVALID also of a file
  * in which there is nothing for anybody, and of a source that is none; RC_LIMIT:
  * too many are running; RC_TOOBIG: too many ecosystems.  ${why} is empty
  * where the code says it all.  Blocks: a thread of one's own.
  */
-RC_MUST_USE enum rc advisory_import(const struct advisory_import *,
-    advisory_read_fn *, void *arg, struct arena *, char why[ADVISORY_WHY_BYTES],
-    struct advisory_imported *imported_r);
+RC_MUST_USE enum rc advisory_import(const struct advisory_import *import,
+    advisory_read_fn *read, void *arg, struct arena *arena,
+    char why[ADVISORY_WHY_BYTES], struct advisory_imported *out);
 
 /** advisory_sweep(meta, stop): what imports and removals left behind, a little
  * at a time. */
