@@ -408,23 +408,35 @@ find_all(struct meta_txn *t, struct finding *f)
 	return (rc == RC_EXISTS ? RC_OK : rc);
 }
 
+/* RC_NOTFOUND: there is none of that name, which ${name} keeps, yet.  Of what is
+ * not encrypted the plain one. */
+static enum rc
+find_of(struct meta_txn *t, const struct repository_settings *s,
+    struct domain_name *name, struct finding *f)
+{
+	enum rc rc;
+
+	*f = (struct finding){ 0 };
+	rc = name_of(t->m->keys, s, name);
+	if (rc != RC_OK || name->n == 0)
+		return (rc);
+	f->name = name_span(name);
+	if ((rc = find_all(t, f)) != RC_OK)
+		return (rc);
+	return (f->found != 0 ? RC_OK : RC_NOTFOUND);
+}
+
 enum rc
 keys_find(
     struct meta_txn *t, const struct repository_settings *s, uint32_t *domain_r)
 {
 	struct domain_name name;
-	struct finding f = { 0 };
+	struct finding f;
 	enum rc rc;
 
-	*domain_r = KEY_DOMAIN_PLAIN;
-	rc = name_of(t->m->keys, s, &name);
-	if (rc != RC_OK || name.n == 0)
-		return (rc);
-	f.name = name_span(&name);
-	if ((rc = find_all(t, &f)) != RC_OK)
-		return (rc);
+	rc = find_of(t, s, &name, &f);
 	*domain_r = f.found;
-	return (f.found != 0 ? RC_OK : RC_NOTFOUND);
+	return (rc);
 }
 
 /* A number is never given twice, whatever became of its row. */
@@ -584,20 +596,16 @@ keys_take(
     struct meta_txn *t, const struct repository_settings *s, uint32_t *domain_r)
 {
 	struct domain_name name;
-	struct finding f = { 0 };
+	struct finding f;
 	struct seal_key key;
 	enum rc rc;
 
-	*domain_r = KEY_DOMAIN_PLAIN;
-	rc = name_of(t->m->keys, s, &name);
-	if (rc != RC_OK || name.n == 0)
-		return (rc);
-	f.name = name_span(&name);
-	if ((rc = find_all(t, &f)) != RC_OK)
-		return (rc);
+	rc = find_of(t, s, &name, &f);
 	*domain_r = f.found;
-	if (f.found == 0)
+	if (rc == RC_NOTFOUND)
 		return (domain_make(t, &f, domain_r));
+	if (rc != RC_OK || f.found == KEY_DOMAIN_PLAIN)
+		return (rc);
 	rc = keys_load(t, f.found, &key);
 	mem_wipe(&key, sizeof(key));
 	return (rc);
