@@ -241,7 +241,7 @@ scratch_find(struct blobs *b, const char *id, int flags, struct scratch **s_r)
 {
 	char name[SCRATCH_NAME_BYTES];
 	struct scratch *s;
-	struct stat st;
+	struct stat st = { 0 };
 	enum rc rc;
 	int fd;
 
