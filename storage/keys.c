@@ -726,7 +726,7 @@ keys_truth(struct meta_txn *t, uint64_t repo, struct repository_settings *s)
 	name = domain_text(t, repo_domain(repo));
 	if (name.n == 0 && s->encryption == ENCRYPTION_KMS)
 		return;
-	if (!span_has_prefix(name, SPAN(KMS_PREFIX))) {
+	if (name.n == 0 || !span_has_prefix(name, SPAN(KMS_PREFIX))) {
 		s->encryption = ENCRYPTION_AES256;
 		s->kms_key = SPAN_NONE;
 		return;

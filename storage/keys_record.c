@@ -66,10 +66,10 @@ key_record_write(const struct key_record *rec, struct buf *b)
 static bool
 wrapped_read(struct span text, uint8_t wrapped[WRAPPED_KEY_BYTES])
 {
-	uint8_t bytes[3 * (BASE64_LEN(WRAPPED_KEY_BYTES) / 4)];
+	uint8_t bytes[WRAPPED_KEY_BYTES + 2]; /* threes are decoded */
 	size_t n;
 
-	if (text.n != BASE64_LEN(WRAPPED_KEY_BYTES) ||
+	if (text.n != BASE64_LEN((size_t)WRAPPED_KEY_BYTES) ||
 	    base64_decode(text, bytes, &n) != RC_OK || n != WRAPPED_KEY_BYTES)
 		return (false);
 	memcpy(wrapped, bytes, n);

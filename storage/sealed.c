@@ -27,7 +27,6 @@
 #define VERSION 1
 
 /* Of the header. */
-#define MAGIC "rgdseal\n"
 #define MAGIC_BYTES 8
 #define VERSION_AT 8
 #define STATE_AT 9
@@ -39,6 +38,9 @@
 #define DIGEST_AT 57
 #define ZEROS_AT (DIGEST_AT + 64)
 #define MAC_AT (SEALED_HEADER_BYTES - SECRET_MAC_BYTES)
+
+static const uint8_t magic[MAGIC_BYTES] = { 'r', 'g', 'd', 's', 'e', 'a', 'l',
+	'\n' };
 
 enum { STATE_OPEN = 0, STATE_COMPLETE = 1 };
 #define FLAG_CUT 1U
@@ -270,7 +272,7 @@ sealed_header_write(const struct sealed_header *h,
     const struct sealed_keys *keys, uint8_t out[SEALED_HEADER_BYTES])
 {
 	memset(out, 0, SEALED_HEADER_BYTES);
-	memcpy(out, MAGIC, MAGIC_BYTES);
+	memcpy(out, magic, MAGIC_BYTES);
 	out[VERSION_AT] = VERSION;
 	out[STATE_AT] = h->complete ? STATE_COMPLETE : STATE_OPEN;
 	put_be(out + FLAGS_AT, h->cut ? FLAG_CUT : 0, 2);
@@ -321,7 +323,7 @@ sealed_header_parse(
 	uint64_t flags = get_be(p + FLAGS_AT, 2);
 
 	*h_r = (struct sealed_header){ 0 };
-	if (memcmp(p, MAGIC, MAGIC_BYTES) != 0 || p[VERSION_AT] != VERSION ||
+	if (memcmp(p, magic, MAGIC_BYTES) != 0 || p[VERSION_AT] != VERSION ||
 	    (flags & ~(uint64_t)FLAG_CUT) != 0 || !result_parse(p, h_r) ||
 	    !zeros(p + ZEROS_AT, MAC_AT - ZEROS_AT))
 		return (RC_CORRUPT);
@@ -342,7 +344,9 @@ sealed_header_genuine(
 	    (struct span){ (const char *)p + MAC_AT, sizeof(mac) }));
 }
 
+/* It is written into, through an iovec. */
 enum rc
+// NOLINTNEXTLINE(readability-non-const-parameter)
 sealed_header_load(int fd, bool may_wait, uint8_t p[SEALED_HEADER_BYTES])
 {
 	struct iovec iov = { p, SEALED_HEADER_BYTES };

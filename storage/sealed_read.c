@@ -317,6 +317,7 @@ batch_open(struct sealed_reader *r, struct batch *b, size_t *n_r)
  * frames, or up to the end; perhaps less of them, but at least one.  What
  * was read behind those is ciphertext, and not counted. */
 static enum rc
+// NOLINTNEXTLINE(readability-non-const-parameter)
 frames_read(struct sealed_reader *r, uint64_t first, uint8_t *p, size_t n,
     bool may_wait, size_t *n_r)
 {
