@@ -1,13 +1,12 @@
 #include "auth/auth_int.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "auth/master_key.h"
 #include "base/json.h"
 #include "base/keyring.h"
 #include "base/log.h"
@@ -213,28 +212,6 @@ locked_out(enum rc rc)
 	return (rc == RC_BUSY ? RC_LIMIT : rc);
 }
 
-/* Nothing is sealed yet, so nothing is lost: there is only no place for it. */
-static enum rc
-ring_unmade(const struct auth *a, char *why)
-{
-	char *copy = xstrdup(a->master_key_file);
-	const char *folder = dirname(copy);
-	enum rc rc;
-
-	if (access(folder, F_OK) != 0 && errno == ENOENT)
-		rc = auth_why(why, RC_NOTFOUND,
-		    "the master key %s cannot be made: its folder %s does not "
-		    "exist; make the folder, or name another file",
-		    a->master_key_file, folder);
-	else
-		rc = auth_why(why, RC_NOTFOUND,
-		    "the master key %s cannot be made there: is it a link to "
-		    "nowhere?  Name another file",
-		    a->master_key_file);
-	free(copy);
-	return (rc);
-}
-
 static enum rc
 ring_open(struct auth *a, const char *text, bool create,
     struct keyring **ring_r, char *why)
@@ -244,7 +221,8 @@ ring_open(struct auth *a, const char *text, bool create,
 	rc = locked_out(
 	    keyring_open(a->master_key_file, text, create, why, ring_r));
 	if (rc == RC_NOTFOUND && create)
-		return (ring_unmade(a, why));
+		/* Nothing is sealed yet: there is only no place for it. */
+		return (master_key_unmade(a->master_key_file, why));
 	if (rc == RC_NOTFOUND)
 		return (auth_why(why, rc,
 		    "the master key is not there: %s.  This registry holds "

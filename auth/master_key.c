@@ -86,10 +86,10 @@ anything_wrapped(const struct master_key *m, bool *wrapped_r, char *why)
 	return (rc);
 }
 
-static enum rc
-ring_unmade(const struct master_key *m, char *why)
+enum rc
+master_key_unmade(const char *file, char why[MASTER_KEY_WHY_BYTES])
 {
-	char *copy = xstrdup(m->file);
+	char *copy = xstrdup(file);
 	const char *folder = dirname(copy);
 	enum rc rc;
 
@@ -97,12 +97,12 @@ ring_unmade(const struct master_key *m, char *why)
 		rc = say(why, RC_NOTFOUND,
 		    "the master key %s cannot be made: its folder %s does not "
 		    "exist; make the folder, or name another file",
-		    m->file, folder);
+		    file, folder);
 	else
 		rc = say(why, RC_NOTFOUND,
 		    "the master key %s cannot be made there: is it a link to "
 		    "nowhere?  Name another file",
-		    m->file);
+		    file);
 	free(copy);
 	return (rc);
 }
@@ -125,7 +125,7 @@ ring_make(const struct master_key *m, struct keyring **ring_r, char *why)
 		    m->file));
 	rc = keyring_open(m->file, m->text, true, why, ring_r);
 	if (rc == RC_NOTFOUND)
-		return (ring_unmade(m, why));
+		return (master_key_unmade(m->file, why));
 	if (rc == RC_OK)
 		log_info("made the master key %s, under which encrypted "
 			 "repositories have their keys: keep a copy of it "

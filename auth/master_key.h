@@ -55,6 +55,10 @@ RC_MUST_USE enum rc master_key_open(const struct master_key *, bool make,
 RC_MUST_USE enum rc master_key_rotate(
     const struct master_key *, size_t *n_r, char why[MASTER_KEY_WHY_BYTES]);
 
+/** master_key_unmade(file, why): say why ${file} could not be made: RC_NOTFOUND.
+ */
+enum rc master_key_unmade(const char *file, char why[MASTER_KEY_WHY_BYTES]);
+
 /** master_key_list(store, list_r): {"keys": [{"number", "name", "created",
  * "repositories", "here", "state"}], "rotated"}, the caller's: the keys of
  * encrypted repositories, and when the master key was replaced last, or null. */

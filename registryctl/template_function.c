@@ -143,11 +143,7 @@ items_join(struct resolver *r, const char *between, const json_t *list,
 		buf_str(&b, text);
 		free(text);
 	}
-	if (!buf_ok(&b))
-		rc = template_refuse(r, RC_TOOBIG,
-		    "it comes to more than %zu bytes", TEMPLATE_MAX_BYTES);
-	else
-		rc = template_string(r, buf_as_span(&b), value_r);
+	rc = template_joined(r, &b, value_r);
 out:
 	buf_free(&b);
 	return (rc);

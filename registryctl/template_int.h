@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/rc.h"
 #include "base/span.h"
 #include "registryctl/template.h"
@@ -122,6 +123,11 @@ template_text(struct resolver *, const json_t *v, char **text_r);
  * limits.  RC_TOOBIG; RC_INVALID: a dynamic reference. */
 RC_MUST_USE enum rc
 template_string(struct resolver *, struct span s, json_t **value_r);
+
+/** template_joined(r, b, value_r): the same of what was put together in ${b},
+ * which stays the caller's. */
+RC_MUST_USE enum rc
+template_joined(struct resolver *, const struct buf *, json_t **value_r);
 
 /** template_node_take(r): one value more.  RC_TOOBIG. */
 RC_MUST_USE enum rc template_node_take(struct resolver *);

@@ -103,11 +103,7 @@ text_fill(struct resolver *r, const char *text, const json_t *variables,
 	if (rc != RC_OK)
 		goto out;
 	buf_str(&b, p);
-	if (!buf_ok(&b))
-		rc = template_refuse(r, RC_TOOBIG,
-		    "it comes to more than %zu bytes", TEMPLATE_MAX_BYTES);
-	else
-		rc = template_string(r, buf_as_span(&b), value_r);
+	rc = template_joined(r, &b, value_r);
 out:
 	buf_free(&b);
 	return (rc);

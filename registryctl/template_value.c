@@ -112,6 +112,15 @@ template_string(struct resolver *r, struct span s, json_t **value_r)
 	return (RC_OK);
 }
 
+enum rc
+template_joined(struct resolver *r, const struct buf *b, json_t **value_r)
+{
+	if (!buf_ok(b))
+		return (template_refuse(r, RC_TOOBIG,
+		    "it comes to more than %zu bytes", TEMPLATE_MAX_BYTES));
+	return (template_string(r, buf_as_span(b), value_r));
+}
+
 /* --- values -------------------------------------------------------------- */
 
 static enum rc
